@@ -1,0 +1,265 @@
+//! What the lake tells a query: for each table where its snapshot is and what came after it, all at one position.
+//!
+//! The lake makes a view without an `await`, so its tables belong together. The query reads the snapshots from the
+//! object store and puts the tails on top.
+
+use crate::bytes::{DecodeError, Reader, Writer};
+use crate::change::Row;
+use crate::column_type::ColumnType;
+use crate::position::{LakePosition, Lsn, Micros};
+
+/// One consistent state of the tables that a query names.
+#[derive(Clone, Debug, PartialEq)]
+pub struct View {
+    /// Everything up to here is in the view, nothing after it.
+    pub position: LakePosition,
+    /// The tables that were asked for and exist.
+    pub tables: Vec<ViewTable>,
+    /// Last accepted stamp of each shard that feeds the namespaces asked for: a time is final once all have passed it.
+    pub stamps: Vec<(String, Micros)>,
+}
+
+/// One source table: its Iceberg tables for current rows and for history, and its tail.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ViewTable {
+    /// Namespace.
+    pub namespace: String,
+    /// Name of the table of current rows; history is `{name}_history`.
+    pub name: String,
+    /// Metadata of the current rows' table, `None` before its first commit.
+    pub metadata_location: Option<String>,
+    /// Metadata of the history table, `None` before its first commit.
+    pub history_metadata_location: Option<String>,
+    /// The position up to which both snapshots are complete.
+    pub flushed: LakePosition,
+    /// The users' columns with the schema of the view's position, in order; `_key` is among them where it is the key.
+    pub fields: Vec<ViewField>,
+    /// Changes after `flushed`, in order.
+    pub tail: Vec<TailChange>,
+}
+
+/// One column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ViewField {
+    /// Its Iceberg field id.
+    pub field_id: i32,
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub column_type: ColumnType,
+    /// True if it is part of the key.
+    pub key: bool,
+}
+
+/// What a change did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TailOperation {
+    /// The row is new.
+    Insert,
+    /// The row changed; its key did not.
+    Update,
+    /// The row is gone; the values are those it had.
+    Delete,
+}
+
+impl TailOperation {
+    /// As in `_operation`: `INSERT`, `UPDATE`, `DELETE`.
+    pub fn name(self) -> &'static str {
+        match self {
+            TailOperation::Insert => "INSERT",
+            TailOperation::Update => "UPDATE",
+            TailOperation::Delete => "DELETE",
+        }
+    }
+}
+
+/// A change that no snapshot holds yet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TailChange {
+    /// Its position.
+    pub position: LakePosition,
+    /// What it did.
+    pub operation: TailOperation,
+    /// Database it came from.
+    pub shard: String,
+    /// Its transaction.
+    pub lsn: Lsn,
+    /// The transaction's stamp.
+    pub stamp: Micros,
+    /// As in `_transaction_id`.
+    pub transaction_id: String,
+    /// Values in the order of the table's `fields`.
+    pub row: Row,
+}
+
+const FORMAT: u8 = 1;
+
+impl View {
+    /// The view's bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::new();
+        writer.u8(FORMAT);
+        writer.varint(self.position.0);
+        writer.varint(self.tables.len() as u64);
+        for table in &self.tables {
+            table.encode(&mut writer);
+        }
+        writer.varint(self.stamps.len() as u64);
+        for (shard, stamp) in &self.stamps {
+            writer.text(shard);
+            writer.signed(stamp.0);
+        }
+        writer.into_bytes()
+    }
+
+    /// Reads a view.
+    pub fn decode(bytes: &[u8]) -> Result<View, DecodeError> {
+        let mut reader = Reader::new(bytes);
+        match reader.u8("a view")? {
+            FORMAT => {}
+            found => {
+                return Err(DecodeError::Unknown { what: "view format", found });
+            }
+        }
+        let position = LakePosition(reader.varint("a position")?);
+        let count = reader.count("tables")?;
+        let mut tables = Vec::new();
+        for _ in 0..count {
+            tables.push(ViewTable::decode(&mut reader)?);
+        }
+        let count = reader.count("stamps")?;
+        let mut stamps = Vec::new();
+        for _ in 0..count {
+            stamps.push((reader.text("a shard")?.to_owned(), Micros(reader.signed("a stamp")?)));
+        }
+        reader.finish()?;
+        Ok(View { position, tables, stamps })
+    }
+}
+
+impl ViewTable {
+    fn encode(&self, writer: &mut Writer) {
+        writer.text(&self.namespace);
+        writer.text(&self.name);
+        writer.optional_text(self.metadata_location.as_deref());
+        writer.optional_text(self.history_metadata_location.as_deref());
+        writer.varint(self.flushed.0);
+        writer.varint(self.fields.len() as u64);
+        for field in &self.fields {
+            writer.signed(i64::from(field.field_id));
+            writer.text(&field.name);
+            field.column_type.encode(writer);
+            writer.u8(u8::from(field.key));
+        }
+        writer.varint(self.tail.len() as u64);
+        for change in &self.tail {
+            change.encode(writer);
+        }
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<ViewTable, DecodeError> {
+        let namespace = reader.text("a namespace")?.to_owned();
+        let name = reader.text("a table")?.to_owned();
+        let metadata_location = reader.optional_text("a location")?.map(str::to_owned);
+        let history_metadata_location = reader.optional_text("a location")?.map(str::to_owned);
+        let flushed = LakePosition(reader.varint("a position")?);
+        let count = reader.count("fields")?;
+        let mut fields = Vec::new();
+        for _ in 0..count {
+            let field_id = reader.signed("a field id")?;
+            fields.push(ViewField {
+                field_id: i32::try_from(field_id).map_err(|_| DecodeError::Invalid("a field id"))?,
+                name: reader.text("a field")?.to_owned(),
+                column_type: ColumnType::decode(reader)?,
+                key: reader.bool("a key flag")?,
+            });
+        }
+        let count = reader.count("a tail")?;
+        let mut tail = Vec::new();
+        for _ in 0..count {
+            tail.push(TailChange::decode(reader)?);
+        }
+        Ok(ViewTable { namespace, name, metadata_location, history_metadata_location, flushed, fields, tail })
+    }
+}
+
+impl TailChange {
+    fn encode(&self, writer: &mut Writer) {
+        writer.varint(self.position.0);
+        writer.u8(match self.operation {
+            TailOperation::Insert => 1,
+            TailOperation::Update => 2,
+            TailOperation::Delete => 3,
+        });
+        writer.text(&self.shard);
+        writer.varint(self.lsn.get());
+        writer.signed(self.stamp.0);
+        writer.text(&self.transaction_id);
+        self.row.encode(writer);
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<TailChange, DecodeError> {
+        Ok(TailChange {
+            position: LakePosition(reader.varint("a position")?),
+            operation: match reader.u8("an operation")? {
+                1 => TailOperation::Insert,
+                2 => TailOperation::Update,
+                3 => TailOperation::Delete,
+                found => {
+                    return Err(DecodeError::Unknown { what: "operation", found });
+                }
+            },
+            shard: reader.text("a shard")?.to_owned(),
+            lsn: Lsn::new(reader.varint("an lsn")?).ok_or(DecodeError::Invalid("an lsn"))?,
+            stamp: Micros(reader.signed("a stamp")?),
+            transaction_id: reader.text("a transaction id")?.to_owned(),
+            row: Row::decode(reader)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Value;
+    use proptest::prelude::*;
+
+    fn view() -> View {
+        View {
+            position: LakePosition(12),
+            tables: vec![ViewTable {
+                namespace: "default".into(),
+                name: "orders".into(),
+                metadata_location: Some("s3://lakehouse/warehouse/default/orders/metadata/1.json".into()),
+                history_metadata_location: None,
+                flushed: LakePosition(11),
+                fields: vec![ViewField { field_id: 1, name: "id".into(), column_type: ColumnType::Int8, key: true }],
+                tail: vec![TailChange {
+                    position: LakePosition(12),
+                    operation: TailOperation::Delete,
+                    shard: "default".into(),
+                    lsn: Lsn::FIRST,
+                    stamp: Micros(5),
+                    transaction_id: "x".into(),
+                    row: Row(vec![Value::Int8(4)]),
+                }],
+            }],
+            stamps: vec![("default".into(), Micros(5))],
+        }
+    }
+
+    #[test]
+    fn a_view_reads_back() {
+        assert_eq!(View::decode(&view().encode()), Ok(view()));
+    }
+
+    proptest! {
+        #[test]
+        fn damaged_views_never_panic(at in 0usize..400, byte: u8) {
+            let mut bytes = view().encode();
+            let length = bytes.len();
+            bytes[at % length] = byte;
+            let _ = std::hint::black_box(View::decode(&bytes));
+        }
+    }
+}
