@@ -25,4 +25,4 @@ pub use position::{LakePosition, Lsn, Micros, TimelineId};
 pub use relation::{Column, ColumnId, Relation, TableId, is_reserved_column};
 pub use transaction::{Entry, Transaction};
 pub use value::Value;
-pub use view::{TailChange, TailOperation, View, ViewField, ViewTable};
+pub use view::{TailChange, TailOperation, View, ViewField, ViewRequest, ViewTable};

@@ -8,11 +8,24 @@ use crate::change::Row;
 use crate::column_type::ColumnType;
 use crate::position::{LakePosition, Lsn, Micros};
 
+/// What a query asks the lake for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ViewRequest {
+    /// The source tables it names, as (namespace, name). Those that do not exist are left out of the view.
+    pub tables: Vec<(String, String)>,
+    /// Wait until this database's transaction is accepted (read your writes).
+    pub after: Option<(String, Lsn)>,
+    /// A snapshot id of one of the tables, to be resolved to the position it stands for.
+    pub snapshot_id: Option<i64>,
+}
+
 /// One consistent state of the tables that a query names.
 #[derive(Clone, Debug, PartialEq)]
 pub struct View {
     /// Everything up to here is in the view, nothing after it.
     pub position: LakePosition,
+    /// The position that the request's snapshot id stands for; `None` if none was asked for or it is unknown.
+    pub snapshot_position: Option<LakePosition>,
     /// The tables that were asked for and exist.
     pub tables: Vec<ViewTable>,
     /// Last accepted stamp of each shard that feeds the namespaces asked for: a time is final once all have passed it.
@@ -100,6 +113,8 @@ impl View {
         let mut writer = Writer::new();
         writer.u8(FORMAT);
         writer.varint(self.position.0);
+        writer.u8(u8::from(self.snapshot_position.is_some()));
+        writer.varint(self.snapshot_position.map_or(0, |position| position.0));
         writer.varint(self.tables.len() as u64);
         for table in &self.tables {
             table.encode(&mut writer);
@@ -122,6 +137,8 @@ impl View {
             }
         }
         let position = LakePosition(reader.varint("a position")?);
+        let found = reader.bool("a snapshot position")?;
+        let snapshot_position = Some(LakePosition(reader.varint("a position")?)).filter(|_| found);
         let count = reader.count("tables")?;
         let mut tables = Vec::new();
         for _ in 0..count {
@@ -133,7 +150,45 @@ impl View {
             stamps.push((reader.text("a shard")?.to_owned(), Micros(reader.signed("a stamp")?)));
         }
         reader.finish()?;
-        Ok(View { position, tables, stamps })
+        Ok(View { position, snapshot_position, tables, stamps })
+    }
+}
+
+impl ViewRequest {
+    /// The request's bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::new();
+        writer.u8(FORMAT);
+        writer.varint(self.tables.len() as u64);
+        for (namespace, name) in &self.tables {
+            writer.text(namespace);
+            writer.text(name);
+        }
+        writer.optional_text(self.after.as_ref().map(|(database, _)| database.as_str()));
+        writer.varint(self.after.as_ref().map_or(0, |(_, lsn)| lsn.get()));
+        writer.u8(u8::from(self.snapshot_id.is_some()));
+        writer.signed(self.snapshot_id.unwrap_or_default());
+        writer.into_bytes()
+    }
+
+    /// Reads a request.
+    pub fn decode(bytes: &[u8]) -> Result<ViewRequest, DecodeError> {
+        let mut reader = Reader::new(bytes);
+        match reader.u8("a view request")? {
+            FORMAT => {}
+            found => return Err(DecodeError::Unknown { what: "view format", found }),
+        }
+        let count = reader.count("tables")?;
+        let mut tables = Vec::new();
+        for _ in 0..count {
+            tables.push((reader.text("a namespace")?.to_owned(), reader.text("a table")?.to_owned()));
+        }
+        let database = reader.optional_text("a database")?.map(str::to_owned);
+        let lsn = Lsn::new(reader.varint("an lsn")?);
+        let found = reader.bool("a snapshot id")?;
+        let snapshot_id = Some(reader.signed("a snapshot id")?).filter(|_| found);
+        reader.finish()?;
+        Ok(ViewRequest { tables, after: database.zip(lsn), snapshot_id })
     }
 }
 
@@ -227,6 +282,7 @@ mod tests {
     fn view() -> View {
         View {
             position: LakePosition(12),
+            snapshot_position: None,
             tables: vec![ViewTable {
                 namespace: "default".into(),
                 name: "orders".into(),
@@ -246,6 +302,16 @@ mod tests {
             }],
             stamps: vec![("default".into(), Micros(5))],
         }
+    }
+
+    #[test]
+    fn a_request_reads_back() {
+        let request = ViewRequest {
+            tables: vec![("default".into(), "orders".into())],
+            after: Lsn::new(9).map(|lsn| ("shop".into(), lsn)),
+            snapshot_id: Some(-4),
+        };
+        assert_eq!(ViewRequest::decode(&request.encode()), Ok(request));
     }
 
     #[test]
