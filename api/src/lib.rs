@@ -1,1 +1,10 @@
-//! Placeholder crate root.
+//! The public HTTP and WebSocket contract: answers, errors, tokens and their scopes, subscribe messages.
+//!
+//! Everything a client can see is defined here once. Pure: clock readings and keys come in as arguments.
+
+pub mod answer;
+mod error;
+pub mod limits;
+pub mod subscribe;
+
+pub use error::{ApiError, ErrorCode};

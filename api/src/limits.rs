@@ -1,0 +1,31 @@
+//! Bounds of the public contract, with their reasons.
+
+/// Largest request body in bytes (413). A statement list is held whole in 128 MB next to its parse.
+pub const BODY_BYTES_MAX: usize = 16 << 20;
+
+/// Largest answer in bytes (54000). It is built in memory before the first byte leaves.
+pub const ANSWER_BYTES_MAX: usize = 16 << 20;
+
+/// Most statements in one list.
+pub const STATEMENTS_MAX: usize = 1_000;
+
+/// Most parameters of one statement: Postgres' own bound.
+pub const PARAMETERS_MAX: usize = 65_535;
+
+/// Longest text of one statement in bytes.
+pub const SQL_BYTES_MAX: usize = 1 << 20;
+
+/// Longest `Idempotency-Key` in bytes.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+
+/// Most tables one subscription may name.
+pub const SUBSCRIBE_TABLES_MAX: usize = 100;
+
+/// Most events of one subscribe message.
+pub const SUBSCRIBE_BATCH_EVENTS_MAX: usize = 1_000;
+
+/// Largest message from a subscriber in bytes.
+pub const SUBSCRIBE_MESSAGE_BYTES_MAX: usize = 64 << 10;
+
+/// Longest name of a database or namespace in bytes, as the address grammar `[a-z0-9_-]{1,63}` says.
+pub const NAME_BYTES_MAX: usize = 63;
