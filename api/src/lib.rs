@@ -5,6 +5,7 @@
 pub mod answer;
 mod error;
 pub mod limits;
+pub mod route;
 pub mod subscribe;
 
-pub use error::{ApiError, ErrorCode};
+pub use error::{ApiError, ErrorCode, NAMED_CODES};
