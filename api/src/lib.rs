@@ -6,6 +6,8 @@ pub mod answer;
 mod error;
 pub mod limits;
 pub mod route;
+pub mod scope;
 pub mod subscribe;
+pub mod token;
 
 pub use error::{ApiError, ErrorCode, NAMED_CODES};

@@ -29,3 +29,24 @@ pub const SUBSCRIBE_MESSAGE_BYTES_MAX: usize = 64 << 10;
 
 /// Longest name of a database or namespace in bytes, as the address grammar `[a-z0-9_-]{1,63}` says.
 pub const NAME_BYTES_MAX: usize = 63;
+
+/// Longest bearer token in bytes. Header lines of some clients and proxies end at 8 KiB.
+pub const TOKEN_BYTES_MAX: usize = 7 << 10;
+
+/// Most scopes of one token: each is compared on each request.
+pub const TOKEN_SCOPES_MAX: usize = 64;
+
+/// Longest scope in bytes: two names of 255 bytes, percent-encoded.
+pub const SCOPE_BYTES_MAX: usize = 1_600;
+
+/// How far clocks may differ when a token's times are checked.
+pub const TOKEN_LEEWAY_SECONDS: i64 = 60;
+
+/// Most keys that are valid at once: the current one and the one before it or after it.
+pub const KEYS_MAX: usize = 2;
+
+/// Shortest key in bytes: as long as the digest, below which HMAC-SHA-256 gets weaker.
+pub const KEY_BYTES_MIN: usize = 32;
+
+/// Longest name of a key. It is part of every access key id.
+pub const KID_BYTES_MAX: usize = 16;
