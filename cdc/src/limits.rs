@@ -24,3 +24,6 @@ pub const NUMERIC_PRECISION_MAX: u8 = 38;
 
 /// Precision and scale of a `numeric` without either.
 pub const NUMERIC_DEFAULT: (u8, u8) = (38, 9);
+
+/// Deepest nesting of a JSON text: its reader recurses, and the stack of a wasm module is one megabyte.
+pub const JSON_DEPTH_MAX: usize = 128;

@@ -1,0 +1,210 @@
+use proptest::prelude::*;
+
+use super::{parse, print, print_float4, print_float8};
+use crate::column_type::ColumnType as T;
+
+fn types() -> Vec<T> {
+    let mut types = vec![
+        T::Bool,
+        T::Int2,
+        T::Int4,
+        T::Int8,
+        T::Float4,
+        T::Float8,
+        T::NUMERIC,
+        T::Date,
+        T::Time,
+        T::Timestamp,
+        T::TimestampTz,
+        T::Uuid,
+        T::Text,
+        T::Varchar(3),
+        T::Bytea,
+        T::Json,
+        T::Jsonb,
+    ];
+    types.push(T::Array(Box::new(T::Int4)));
+    types.push(T::Array(Box::new(T::Text)));
+    types
+}
+
+/// The printed form, or the SQLSTATE.
+fn check(column_type: &T, text: &str, expected: &str) {
+    let found = match parse(column_type, text) {
+        Ok(value) => {
+            assert!(value.is_of(column_type), "{text}: {value:?} is no {}", column_type.pg_name());
+            print(&value)
+        }
+        Err(error) => error.sqlstate.to_owned(),
+    };
+    assert_eq!(found, expected, "{text} as {}", column_type.pg_name());
+}
+
+#[test]
+fn integers_end_at_their_ends() {
+    check(&T::Int2, "-32768", "-32768");
+    check(&T::Int2, "32768", "22003");
+    check(&T::Int4, " 2147483647 ", "2147483647");
+    check(&T::Int4, "2147483648", "22003");
+    check(&T::Int8, "-9223372036854775808", "-9223372036854775808");
+    check(&T::Int8, "9223372036854775808", "22003");
+    check(&T::Int4, "0x1F", "31");
+    check(&T::Int4, "1_000", "1000");
+    for text in ["", "12abc", "1.5", "1__0", "_1", "1_", "--1", "0x", "+"] {
+        check(&T::Int4, text, "22P02");
+    }
+}
+
+#[test]
+fn booleans_are_any_prefix_of_their_words() {
+    for text in ["t", "TRUE", " yes ", "on", "1", "tr"] {
+        check(&T::Bool, text, "t");
+    }
+    for text in ["f", "no", "OFF", "of", "0"] {
+        check(&T::Bool, text, "f");
+    }
+    for text in ["", "o", "2", "truee"] {
+        check(&T::Bool, text, "22P02");
+    }
+}
+
+#[test]
+fn floats_print_their_shortest_digits_as_postgres_places_them() {
+    for (value, text) in [
+        (0.1 + 0.2, "0.30000000000000004"),
+        (1e15, "1e+15"),
+        (123_456_789_012_345.0, "123456789012345"),
+        (1e-5, "1e-05"),
+        (0.0001, "0.0001"),
+        (-0.0, "-0"),
+        (1.5e300, "1.5e+300"),
+        (f64::MIN_POSITIVE, "2.2250738585072014e-308"),
+        (f64::NEG_INFINITY, "-Infinity"),
+    ] {
+        assert_eq!(print_float8(value), text);
+    }
+    assert_eq!(print_float4(1_234_567.0), "1.234567e+06");
+    assert_eq!(print_float4(0.1), "0.1");
+    check(&T::Float8, "nan", "NaN");
+    check(&T::Float8, "-inf", "-Infinity");
+    check(&T::Float8, "1e400", "22003");
+    check(&T::Float8, "1e-400", "22003");
+    check(&T::Float8, "0e-400", "0");
+    check(&T::Float8, "1e", "22P02");
+    check(&T::Float4, "1e39", "22003");
+}
+
+#[test]
+fn dates_are_within_what_a_table_can_hold() {
+    check(&T::Date, "2024-02-29", "2024-02-29");
+    check(&T::Date, "20240229", "2024-02-29");
+    check(&T::Date, "0001-01-01", "0001-01-01");
+    check(&T::Date, "9999-12-31", "9999-12-31");
+    check(&T::Date, "10000-01-01", "22008");
+    check(&T::Date, "2023-02-29", "22008");
+    check(&T::Date, "0000-01-01", "22008");
+    check(&T::Date, "infinity", "22008");
+    check(&T::Date, "2024-13-01", "22008");
+    check(&T::Date, "today", "0A000");
+    check(&T::Date, "x", "22007");
+    check(&T::Date, "", "22007");
+}
+
+#[test]
+fn times_have_microseconds_and_end_at_midnight() {
+    check(&T::Time, "12:34:56.789", "12:34:56.789");
+    check(&T::Time, "24:00:00", "24:00:00");
+    check(&T::Time, "24:00:00.000001", "22008");
+    check(&T::Time, "12:34", "12:34:00");
+    check(&T::Time, "123456", "12:34:56");
+    check(&T::Time, "11:00 pm", "23:00:00");
+    check(&T::Time, "12:00 am", "00:00:00");
+    check(&T::Time, "1:2:3.0000005", "01:02:03");
+}
+
+#[test]
+fn a_zone_moves_a_timestamptz_and_not_a_timestamp() {
+    check(&T::TimestampTz, "2025-01-14T00:00:00Z", "2025-01-14 00:00:00+00");
+    check(&T::TimestampTz, "2025-01-14 00:00:00.123456+05:30", "2025-01-13 18:30:00.123456+00");
+    check(&T::TimestampTz, "2025-01-14 00:00-0800", "2025-01-14 08:00:00+00");
+    check(&T::TimestampTz, "2025-01-14", "2025-01-14 00:00:00+00");
+    check(&T::TimestampTz, "0001-01-01 00:00+01", "22008");
+    check(&T::TimestampTz, "2025-01-14 00:00 Europe/Berlin", "0A000");
+    check(&T::Timestamp, "2025-01-14 10:00:00+05", "2025-01-14 10:00:00");
+    check(&T::Timestamp, "9999-12-31 23:59:59.999999", "9999-12-31 23:59:59.999999");
+    check(&T::Timestamp, "9999-12-31 23:59:59.9999996", "22008");
+    check(&T::Timestamp, "epoch", "1970-01-01 00:00:00");
+}
+
+#[test]
+fn uuids_and_bytes_have_one_printed_form() {
+    let canonical = "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11";
+    check(&T::Uuid, canonical, canonical);
+    check(&T::Uuid, "{A0EEBC999C0B4EF8BB6D6BB9BD380A11}", canonical);
+    check(&T::Uuid, "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1", "22P02");
+    check(&T::Bytea, "\\xDEad 00", "\\xdead00");
+    check(&T::Bytea, "a\\\\b\\000", "\\x615c6200");
+    check(&T::Bytea, "\\xd", "22023");
+    check(&T::Bytea, "\\8", "22P02");
+}
+
+#[test]
+fn a_varchar_loses_spaces_beyond_its_length_only() {
+    check(&T::Varchar(3), "abc  ", "abc");
+    check(&T::Varchar(3), "\u{1F600}\u{1F600}\u{1F600}", "\u{1F600}\u{1F600}\u{1F600}");
+    check(&T::Varchar(3), "abcd", "22001");
+    check(&T::Text, "a\0b", "22021");
+}
+
+#[test]
+fn jsonb_is_canonical_and_json_is_kept() {
+    check(&T::Jsonb, r#"{"bb":1, "a" : [1,2.50,1e2,-0], "bb":null}"#, r#"{"a": [1, 2.50, 100, 0], "bb": null}"#);
+    check(&T::Jsonb, r#""\u00e9\n\ud83d\ude00\/""#, "\"\u{e9}\\n\u{1F600}/\"");
+    check(&T::Jsonb, r#""\u0000""#, "22P05");
+    check(&T::Jsonb, r#""\ud83d""#, "22P02");
+    check(&T::Jsonb, "1e999999999", "22003");
+    check(&T::Jsonb, "1.20e-2", "0.0120");
+    check(&T::Json, r#"{"b":1,"a" :2}"#, r#"{"b":1,"a" :2}"#);
+    for text in ["", "{", "[1,]", "01", "1.", "nul", "'a'", "{a:1}", "1 2", "\"\n\""] {
+        check(&T::Json, text, "22P02");
+    }
+    check(&T::Jsonb, &"[".repeat(100_000), "54001");
+}
+
+#[test]
+fn arrays_quote_what_would_be_read_otherwise() {
+    let texts = T::Array(Box::new(T::Text));
+    check(&texts, r#"{a, "b c" ,NULL,"null","","\"\\"}"#, r#"{a,"b c",NULL,"null","","\"\\"}"#);
+    check(&texts, "{}", "{}");
+    check(&texts, "{{a}}", "0A000");
+    for text in ["", "a", "{a", "{a,}", "{,a}", "{\"a}", "{a}b", "{\"a\"b}"] {
+        check(&texts, text, "22P02");
+    }
+    check(&T::Array(Box::new(T::Int4)), "{1, 2,null}", "{1,2,NULL}");
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_text_never_panics_and_what_is_read_prints_and_reads_the_same(text in "\\PC*|[0-9:. TZ+\\-{}\",e\\\\x]*") {
+        for column_type in types() {
+            if let Ok(value) = parse(&column_type, &text) {
+                let printed = print(&value);
+                let again = parse(&column_type, &printed).map(|value| print(&value));
+                prop_assert_eq!(again, Ok(printed), "{} as {}", text, column_type.pg_name());
+            }
+        }
+    }
+
+    #[test]
+    fn every_float_reads_back(bits: u64) {
+        let value = f64::from_bits(bits);
+        let printed = print_float8(value);
+        prop_assert!(value.is_nan() || printed.parse::<f64>().map(f64::to_bits) == Ok(bits), "{printed}");
+    }
+
+    #[test]
+    fn every_timestamp_reads_back(micros in -62_135_596_800_000_000i64..=253_402_300_799_999_999) {
+        let printed = print(&crate::Value::TimestampTz(micros));
+        prop_assert_eq!(parse(&T::TimestampTz, &printed), Ok(crate::Value::TimestampTz(micros)));
+    }
+}
