@@ -1,6 +1,7 @@
 //! Which address means what. The front door asks this table and does the rest.
 
 use crate::error::{ApiError, ErrorCode};
+use crate::scope::{Access, Action};
 use crate::limits::NAME_BYTES_MAX;
 
 /// A method of HTTP that some address knows.
@@ -83,6 +84,29 @@ pub enum Route {
     Preflight,
     /// GET `/`
     Console,
+}
+
+impl Route {
+    /// What a token must allow before the request goes anywhere; `None` where any valid token may go on, because only
+    /// the part behind the door knows which tables are meant.
+    pub fn action(&self) -> Option<Action<'_>> {
+        match self {
+            Route::Metrics | Route::Status => Some(Action::Lake(Access::Read)),
+            Route::Databases => Some(Action::Administer),
+            Route::Sql { database } | Route::CreateDatabase { database } | Route::DeleteDatabase { database } => {
+                Some(Action::Database(database, Access::Write))
+            }
+            Route::DatabaseStatus { database } => Some(Action::Database(database, Access::Read)),
+            Route::Changes => Some(Action::Ingest),
+            Route::Query | Route::Subscribe | Route::Iceberg { .. } => None,
+            Route::Health | Route::Preflight | Route::Console => None,
+        }
+    }
+
+    /// True for what is answered without a token. The catalog checks tokens itself, because it issues some.
+    pub fn is_open(&self) -> bool {
+        matches!(self, Route::Health | Route::Preflight | Route::Console | Route::Iceberg { .. })
+    }
 }
 
 /// Finds the route of a request that does not carry a storage signature.
