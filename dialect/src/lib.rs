@@ -1,1 +1,17 @@
-//! Placeholder crate root.
+//! The Postgres front that the shard and the lake's SQL share: from text to statements, and the names of things.
+//!
+//! Parsing is sqlparser's; this crate settles what it leaves open: what a `?` means, how names fold, what an
+//! unnamed column is called, and which SQLSTATE a refusal carries. It knows no catalog and no engine.
+
+mod column_name;
+mod error;
+mod ident;
+pub mod limits;
+mod parse;
+pub mod sqlstate;
+
+pub use column_name::column_name;
+pub use error::SqlError;
+pub use ident::{fold, object_name};
+pub use parse::parse;
+pub use sqlparser::ast;

@@ -1,0 +1,13 @@
+//! Bounds of statement texts, with their reasons.
+
+/// Longest text of one request's SQL. A multi-row INSERT of literals is the longest sensible one; bodies end at 16 MiB.
+pub const SQL_BYTES_MAX: usize = 8 << 20;
+
+/// Deepest nesting of an expression or query. The parser and the translators recurse, on a stack of one megabyte.
+pub const RECURSION_MAX: usize = 50;
+
+/// Most parameters of one statement: what Postgres' protocol can number.
+pub const PARAMETERS_MAX: usize = 65_535;
+
+/// Longest name in bytes; longer ones are cut, as Postgres does.
+pub const NAME_BYTES_MAX: usize = 63;
