@@ -1,0 +1,108 @@
+//! What can go wrong with the object store in memory, one method each.
+
+use lake_host::ObjectStoreError;
+
+use crate::MemoryObjectStore;
+
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    fail_write: Option<u32>,
+    lose_answer: Option<u32>,
+    fail_read: Option<u32>,
+    die_after: Option<u32>,
+    down: bool,
+}
+
+impl Faults {
+    pub(crate) fn check_read(&mut self) -> Result<(), ObjectStoreError> {
+        if self.down {
+            return Err(failed("the store is down"));
+        }
+        if is_now(&mut self.fail_read) { Err(failed("this read was told to fail")) } else { Ok(()) }
+    }
+
+    pub(crate) fn check_write(&mut self) -> Result<(), ObjectStoreError> {
+        if is_now(&mut self.die_after) {
+            self.down = true;
+        }
+        if self.down {
+            return Err(failed("the store is down"));
+        }
+        if is_now(&mut self.fail_write) { Err(failed("this write was told to fail")) } else { Ok(()) }
+    }
+
+    pub(crate) fn check_answer(&mut self) -> Result<(), ObjectStoreError> {
+        if is_now(&mut self.lose_answer) { Err(failed("the answer of this write was lost")) } else { Ok(()) }
+    }
+}
+
+impl MemoryObjectStore {
+    /// The next put or delete fails and changes nothing.
+    pub fn fail_next_put(&self) {
+        self.fail_put_after(0);
+    }
+
+    /// Lets `passes` puts or deletes through, then one fails and changes nothing.
+    pub fn fail_put_after(&self, passes: u32) {
+        self.faults.borrow_mut().fail_write = Some(passes);
+    }
+
+    /// The next put or delete takes effect and fails all the same: its outcome is unknown to the caller.
+    pub fn lose_next_response(&self) {
+        self.lose_response_after(0);
+    }
+
+    /// Lets `passes` puts or deletes through, then one takes effect and fails all the same.
+    pub fn lose_response_after(&self, passes: u32) {
+        self.faults.borrow_mut().lose_answer = Some(passes);
+    }
+
+    /// The next get, head or list fails.
+    pub fn fail_next_get(&self) {
+        self.fail_get_after(0);
+    }
+
+    /// Lets `passes` reads through, then one fails.
+    pub fn fail_get_after(&self, passes: u32) {
+        self.faults.borrow_mut().fail_read = Some(passes);
+    }
+
+    /// Lets `passes` puts or deletes through, then every request fails until [`MemoryObjectStore::come_up`].
+    pub fn go_down_after_puts(&self, passes: u32) {
+        self.faults.borrow_mut().die_after = Some(passes);
+    }
+
+    /// Every request fails until [`MemoryObjectStore::come_up`].
+    pub fn go_down(&self) {
+        self.faults.borrow_mut().down = true;
+    }
+
+    /// True while every request fails.
+    pub fn is_down(&self) -> bool {
+        self.faults.borrow().down
+    }
+
+    /// Takes all faults away.
+    pub fn come_up(&self) {
+        *self.faults.borrow_mut() = Faults::default();
+    }
+}
+
+fn failed(reason: &str) -> ObjectStoreError {
+    ObjectStoreError::Failed(reason.to_owned())
+}
+
+/// True when the fault is to happen at this call; it then happens only once.
+fn is_now(fault: &mut Option<u32>) -> bool {
+    match fault {
+        Some(0) => {
+            *fault = None;
+            true
+        }
+        Some(passes) => {
+            *passes -= 1;
+            false
+        }
+        None => false,
+    }
+}
