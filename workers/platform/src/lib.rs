@@ -1,1 +1,11 @@
-//! Shell.
+//! The ports of `host` on Cloudflare, and what the three scripts share of HTTP. Nothing here decides.
+
+mod clock;
+pub mod http;
+pub mod memory;
+mod r2;
+mod storage;
+
+pub use clock::{WorkerClock, WorkerRandom};
+pub use r2::R2Store;
+pub use storage::{DurableStorage, StorageCounts};

@@ -1,0 +1,61 @@
+//! Answers as the contract in `api` wants them: JSON, a request id on each, errors from the one table.
+
+use lake_api::limits::BODY_BYTES_MAX;
+use lake_api::{ApiError, ErrorCode};
+use lake_host::Random;
+use worker::{Request, Response, Result};
+
+/// Header that carries the id of a request across the scripts and back to the client.
+pub const REQUEST_ID: &str = "x-request-id";
+
+/// The id a request came with, if it is of a harmless form, else a new one.
+pub fn request_id(request: &Request, random: &impl Random) -> Result<String> {
+    let given = request.headers().get(REQUEST_ID)?.filter(|id| {
+        (1..=64).contains(&id.len())
+            && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    });
+    Ok(given.unwrap_or_else(|| format!("{:032x}", u128::from_be_bytes(random.id()))))
+}
+
+/// A JSON body with a status and the request id.
+pub fn json(body: String, status: u16, request_id: &str) -> Result<Response> {
+    let mut response = Response::from_bytes(body.into_bytes())?.with_status(status);
+    let headers = response.headers_mut();
+    headers.set("content-type", "application/json")?;
+    headers.set(REQUEST_ID, request_id)?;
+    Ok(response)
+}
+
+/// An error answer.
+pub fn error(error: &ApiError, request_id: &str) -> Result<Response> {
+    json(error.to_json(request_id), error.code.status(), request_id)
+}
+
+/// The outcome of a handler as an answer.
+pub fn answer(outcome: std::result::Result<String, ApiError>, request_id: &str) -> Result<Response> {
+    match outcome {
+        Ok(body) => json(body, 200, request_id),
+        Err(reason) => error(&reason, request_id),
+    }
+}
+
+/// What a call to another script or object failed with: nobody knows whether it arrived.
+pub fn unreachable(what: &str, reason: &worker::Error) -> ApiError {
+    worker::console_error!("{what}: {reason}");
+    ApiError::new(ErrorCode::CommitStateUnknown, format!("{what} did not answer"))
+        .hint("resend with the same Idempotency-Key, or read first")
+}
+
+/// The whole body, refused before it is read if it says it is over the limit, and after it if it did not say.
+pub async fn body(request: &mut Request) -> Result<std::result::Result<Vec<u8>, ApiError>> {
+    let too_large = || {
+        ApiError::new(ErrorCode::BodyTooLarge, format!("the body is larger than {} MiB", BODY_BYTES_MAX >> 20))
+            .hint("send fewer rows in a request")
+    };
+    let announced = request.headers().get("content-length")?.and_then(|length| length.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > BODY_BYTES_MAX) {
+        return Ok(Err(too_large()));
+    }
+    let bytes = request.bytes().await?;
+    Ok(if bytes.len() > BODY_BYTES_MAX { Err(too_large()) } else { Ok(bytes) })
+}

@@ -1,0 +1,104 @@
+//! An R2 bucket as the object store of the cores.
+
+use lake_host::{
+    ByteRange, ETag, ListPage, ListedObject, Object, ObjectInfo, ObjectStore, ObjectStoreError, PutCondition,
+    PutOutcome,
+};
+use worker::{Bucket, Conditional, Range};
+
+/// A bucket.
+#[derive(Clone, Debug)]
+pub struct R2Store {
+    bucket: Bucket,
+}
+
+impl R2Store {
+    /// The bucket of a binding.
+    pub fn new(bucket: Bucket) -> R2Store {
+        R2Store { bucket }
+    }
+}
+
+fn failed(reason: worker::Error) -> ObjectStoreError {
+    ObjectStoreError::Failed(reason.to_string())
+}
+
+fn info(object: &worker::Object) -> ObjectInfo {
+    ObjectInfo {
+        size: object.size(),
+        etag: ETag(object.etag()),
+        modified_micros: object.uploaded().as_millis() as i64 * 1_000,
+    }
+}
+
+impl ObjectStore for R2Store {
+    async fn get(&self, key: &str, range: ByteRange) -> Result<Option<Object>, ObjectStoreError> {
+        let mut request = self.bucket.get(key);
+        match range {
+            ByteRange::Full => {}
+            ByteRange::From { offset, length: Some(length) } => {
+                request = request.range(Range::OffsetWithLength { offset, length });
+            }
+            ByteRange::From { offset, length: None } => request = request.range(Range::OffsetToEnd { offset }),
+            ByteRange::Suffix { length } => request = request.range(Range::Suffix { suffix: length }),
+        }
+        let found = match (request.execute().await, range) {
+            (Ok(found), _) => found,
+            // A range after the end is an error of the platform and no bytes here.
+            (Err(reason), ByteRange::From { offset, .. }) => match self.head(key).await? {
+                Some(info) if offset >= info.size => return Ok(Some(Object { info, bytes: Vec::new() })),
+                _ => return Err(failed(reason)),
+            },
+            (Err(reason), _) => return Err(failed(reason)),
+        };
+        let Some(object) = found else { return Ok(None) };
+        let info = info(&object);
+        let bytes = match object.body() {
+            Some(body) => body.bytes().await.map_err(failed)?,
+            None => Vec::new(),
+        };
+        Ok(Some(Object { info, bytes }))
+    }
+
+    async fn head(&self, key: &str) -> Result<Option<ObjectInfo>, ObjectStoreError> {
+        Ok(self.bucket.head(key).await.map_err(failed)?.as_ref().map(info))
+    }
+
+    async fn put(&self, key: &str, bytes: Vec<u8>, condition: PutCondition) -> Result<PutOutcome, ObjectStoreError> {
+        let request = self.bucket.put(key, bytes);
+        let request = match condition {
+            PutCondition::Always => request,
+            PutCondition::Absent => request.only_if(Conditional {
+                etag_matches: None,
+                etag_does_not_match: Some("*".to_owned()),
+                uploaded_before: None,
+                uploaded_after: None,
+            }),
+            PutCondition::Unchanged(ETag(etag)) => request.only_if(Conditional {
+                etag_matches: Some(etag),
+                etag_does_not_match: None,
+                uploaded_before: None,
+                uploaded_after: None,
+            }),
+        };
+        Ok(match request.execute().await.map_err(failed)? {
+            Some(object) => PutOutcome::Written(ETag(object.etag())),
+            None => PutOutcome::ConditionFailed,
+        })
+    }
+
+    async fn list(&self, prefix: &str, start_after: Option<&str>, limit: usize) -> Result<ListPage, ObjectStoreError> {
+        let mut request = self.bucket.list().prefix(prefix).limit(u32::try_from(limit).unwrap_or(u32::MAX).min(1_000));
+        if let Some(key) = start_after {
+            request = request.start_after(key);
+        }
+        let page = request.execute().await.map_err(failed)?;
+        let objects =
+            page.objects().iter().map(|object| ListedObject { key: object.key(), info: info(object) }).collect();
+        Ok(ListPage { objects, truncated: page.truncated() })
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), ObjectStoreError> {
+        self.bucket.delete(key).await.map_err(failed)
+    }
+}
