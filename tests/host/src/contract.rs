@@ -34,3 +34,6 @@ fn equal<T: PartialEq + std::fmt::Debug>(found: T, expected: T) -> Result<(), St
 fn short(value: &impl std::fmt::Debug) -> String {
     format!("{value:?}").chars().take(200).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,9 +20,11 @@ use crate::SeededRandom;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TaskId(usize);
 
+type TaskFuture = Pin<Box<dyn Future<Output = ()>>>;
+
 struct Task {
     name: String,
-    future: Option<Pin<Box<dyn Future<Output = ()>>>>,
+    future: Option<TaskFuture>,
     ready: Arc<Ready>,
 }
 
@@ -114,7 +116,7 @@ impl Simulation {
         self.inner.trace.borrow().clone()
     }
 
-    fn choose(&self) -> Option<(usize, Pin<Box<dyn Future<Output = ()>>>, Arc<Ready>)> {
+    fn choose(&self) -> Option<(usize, TaskFuture, Arc<Ready>)> {
         let mut tasks = self.inner.tasks.borrow_mut();
         let is_ready = |task: &Task| task.future.is_some() && task.ready.0.load(Ordering::Relaxed);
         let ready: Vec<usize> = (0..tasks.len()).filter(|index| is_ready(&tasks[*index])).collect();

@@ -7,9 +7,12 @@ use super::{Case, equal, short};
 /// Whole milliseconds in the year 2100: some platforms keep no finer alarms, and none of these may go off.
 const ALARM: i64 = 4_102_444_800_000_000;
 
+/// Checks a rule with two handles on the same, emptied storage.
+type Check<S> = fn(&S, &S) -> Result<(), String>;
+
 /// Checks every rule. Each call of `open` opens the same storage, which the cases empty.
 pub fn check_storage<S: ShardStorage>(mut open: impl FnMut() -> S) -> Vec<Case> {
-    let cases: [(&'static str, fn(&S, &S) -> Result<(), String>); 19] = [
+    let cases: [(&'static str, Check<S>); 19] = [
         ("what was put is read", |s, _| {
             put(s, b"a", b"1")?;
             equal(s.get(b"a"), Ok(Some(b"1".to_vec())))
