@@ -1,1 +1,29 @@
-//! Placeholder crate root.
+//! The Iceberg table format beyond the `iceberg` crate: row-delta snapshots, position deletes, statistics, scan plans,
+//! schema changes, and what the lake and the catalog say to each other.
+//!
+//! `iceberg` is used for its spec types and Avro codecs only, bytes in and bytes out; none of its I/O, caches or
+//! runtimes run here. What has to be read is asked for through [`ReadFile`]; what has to be written is returned.
+
+mod commit;
+mod create;
+mod data_file;
+mod error;
+mod evolve;
+pub mod limits;
+mod manifest;
+mod position_delete;
+mod scan;
+mod snapshot;
+mod statistics;
+
+pub use commit::{
+    CommittedFlush, EnsureTable, FlushCommit, FlushOutcome, SettleFlush, Settlement, TableCommit, TableName,
+    TableState, Watermark, decimal,
+};
+pub use create::create_metadata;
+pub use data_file::{DataFileWriter, NewFile, arrow_schema};
+pub use error::{ReadError, ReadFile, TableError};
+pub use evolve::{apply_updates, plan_schema};
+pub use position_delete::{read_position_deletes, write_position_deletes};
+pub use scan::{FieldRange, ScanFile, plan_scan};
+pub use snapshot::{RowDelta, StagedSnapshot, stage_row_delta};

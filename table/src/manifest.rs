@@ -1,0 +1,124 @@
+//! Manifests and manifest lists: bytes in, entries out, and back.
+
+use bytes::Bytes;
+use futures::executor::block_on;
+use iceberg::io::{FileIO, FileWrite};
+use iceberg::spec::{
+    FormatVersion, Manifest, ManifestContentType, ManifestEntry, ManifestFile, ManifestList, ManifestListWriter,
+    ManifestStatus, ManifestWriterBuilder, PartitionSpec, SchemaRef, TableMetadata,
+};
+
+use crate::error::{ReadFile, TableError};
+
+/// Where the writers of the `iceberg` crate put their bytes before they are taken out again. Nothing there waits,
+/// so driving those futures to their end in place is safe.
+const MEMORY: &str = "memory:///file.avro";
+
+/// An entry whose sequence numbers and snapshot are known.
+pub(crate) type Entry = ManifestEntry;
+
+/// The manifests of a snapshot; none for a table without one.
+pub(crate) async fn read_manifest_list<R: ReadFile>(
+    files: &R,
+    metadata: &TableMetadata,
+    snapshot_id: Option<i64>,
+) -> Result<Vec<ManifestFile>, TableError> {
+    let Some(snapshot_id) = snapshot_id else { return Ok(Vec::new()) };
+    let snapshot = metadata.snapshot_by_id(snapshot_id).ok_or(TableError::NotFound("such snapshot"))?;
+    let bytes = files.read(snapshot.manifest_list()).await?;
+    let list = ManifestList::parse_with_version(&bytes, metadata.format_version())?;
+    Ok(list.consume_entries().into_iter().collect())
+}
+
+/// The live entries of a manifest, with what they inherit from the list.
+///
+/// Spec, "Manifest inheritance": an added entry without numbers has those of its manifest.
+pub(crate) async fn read_manifest<R: ReadFile>(files: &R, file: &ManifestFile) -> Result<Vec<Entry>, TableError> {
+    let bytes = files.read(&file.manifest_path).await?;
+    let (entries, _) = Manifest::parse_avro(&bytes)?.into_parts();
+    let mut live = Vec::with_capacity(entries.len());
+    for entry in entries {
+        if !entry.is_alive() {
+            continue;
+        }
+        let mut entry = std::sync::Arc::unwrap_or_clone(entry);
+        entry.snapshot_id.get_or_insert(file.added_snapshot_id);
+        if entry.status == ManifestStatus::Added || file.sequence_number == 0 {
+            entry.sequence_number.get_or_insert(file.sequence_number);
+            entry.file_sequence_number.get_or_insert(file.sequence_number);
+        }
+        live.push(entry);
+    }
+    Ok(live)
+}
+
+/// What happens to a file in the manifest that is written.
+pub(crate) enum Listed {
+    /// It is new.
+    Added(iceberg::spec::DataFile),
+    /// It was there and stays.
+    Existing(Entry),
+    /// It was there and goes.
+    Deleted(Entry),
+}
+
+/// Writes a manifest for `location`.
+pub(crate) fn write_manifest(
+    location: &str,
+    snapshot_id: i64,
+    schema: SchemaRef,
+    spec: PartitionSpec,
+    content: ManifestContentType,
+    listed: Vec<Listed>,
+) -> Result<(ManifestFile, Bytes), TableError> {
+    let io = FileIO::new_with_memory();
+    let builder = ManifestWriterBuilder::new(io.new_output(MEMORY)?, Some(snapshot_id), schema, spec);
+    let mut writer = match content {
+        ManifestContentType::Data => builder.build_v2_data(),
+        ManifestContentType::Deletes => builder.build_v2_deletes(),
+    };
+    for file in listed {
+        match file {
+            Listed::Added(file) => writer.add_file(file, iceberg::spec::UNASSIGNED_SEQUENCE_NUMBER)?,
+            Listed::Existing(entry) => {
+                let (snapshot, sequence) = numbers(&entry)?;
+                writer.add_existing_file(entry.data_file, snapshot, sequence, entry.file_sequence_number)?;
+            }
+            Listed::Deleted(entry) => {
+                let (_, sequence) = numbers(&entry)?;
+                writer.add_delete_file(entry.data_file, sequence, entry.file_sequence_number)?;
+            }
+        }
+    }
+    let mut manifest = block_on(writer.write_manifest_file())?;
+    location.clone_into(&mut manifest.manifest_path);
+    let bytes = block_on(io.new_input(MEMORY)?.read())?;
+    Ok((manifest, bytes))
+}
+
+fn numbers(entry: &Entry) -> Result<(i64, i64), TableError> {
+    entry.snapshot_id.zip(entry.sequence_number).ok_or(TableError::Unsupported("a manifest entry without numbers"))
+}
+
+/// Writes a manifest list.
+pub(crate) fn write_manifest_list(
+    snapshot_id: i64,
+    parent: Option<i64>,
+    sequence_number: i64,
+    manifests: Vec<ManifestFile>,
+) -> Result<Bytes, TableError> {
+    let io = FileIO::new_with_memory();
+    let writer: Box<dyn FileWrite> = block_on(io.new_output(MEMORY)?.writer())?;
+    let mut writer = ManifestListWriter::v2(writer, snapshot_id, parent, sequence_number);
+    writer.add_manifests(manifests.into_iter())?;
+    block_on(writer.close())?;
+    Ok(block_on(io.new_input(MEMORY)?.read())?)
+}
+
+/// Refuses tables of a format that is not written here.
+pub(crate) fn check_format(metadata: &TableMetadata) -> Result<(), TableError> {
+    match metadata.format_version() {
+        FormatVersion::V2 => Ok(()),
+        _ => Err(TableError::Unsupported("writing a table that is not of format v2")),
+    }
+}
