@@ -5,6 +5,7 @@
 pub mod answer;
 mod error;
 pub mod limits;
+pub mod metrics;
 pub mod route;
 pub mod scope;
 pub mod subscribe;
