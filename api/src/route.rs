@@ -1,8 +1,8 @@
 //! Which address means what. The front door asks this table and does the rest.
 
 use crate::error::{ApiError, ErrorCode};
-use crate::scope::{Access, Action};
 use crate::limits::NAME_BYTES_MAX;
+use crate::scope::{Access, Action};
 
 /// A method of HTTP that some address knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -97,9 +97,10 @@ impl Scope {
             (Scope::Namespace { namespace, .. } | Scope::Table { namespace, .. }, Action::SeeNamespace(wanted)) => {
                 namespace == wanted
             }
-            (Scope::Namespace { namespace, access }, Action::Namespace(wanted, far) | Action::Table(wanted, _, far)) => {
-                namespace == wanted && *access >= far
-            }
+            (
+                Scope::Namespace { namespace, access },
+                Action::Namespace(wanted, far) | Action::Table(wanted, _, far),
+            ) => namespace == wanted && *access >= far,
             (Scope::Table { namespace, table, access }, Action::Table(in_namespace, wanted, far)) => {
                 namespace == in_namespace && table == wanted && *access >= far
             }
