@@ -1,0 +1,17 @@
+//! What a shard stores, one file per fact.
+//!
+//! Every value is sealed with a format byte and a checksum. Keys begin with one letter per fact and hold their
+//! numbers in big-endian, so that the order of keys is the order of pages and transactions.
+
+pub(crate) mod base;
+pub(crate) mod counted;
+mod error;
+pub(crate) mod format;
+pub(crate) mod idempotency;
+pub(crate) mod keys;
+pub(crate) mod log_entry;
+pub(crate) mod page_image;
+pub(crate) mod shard_meta;
+
+pub use error::OpenError;
+pub(crate) use error::{Stored, corrupt};
