@@ -227,4 +227,50 @@ mod tests {
         rows.text("hello");
         assert_eq!(rows.end_row(), Err(AnswerTooLarge));
     }
+
+    /// Writes the value that a fixture describes as a client holds it.
+    fn write(rows: &mut RowWriter, type_name: &str, wire: &serde_json::Value, held: &str) {
+        match (type_name, wire) {
+            (_, serde_json::Value::Null) => rows.null(),
+            ("int2" | "int4", _) => rows.int4(held.parse().expect("an integer")),
+            ("int8", _) => rows.int8(held.parse().expect("an integer")),
+            ("float4", _) => rows.float4(held.parse().expect("a number")),
+            ("float8", _) => rows.float8(held.parse().expect("a number")),
+            ("bool", _) => rows.bool(held == "true"),
+            ("jsonb", wire) => rows.json(&wire.to_string()),
+            (_, wire) => rows.text(wire.as_str().expect("a text")),
+        }
+    }
+
+    #[test]
+    fn the_wire_fixtures_are_what_clients_get() {
+        let fixtures: serde_json::Value =
+            serde_json::from_str(include_str!("../../tests/fixtures/wire/answers.json")).expect("JSON");
+        for fixture in fixtures["values"].as_array().expect("a list of values") {
+            let mut rows = RowWriter::new();
+            rows.begin_row();
+            let type_name = fixture["type"].as_str().expect("a type");
+            write(&mut rows, type_name, &fixture["json"], fixture["javascript"]["text"].as_str().expect("a text"));
+            assert_eq!(rows.end_row(), Ok(()));
+            let json = rows.finish(&[], "SELECT", None) + "}";
+            let read: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+            assert_eq!(read["rows"][0][0], fixture["json"], "{type_name}");
+        }
+        let answer = &fixtures["answer"];
+        let column = |column: &serde_json::Value| AnswerColumn {
+            name: column["name"].as_str().expect("a name").to_owned(),
+            type_name: column["type"].as_str().expect("a type").to_owned(),
+        };
+        let columns: Vec<_> = answer["columns"].as_array().expect("columns").iter().map(column).collect();
+        let mut rows = RowWriter::new();
+        for row in answer["rows"].as_array().expect("rows") {
+            rows.begin_row();
+            for (value, column) in row.as_array().expect("a row").iter().zip(&columns) {
+                write(&mut rows, &column.type_name, value, value.as_str().unwrap_or_default());
+            }
+            assert_eq!(rows.end_row(), Ok(()));
+        }
+        let json = rows.finish(&columns, "SELECT", None) + "}";
+        assert_eq!(&serde_json::from_str::<serde_json::Value>(&json).expect("JSON"), answer);
+    }
 }

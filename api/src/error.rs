@@ -245,4 +245,30 @@ mod tests {
         names.dedup();
         assert_eq!(names.len(), NAMED_CODES.len());
     }
+
+    #[test]
+    fn the_wire_fixtures_are_what_clients_get() {
+        let fixtures: Vec<serde_json::Value> =
+            serde_json::from_str(include_str!("../../tests/fixtures/wire/errors.json")).expect("a list of answers");
+        for name in NAMED_CODES.map(ErrorCode::name) {
+            assert!(fixtures.iter().any(|fixture| fixture["body"]["error"]["code"] == name), "{name} has no fixture");
+        }
+        for fixture in fixtures {
+            let wire = &fixture["body"]["error"];
+            let name = wire["code"].as_str().expect("a code");
+            let code = NAMED_CODES
+                .into_iter()
+                .find(|code| code.name() == name)
+                .unwrap_or_else(|| ErrorCode::Sql(Box::leak(name.to_owned().into_boxed_str())));
+            let error = ApiError {
+                code,
+                message: wire["message"].as_str().expect("a message").to_owned(),
+                detail: wire["detail"].as_str().map(str::to_owned),
+                hint: wire["hint"].as_str().map(str::to_owned),
+            };
+            let json = error.to_json(wire["requestId"].as_str().expect("a request id"));
+            let body: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+            assert_eq!((code.status().into(), body), (fixture["status"].clone(), fixture["body"].clone()), "{name}");
+        }
+    }
 }
