@@ -16,7 +16,8 @@ use crate::fingerprint;
 use crate::lock::Lock;
 use crate::paths;
 use crate::process::{progress, run};
-use crate::script::{DEV_PROFILE, Script};
+use crate::options::Options;
+use crate::script::{self, DEV_PROFILE, SCRIPTS, Script};
 use crate::toolchain::rust;
 
 /// How a script is compiled.
@@ -26,6 +27,13 @@ pub(crate) enum Mode {
     Release,
     /// Quick to compile.
     Dev,
+}
+
+impl Mode {
+    /// `--dev` chooses the quick one.
+    pub(crate) fn from(options: &mut Options) -> Self {
+        if options.flag("--dev") { Mode::Dev } else { Mode::Release }
+    }
 }
 
 /// A script that is ready in `build/`.
@@ -40,8 +48,13 @@ const STAMP: &str = "stamp.json";
 /// Finished scripts kept in the cache, of each script.
 const KEPT_SCRIPTS: usize = 4;
 
-/// Builds these scripts and prints one line for each.
-pub(crate) fn build_all<'a>(scripts: impl IntoIterator<Item = &'a Script>, mode: Mode) -> Result<()> {
+/// The command: builds these scripts, or all, and prints one line for each.
+pub(crate) fn command(mut options: Options) -> Result<()> {
+    let mode = Mode::from(&mut options);
+    let names = options.values("--script")?;
+    options.finish()?;
+    let chosen: Result<Vec<&Script>> = names.iter().map(|name| script::find(name)).collect();
+    let scripts = if names.is_empty() { SCRIPTS.iter().collect() } else { chosen? };
     for script in scripts {
         let built = build(script, mode)?;
         println!("{:<6} raw {:.2} MB  gzip {:.2} MB", script.name, megabytes(built.raw), megabytes(built.gzip));

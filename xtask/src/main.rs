@@ -6,26 +6,49 @@
 // A tool on a real machine: it may read the clock. The ban is for the cores.
 #![allow(clippy::disallowed_methods)]
 
+mod bench;
 mod bind;
 mod build;
+mod check;
+mod dataset;
+mod demo;
+mod deploy;
+mod doctor;
+mod e2e;
 mod fingerprint;
+mod keys;
 mod lock;
+mod options;
 mod paths;
 mod process;
 mod script;
+mod serve;
+mod steps;
+mod test;
 mod toolchain;
 
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
-use build::Mode;
+use options::Options;
 
 const HELP: &str = "\
 cargo xtask COMMAND
 
-  build   compile the scripts           --script dosql|lake|query   --dev
-  wasm    run cargo for wasm            e.g. wasm check -p lake-dosql
+  demo    the walk through on real data      --once
+  dev     everything running                 --port P  --state DIR  --token-scopes S  --admin-port P  --log FILE
+  test    everything that can turn red       --native
+  check   fmt, clippy, tidy, docs, types
+  e2e     the scripts in workerd             [part of a file name]
+  bench   figures of this machine            --json  [part of a file name]
+  build   compile the scripts                --script dosql|lake|query
+  deploy  put them on Cloudflare             --dry-run
+  token   a token for a lake                 --scopes S  --state DIR | --keys FILE  --hours N  --subject S  --new-keys
+  doctor  what is missing on this machine
+  wasm    cargo for wasm                     e.g. wasm check -p lake-dosql
+
+Commands that build scripts take --dev: quicker to compile, larger, slower.
 ";
 
 fn main() -> ExitCode {
@@ -44,8 +67,18 @@ fn command(arguments: &[String]) -> Result<()> {
         Some((name, rest)) => (name.as_str(), rest),
         None => ("help", &[][..]),
     };
+    let options = Options::new(rest);
     match name {
-        "build" => build_command(rest),
+        "bench" => bench::command(options),
+        "build" => build::command(options),
+        "check" => check::command(options),
+        "demo" => demo::command(options),
+        "deploy" => deploy::command(options),
+        "dev" => serve::dev(options),
+        "doctor" => doctor::command(options),
+        "e2e" => e2e::command(options),
+        "test" => test::command(options),
+        "token" => keys::command(options),
         "wasm" => process::run(toolchain::rust::wasm_cargo()?.args(rest).args(["--target", toolchain::rust::TARGET])),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
@@ -53,24 +86,4 @@ fn command(arguments: &[String]) -> Result<()> {
         }
         other => bail!("no command '{other}'\n{HELP}"),
     }
-}
-
-fn build_command(arguments: &[String]) -> Result<()> {
-    let mut mode = Mode::Release;
-    let mut scripts = Vec::new();
-    let mut arguments = arguments.iter();
-    while let Some(argument) = arguments.next() {
-        match (argument.as_str(), argument.as_str()) {
-            ("--dev", _) => mode = Mode::Dev,
-            ("--script", _) => match arguments.next() {
-                Some(name) => scripts.push(script::find(name)?),
-                None => bail!("--script needs a name"),
-            },
-            _ => bail!("build does not know '{argument}'"),
-        }
-    }
-    if scripts.is_empty() {
-        scripts.extend(&script::SCRIPTS);
-    }
-    build::build_all(scripts, mode)
 }

@@ -33,3 +33,8 @@ pub(crate) fn wasm_target() -> PathBuf {
 pub(crate) fn node_bin(name: &str) -> PathBuf {
     root().join("node_modules").join(".bin").join(name)
 }
+
+/// A folder for the state of a local lake, in the clone and out of git.
+pub(crate) fn state(name: &str) -> PathBuf {
+    root().join(".state").join(name)
+}

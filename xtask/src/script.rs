@@ -39,13 +39,23 @@ pub(crate) const SCRIPTS: [Script; 3] = [
     },
 ];
 
+/// For tests only: the ports of the platform against their contract. Built when it is named.
+const CONTRACT: Script = Script {
+    name: "contract",
+    package: "contract-worker",
+    profile: "wasm-dev",
+    config: "workers/contract/wrangler.toml",
+    durable_objects: &["Ports"],
+    gzip_max: 1_000_000,
+};
+
 /// The profile of the inner loop: quick to compile, larger and slower.
 pub(crate) const DEV_PROFILE: &str = "wasm-dev";
 
 /// Finds a script by its name.
 pub(crate) fn find(name: &str) -> Result<&'static Script> {
-    match SCRIPTS.iter().find(|script| script.name == name) {
+    match SCRIPTS.iter().chain([&CONTRACT]).find(|script| script.name == name) {
         Some(script) => Ok(script),
-        None => bail!("no script '{name}': there are dosql, lake and query"),
+        None => bail!("no script '{name}': there are dosql, lake, query and, for tests, contract"),
     }
 }

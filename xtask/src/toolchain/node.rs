@@ -3,6 +3,7 @@
 //! wrangler wants a newer Node than many machines have; npm's `node` package is one. The machine's
 //! own Node and npm are used for the installation alone.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -40,19 +41,25 @@ pub(crate) fn ensure() -> Result<PathBuf> {
     Ok(node)
 }
 
-/// A command in which `node`, `npx` and `tsc` are those of the clone.
+/// A command in which `node` is that of the clone.
 pub(crate) fn command() -> Result<Command> {
     let node = ensure()?;
     let mut command = Command::new(&node);
-    let mut path = paths::root().join("node_modules/.bin").into_os_string();
-    path.push(":");
-    path.push(std::env::var_os("PATH").unwrap_or_default());
     command
-        .env("PATH", path)
+        .env("PATH", path()?)
         .env("WRANGLER_SEND_METRICS", "false")
         .env("NO_UPDATE_NOTIFIER", "1")
         .current_dir(paths::root());
     Ok(command)
+}
+
+/// A search path on which the executables of the clone come first.
+pub(crate) fn path() -> Result<OsString> {
+    ensure()?;
+    let mut path = paths::root().join("node_modules/.bin").into_os_string();
+    path.push(":");
+    path.push(std::env::var_os("PATH").unwrap_or_default());
+    Ok(path)
 }
 
 fn manifest_digest() -> Result<String> {

@@ -1,0 +1,47 @@
+//! `cargo xtask test`: everything that can turn red, on this machine and without an account.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::build::Mode;
+use crate::e2e;
+use crate::options::Options;
+use crate::paths;
+use crate::process::run;
+use crate::serve;
+use crate::steps::Steps;
+use crate::toolchain::node;
+
+/// The command. `--native` leaves out what needs the scripts.
+pub(crate) fn command(mut options: Options) -> Result<()> {
+    let mode = Mode::from(&mut options);
+    let only_native = options.flag("--native");
+    options.finish()?;
+    let mut steps = Steps::default();
+    steps.run("native tests", || {
+        let mut cargo = Command::new("cargo");
+        run(cargo.current_dir(paths::root()).args(["test", "--quiet"]))?;
+        let mut cargo = Command::new("cargo");
+        run(cargo.current_dir(paths::root()).args(["test", "--quiet", "--package", "xtask"]))
+    });
+    if !only_native {
+        steps.run("scripts", || serve::build_scripts(mode));
+        steps.run("SDK", sdk);
+        steps.run("end to end", || e2e::specs(&[]));
+        steps.run("conformance", || e2e::conformance(&[]));
+    }
+    steps.finish()
+}
+
+/// The SDK's own tests, against a running lake in `LAKE_URL`.
+fn sdk() -> Result<()> {
+    let folder = paths::root().join("sdk-ts");
+    if !folder.join("package.json").exists() {
+        return Ok(());
+    }
+    let server = serve::Server::start(&serve::fresh_state("sdk")?)?;
+    let mut npm = Command::new("npm");
+    npm.args(["test", "--silent"]).current_dir(folder).env("PATH", node::path()?).envs(server.environment());
+    run(&mut npm)
+}
