@@ -23,4 +23,4 @@ pub use object_store::{
     PutOutcome,
 };
 pub use socket::{Socket, SocketError};
-pub use storage::{AlarmChange, KeyRange, ShardStorage, StorageError, WriteBatch, WriteOperation};
+pub use storage::{AlarmChange, KeyRange, ROW_BYTES_MAX, ShardStorage, StorageError, WriteBatch, WriteOperation};

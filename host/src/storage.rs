@@ -2,6 +2,10 @@
 
 use thiserror::Error;
 
+/// Greatest size of a key and its value together. The platform documents 2 MB and its local runtime does not hold it, so
+/// every implementation checks it by itself.
+pub const ROW_BYTES_MAX: usize = 2_000_000;
+
 /// Why storage did not do it.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum StorageError {
@@ -44,7 +48,7 @@ impl KeyRange {
 /// One operation of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WriteOperation {
-    /// Sets a key. Key and value together are at most 2 MB.
+    /// Sets a key. Key and value together are at most [`ROW_BYTES_MAX`].
     Put(Vec<u8>, Vec<u8>),
     /// Removes a key if it is there.
     Delete(Vec<u8>),
@@ -96,6 +100,15 @@ impl WriteBatch {
         self
     }
 
+    /// Size of a row that is greater than [`ROW_BYTES_MAX`], if there is one: no storage takes it.
+    pub fn oversized_row(&self) -> Option<usize> {
+        let sizes = self.operations.iter().map(|operation| match operation {
+            WriteOperation::Put(key, value) => key.len() + value.len(),
+            WriteOperation::Delete(_) | WriteOperation::DeleteRange(_) => 0,
+        });
+        sizes.max().filter(|bytes| *bytes > ROW_BYTES_MAX)
+    }
+
     /// True if it would do nothing.
     pub fn is_empty(&self) -> bool {
         self.operations.is_empty() && self.alarm.is_none()
@@ -129,6 +142,15 @@ pub trait ShardStorage {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_row_is_too_large_with_its_key() {
+        let mut batch = WriteBatch::new();
+        batch.put([7; 10], vec![7; ROW_BYTES_MAX - 10]);
+        assert_eq!(batch.oversized_row(), None);
+        batch.put([7; 11], vec![7; ROW_BYTES_MAX - 10]);
+        assert_eq!(batch.oversized_row(), Some(ROW_BYTES_MAX + 1));
+    }
 
     #[test]
     fn a_prefix_ends_where_the_next_one_starts() {

@@ -18,7 +18,7 @@ pub use clock::{ManualClock, SeededRandom};
 pub use object_store::{MemoryObjectStore, ObjectCounts, ObjectOperation};
 pub use simulation::{Simulation, TaskId};
 pub use socket::{SocketEnd, socket_pair};
-pub use storage::{MemoryStorage, ROW_BYTES_MAX, StorageCounts};
+pub use storage::{MemoryStorage, StorageCounts};
 pub use yield_now::yield_now;
 
 /// Drives a future to its end on this thread.

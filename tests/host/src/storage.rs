@@ -2,10 +2,7 @@
 
 use std::{cell::RefCell, collections::BTreeMap, ops::Bound, rc::Rc};
 
-use lake_host::{AlarmChange, KeyRange, ShardStorage, StorageError, WriteBatch, WriteOperation};
-
-/// Greatest size of a key and its value together. The platform documents 2 MB; the smaller reading of it is enforced.
-pub const ROW_BYTES_MAX: usize = 2_000_000;
+use lake_host::{AlarmChange, KeyRange, ROW_BYTES_MAX, ShardStorage, StorageError, WriteBatch, WriteOperation};
 
 /// What was asked of a storage since it was made or since [`MemoryStorage::reset_counts`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -163,17 +160,15 @@ impl State {
     }
 
     fn room_for(&self, batch: &WriteBatch) -> Result<(), StorageError> {
-        let mut put_bytes = 0;
-        let mut puts = false;
-        for operation in &batch.operations {
-            let WriteOperation::Put(key, value) = operation else { continue };
-            let bytes = key.len() + value.len();
-            if bytes > ROW_BYTES_MAX {
-                return Err(failed(&format!("a row of {bytes} bytes is greater than {ROW_BYTES_MAX}")));
-            }
-            put_bytes += bytes as u64;
-            puts = true;
+        if let Some(bytes) = batch.oversized_row() {
+            return Err(failed(&format!("a row of {bytes} bytes is greater than {ROW_BYTES_MAX}")));
         }
+        let put_bytes = |operation: &WriteOperation| match operation {
+            WriteOperation::Put(key, value) => Some((key.len() + value.len()) as u64),
+            WriteOperation::Delete(_) | WriteOperation::DeleteRange(_) => None,
+        };
+        let puts = batch.operations.iter().any(|operation| put_bytes(operation).is_some());
+        let put_bytes: u64 = batch.operations.iter().filter_map(put_bytes).sum();
         let over = self.faults.capacity.is_some_and(|capacity| self.size + put_bytes > capacity);
         if puts && (self.faults.full || over) { Err(StorageError::Full) } else { Ok(()) }
     }

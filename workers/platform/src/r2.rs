@@ -49,6 +49,11 @@ impl ObjectStore for R2Store {
                 Some(info) if offset >= info.size => return Ok(Some(Object { info, bytes: Vec::new() })),
                 _ => return Err(failed(reason)),
             },
+            // So is the end of an empty object.
+            (Err(reason), ByteRange::Suffix { .. }) => match self.head(key).await? {
+                Some(info) if info.size == 0 => return Ok(Some(Object { info, bytes: Vec::new() })),
+                _ => return Err(failed(reason)),
+            },
             (Err(reason), _) => return Err(failed(reason)),
         };
         let Some(object) = found else { return Ok(None) };

@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::fmt::Write;
 
 use js_sys::{Array, ArrayBuffer, Promise, Reflect, Uint8Array};
-use lake_host::{AlarmChange, KeyRange, ShardStorage, StorageError, WriteBatch, WriteOperation};
+use lake_host::{AlarmChange, KeyRange, ROW_BYTES_MAX, ShardStorage, StorageError, WriteBatch, WriteOperation};
 use wasm_bindgen::prelude::*;
 use worker::State;
 
@@ -239,6 +239,9 @@ impl ShardStorage for DurableStorage {
     }
 
     fn apply(&self, batch: &WriteBatch) -> Result<(), StorageError> {
+        if let Some(bytes) = batch.oversized_row() {
+            return Err(StorageError::Failed(format!("a row of {bytes} bytes is greater than {ROW_BYTES_MAX}")));
+        }
         let alarm = batch.alarm.and_then(|change| self.alarm_after(change));
         let mut refused = None;
         let outcome = self.raw.transaction_sync(&mut || {

@@ -1,0 +1,57 @@
+// The platform's own storage and bucket obey the contract of the ports: the cases of `tests/host` run in workerd, in the
+// script `workers/contract`, which `cargo xtask build --script contract` compiles.
+
+import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { convertV4MiniflareOptions, Miniflare } from 'miniflare'
+
+interface Case {
+  readonly name: string
+  readonly error: string | null
+}
+
+const folder = join(import.meta.dirname, '../../build/contract')
+const state = mkdtempSync(join(tmpdir(), 'lake-contract-'))
+let miniflare: Miniflare
+
+before(async () => {
+  const glue = readFileSync(join(folder, 'index.js'), 'utf8')
+  const snippets = [...glue.matchAll(/from '\.\/(snippets\/[^']+)'/g)].map((match) => String(match[1]))
+  const scripts = ['shim.js', 'index.js', ...snippets].map((path) => ({ type: 'ESModule' as const, path: join(folder, path) }))
+  miniflare = new Miniflare({
+    ...convertV4MiniflareOptions({
+      name: 'contract',
+      modulesRoot: folder,
+      modules: [...scripts, { type: 'CompiledWasm', path: join(folder, 'index_bg.wasm') }],
+      compatibilityDate: '2026-11-01',
+      cf: false,
+      durableObjects: { PORTS: { className: 'Ports', useSQLite: true } },
+      r2Buckets: ['R2'],
+    }),
+    resourcePersistencePath: state,
+  })
+  await miniflare.ready
+})
+
+after(async () => {
+  await miniflare.dispose()
+  rmSync(state, { recursive: true, force: true })
+})
+
+async function check(path: string): Promise<void> {
+  const response = await miniflare.dispatchFetch(`http://contract${path}`)
+  const text = await response.text()
+  assert.equal(response.status, 200, text)
+  const cases = JSON.parse(text) as Case[]
+  assert.ok(cases.length > 10, `only ${cases.length} cases`)
+  assert.deepEqual(cases.filter((found) => found.error !== null), [])
+}
+
+test('the storage of a Durable Object obeys the contract', () => check('/storage'))
+
+test('it obeys it again over what the first run has left', () => check('/storage'))
+
+test('an R2 bucket obeys the contract', () => check('/object-store'))

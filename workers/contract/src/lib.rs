@@ -1,0 +1,45 @@
+//! A script for tests: runs the contract of the ports over the platform's own storage and bucket.
+//!
+//! `GET /storage` runs in a Durable Object, `GET /object-store` in the Worker; both answer with a list of cases.
+//! It lies here because `workers/` holds the only crates that know Cloudflare.
+
+// The attribute that exports an object makes methods without docs.
+#![allow(missing_docs)]
+
+use lake_platform::{DurableStorage, R2Store};
+use lake_test_host::contract::{Case, check_object_store, check_storage};
+use serde_json::json;
+use worker::{Context, DurableObject, Env, Error, Request, Response, Result, State, durable_object, event};
+
+#[event(fetch)]
+async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response> {
+    match request.path().as_str() {
+        "/storage" => env.durable_object("PORTS")?.get_by_name("contract")?.fetch_with_request(request).await,
+        "/object-store" => answer(check_object_store(&R2Store::new(env.bucket("R2")?)).await),
+        _ => Response::error("there are /storage and /object-store", 404),
+    }
+}
+
+/// An object whose storage the contract may use up.
+#[durable_object]
+pub struct Ports {
+    state: State,
+}
+
+impl DurableObject for Ports {
+    fn new(state: State, _env: Env) -> Self {
+        Self { state }
+    }
+
+    async fn fetch(&self, _request: Request) -> Result<Response> {
+        let open = || DurableStorage::open(&self.state);
+        // Once before the cases, which take a storage and not a failure to open one.
+        open().map_err(|error| Error::RustError(error.to_string()))?;
+        answer(check_storage(|| open().expect("it was opened just before")))
+    }
+}
+
+fn answer(cases: Vec<Case>) -> Result<Response> {
+    let line = |case: &Case| json!({"name": case.name, "error": case.outcome.as_ref().err()});
+    Response::from_json(&cases.iter().map(line).collect::<Vec<_>>())
+}
