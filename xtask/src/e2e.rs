@@ -9,11 +9,12 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::build::Mode;
+use crate::build::{Mode, build};
 use crate::keys;
 use crate::options::Options;
 use crate::paths;
 use crate::process::run;
+use crate::script;
 use crate::serve::{Server, build_scripts, fresh_state};
 use crate::steps::Steps;
 use crate::toolchain::{node, python};
@@ -46,6 +47,12 @@ pub(crate) fn specs(words: &[String]) -> Result<()> {
         .env("LAKE_KEYS", keys.to_json())
         .env("LAKE_TOKEN", keys::local_token(&keys, "all")?)
         .envs(python_environment()?))
+}
+
+/// Runs the contract of the ports over the platform's own.
+pub(crate) fn contract() -> Result<()> {
+    build(script::find("contract")?, Mode::Dev)?;
+    run(node::command()?.args(["--test", "--test-reporter=spec"]).args(files("tests/contract", ".spec.ts", &[])?))
 }
 
 /// Runs the conformance programs whose names contain one of the words.

@@ -27,6 +27,7 @@ pub(crate) fn command(mut options: Options) -> Result<()> {
     });
     if !only_native {
         steps.run("scripts", || serve::build_scripts(mode));
+        steps.run("contract of the ports", e2e::contract);
         steps.run("SDK", sdk);
         steps.run("end to end", || e2e::specs(&[]));
         steps.run("conformance", || e2e::conformance(&[]));
