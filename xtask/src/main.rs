@@ -46,6 +46,7 @@ cargo xtask COMMAND
   deploy  put them on Cloudflare             --dry-run
   token   a token for a lake                 --scopes S  --state DIR | --keys FILE  --hours N  --subject S  --new-keys
   doctor  what is missing on this machine
+  setup   install now what the others install when they need it
   wasm    cargo for wasm                     e.g. wasm check -p lake-dosql
 
 Commands that build scripts take --dev: quicker to compile, larger, slower.
@@ -77,6 +78,7 @@ fn command(arguments: &[String]) -> Result<()> {
         "dev" => serve::dev(options),
         "doctor" => doctor::command(options),
         "e2e" => e2e::command(options),
+        "setup" => setup(options),
         "test" => test::command(options),
         "token" => keys::command(options),
         "wasm" => process::run(toolchain::rust::wasm_cargo()?.args(rest).args(["--target", toolchain::rust::TARGET])),
@@ -86,4 +88,13 @@ fn command(arguments: &[String]) -> Result<()> {
         }
         other => bail!("no command '{other}'\n{HELP}"),
     }
+}
+
+fn setup(options: Options) -> Result<()> {
+    options.finish()?;
+    toolchain::rust::wasm_cargo()?;
+    toolchain::node::ensure()?;
+    toolchain::python::CLIENTS.ensure()?;
+    dataset::ensure()?;
+    Ok(())
 }

@@ -28,9 +28,11 @@ pub(crate) fn ensure() -> Result<PathBuf> {
         return Ok(node);
     }
     progress("installing npm packages");
+    // Not `npm ci`: it refuses a lock file that lacks the builds of workerd for other systems, and a registry
+    // mirror need not have them. Versions still come from the lock file, which is not written.
     run_quiet(
         Command::new("npm")
-            .args(["ci", "--no-audit", "--no-fund", "--loglevel=error"])
+            .args(["install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error"])
             .current_dir(paths::root()),
     )
     .context("npm could not install the packages of package-lock.json")?;
