@@ -1,0 +1,103 @@
+//! What a storage request asks for, and whether its signer may have it.
+
+use std::collections::BTreeMap;
+
+use lake_api::token::Keys;
+
+use super::credentials::Grant;
+use super::list::{self, Listing};
+use super::object::Read;
+use super::{FacadeError, path, signature};
+
+const HINT_SUFFIX: &str = "/metadata/version-hint.text";
+
+/// A storage request.
+#[derive(Clone, Copy, Debug)]
+pub struct FacadeRequest<'a> {
+    /// `GET`, `HEAD`, ….
+    pub method: &'a str,
+    /// The path as it was sent, still encoded.
+    pub path: &'a str,
+    /// The query as it was sent, without its `?`.
+    pub query: &'a str,
+    /// Header lines by their names in lower case, `host` among them.
+    pub headers: &'a BTreeMap<String, String>,
+}
+
+impl FacadeRequest<'_> {
+    /// True if this is for the facade: it carries a SigV4 signature.
+    pub fn is_signed(&self) -> bool {
+        path::parse_query(self.query).is_ok_and(|query| signature::is_signed(self, &query))
+    }
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Send an object or a part of it.
+    Get(Read),
+    /// Say what is known of an object.
+    Head(Read),
+    /// List objects.
+    List(Listing),
+    /// Send the version hint of the table in a folder. This is a table load: the lake is asked to commit first, then
+    /// [`Catalog::version_hint`](crate::Catalog::version_hint) is asked, and [`super::answer_hint`] answers.
+    Hint {
+        /// The table's folder: a key without a slash at its end.
+        folder: String,
+        /// The request for the object.
+        read: Read,
+        /// True for HEAD.
+        is_head: bool,
+    },
+}
+
+/// Parameters that a reading client adds to an object's address and that change nothing.
+fn is_harmless(name: &str) -> bool {
+    name == "x-id" || name.starts_with("X-Amz-")
+}
+
+/// Verifies a request and says what to do.
+pub fn plan(request: &FacadeRequest<'_>, bucket: &str, keys: &Keys, now_micros: i64) -> Result<Action, FacadeError> {
+    let target = path::parse(request.path)?;
+    let query = path::parse_query(request.query)?;
+    if !signature::is_signed(request, &query) {
+        return Err(FacadeError::AccessDenied("The request is not signed."));
+    }
+    let grant = signature::verify(request, &target, &query, keys, now_micros)?;
+    if target.bucket != bucket {
+        return Err(FacadeError::NoSuchBucket);
+    }
+    let is_head = match request.method {
+        "GET" => false,
+        "HEAD" => true,
+        "PUT" | "POST" | "DELETE" => return Err(FacadeError::AccessDenied("These tables are read-only.")),
+        _ => return Err(FacadeError::MethodNotAllowed),
+    };
+    match target.key {
+        Some(key) => plan_read(request.headers, &query, &grant, key, is_head),
+        None if is_head => Err(FacadeError::NotImplemented),
+        None => list::plan(&query, &grant, bucket).map(Action::List),
+    }
+}
+
+fn plan_read(
+    headers: &BTreeMap<String, String>,
+    query: &[(String, String)],
+    grant: &Grant,
+    key: String,
+    is_head: bool,
+) -> Result<Action, FacadeError> {
+    if !grant.covers(&key) {
+        return Err(FacadeError::AccessDenied("The credentials are for another location."));
+    }
+    if !query.iter().all(|(name, _)| is_harmless(name)) {
+        return Err(FacadeError::NotImplemented);
+    }
+    let read = Read::of(key, headers, is_head);
+    Ok(match read.key.strip_suffix(HINT_SUFFIX) {
+        Some(folder) => Action::Hint { folder: folder.to_owned(), read, is_head },
+        None if is_head => Action::Head(read),
+        None => Action::Get(read),
+    })
+}

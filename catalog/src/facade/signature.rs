@@ -1,0 +1,266 @@
+//! AWS Signature Version 4, the verifying side: in an `Authorization` header, or in the query of a presigned URL.
+//!
+//! A request is rebuilt in canonical form and signed again with the secret that belongs to its access key id. One header is
+//! not as the client sent it: the platform replaces `Accept-Encoding` by its own, and some SDKs sign it, so the usual
+//! originals are tried. What cannot be known is not guessed: every other signed header must be there.
+
+use std::collections::BTreeMap;
+
+use hmac::{Hmac, Mac};
+use lake_api::token::Keys;
+use sha2::{Digest, Sha256};
+
+use super::credentials::{Grant, claimed};
+use super::path::{Target, canonical_query};
+use super::time::parse_amz;
+use super::{FacadeError, FacadeRequest};
+use crate::limits::{PRESIGNED_SECONDS_MAX, SIGNATURE_WINDOW_SECONDS, SIGNED_HEADERS_MAX};
+
+const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
+
+/// SHA-256 of nothing.
+const EMPTY_HASH: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+/// What `Accept-Encoding` may have been before the platform replaced it: Go's SDK, Java's, Python's, browsers'.
+const ACCEPT_ENCODINGS: [&str; 9] = [
+    "identity",
+    "gzip",
+    "",
+    "gzip, deflate",
+    "gzip,deflate",
+    "gzip, x-gzip, deflate",
+    "gzip, deflate, br",
+    "gzip, deflate, br, zstd",
+    "*",
+];
+
+/// The parts of a signature, wherever they were.
+struct Authorization {
+    access_key_id: String,
+    /// `20251121/auto/s3/aws4_request`.
+    scope: String,
+    signed_headers: Vec<String>,
+    signature: Vec<u8>,
+    time: String,
+    /// For how long, in seconds; `None` in a header.
+    expires: Option<i64>,
+    session_token: Option<String>,
+    payload_hash: String,
+}
+
+/// True if a request carries a signature of the kind that is verified here.
+pub(super) fn is_signed(request: &FacadeRequest<'_>, query: &[(String, String)]) -> bool {
+    request.headers.get("authorization").is_some_and(|header| header.starts_with(ALGORITHM))
+        || query.iter().any(|(name, _)| name == "X-Amz-Algorithm")
+}
+
+/// What the signer may do, if the signature is right.
+pub(super) fn verify(
+    request: &FacadeRequest<'_>,
+    target: &Target,
+    query: &[(String, String)],
+    keys: &Keys,
+    now_micros: i64,
+) -> Result<Grant, FacadeError> {
+    let authorization = read(request.headers, query)?;
+    let claimed = claimed(keys, &authorization.access_key_id)?;
+    check_time(&authorization, now_micros)?;
+    check_signed_headers(&authorization, request.headers)?;
+
+    let signing_key = signing_key(&claimed.secret_access_key, &authorization.scope);
+    let canonical_query = canonical_query(query);
+    let matches = |accept_encoding: Option<&str>| {
+        let headers = canonical_headers(&authorization.signed_headers, request.headers, accept_encoding);
+        let canonical = [
+            request.method,
+            &target.canonical,
+            &canonical_query,
+            &headers,
+            &authorization.signed_headers.join(";"),
+            &authorization.payload_hash,
+        ]
+        .join("\n");
+        let to_sign =
+            [ALGORITHM, &authorization.time, &authorization.scope, &hex(&Sha256::digest(canonical))].join("\n");
+        mac(&signing_key, to_sign.as_bytes()).is_some_and(|mac| mac.verify_slice(&authorization.signature).is_ok())
+    };
+    let is_replaced = authorization.signed_headers.iter().any(|name| name == "accept-encoding");
+    if !matches(None) && !(is_replaced && ACCEPT_ENCODINGS.iter().any(|original| matches(Some(original)))) {
+        return Err(FacadeError::SignatureDoesNotMatch);
+    }
+
+    // From here on the grant is true.
+    let now = now_micros.div_euclid(1_000_000);
+    if claimed.grant.expires_at <= now {
+        return Err(FacadeError::ExpiredToken);
+    }
+    match (&claimed.session_token, &authorization.session_token) {
+        (None, None) => {}
+        (Some(expected), Some(sent)) if is_equal(expected, sent) => {}
+        _ => return Err(FacadeError::InvalidToken),
+    }
+    Ok(claimed.grant)
+}
+
+fn read(headers: &BTreeMap<String, String>, query: &[(String, String)]) -> Result<Authorization, FacadeError> {
+    match headers.get("authorization") {
+        Some(header) => read_header(header, headers),
+        None => read_query(query),
+    }
+}
+
+fn read_header(header: &str, headers: &BTreeMap<String, String>) -> Result<Authorization, FacadeError> {
+    let malformed = FacadeError::AuthorizationMalformed;
+    let fields = header.strip_prefix(ALGORITHM).ok_or(malformed("another algorithm than AWS4-HMAC-SHA256"))?;
+    let mut credential = None;
+    let mut signed_headers = None;
+    let mut signature = None;
+    for field in fields.split(',') {
+        match field.trim().split_once('=') {
+            Some(("Credential", value)) => credential = Some(value),
+            Some(("SignedHeaders", value)) => signed_headers = Some(value),
+            Some(("Signature", value)) => signature = Some(value),
+            _ => return Err(malformed("an unknown field")),
+        }
+    }
+    let time = headers.get("x-amz-date").cloned().ok_or(malformed("x-amz-date is missing"))?;
+    let (access_key_id, scope) = read_credential(credential.ok_or(malformed("Credential is missing"))?, &time)?;
+    Ok(Authorization {
+        access_key_id,
+        scope,
+        signed_headers: read_signed_headers(signed_headers.ok_or(malformed("SignedHeaders is missing"))?)?,
+        signature: unhex(signature.ok_or(malformed("Signature is missing"))?)?,
+        time,
+        expires: None,
+        session_token: headers.get("x-amz-security-token").cloned(),
+        // The bodies of reads are never looked at, so whatever hash was signed is taken as it is.
+        payload_hash: headers.get("x-amz-content-sha256").cloned().unwrap_or_else(|| EMPTY_HASH.to_owned()),
+    })
+}
+
+fn read_query(query: &[(String, String)]) -> Result<Authorization, FacadeError> {
+    let malformed = FacadeError::AuthorizationMalformed;
+    let find = |wanted: &str| query.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
+    if find("X-Amz-Algorithm") != Some(ALGORITHM) {
+        return Err(malformed("another algorithm than AWS4-HMAC-SHA256"));
+    }
+    let time = find("X-Amz-Date").ok_or(malformed("X-Amz-Date is missing"))?.to_owned();
+    let credential = find("X-Amz-Credential").ok_or(malformed("X-Amz-Credential is missing"))?;
+    let (access_key_id, scope) = read_credential(credential, &time)?;
+    let signed_headers = find("X-Amz-SignedHeaders").ok_or(malformed("X-Amz-SignedHeaders is missing"))?;
+    let expires = find("X-Amz-Expires").and_then(|seconds| seconds.parse::<i64>().ok());
+    let expires = expires.filter(|seconds| (1..=PRESIGNED_SECONDS_MAX).contains(seconds));
+    Ok(Authorization {
+        access_key_id,
+        scope,
+        signed_headers: read_signed_headers(signed_headers)?,
+        signature: unhex(find("X-Amz-Signature").ok_or(malformed("X-Amz-Signature is missing"))?)?,
+        time,
+        expires: Some(expires.ok_or(malformed("X-Amz-Expires is not 1 to 604800"))?),
+        session_token: find("X-Amz-Security-Token").map(str::to_owned),
+        payload_hash: UNSIGNED_PAYLOAD.to_owned(),
+    })
+}
+
+/// The access key id and the scope of `id/date/region/s3/aws4_request`. Any region is good.
+fn read_credential(credential: &str, time: &str) -> Result<(String, String), FacadeError> {
+    let malformed = FacadeError::AuthorizationMalformed;
+    let (access_key_id, scope) = credential.split_once('/').ok_or(malformed("a bad Credential"))?;
+    let parts: Vec<&str> = scope.split('/').collect();
+    match parts.as_slice() {
+        [date, region, "s3", "aws4_request"] if !region.is_empty() => {
+            if time.get(..8) != Some(*date) {
+                return Err(malformed("the date of Credential is not the request's"));
+            }
+            Ok((access_key_id.to_owned(), scope.to_owned()))
+        }
+        _ => Err(malformed("Credential is not for s3")),
+    }
+}
+
+fn read_signed_headers(text: &str) -> Result<Vec<String>, FacadeError> {
+    let names: Vec<String> = text.split(';').map(str::to_ascii_lowercase).collect();
+    if names.len() > SIGNED_HEADERS_MAX {
+        return Err(FacadeError::AuthorizationMalformed("too many signed headers"));
+    }
+    Ok(names)
+}
+
+fn check_time(authorization: &Authorization, now_micros: i64) -> Result<(), FacadeError> {
+    let time = parse_amz(&authorization.time).ok_or(FacadeError::AuthorizationMalformed("a bad date"))?;
+    let age = now_micros.div_euclid(1_000_000) - time;
+    let greatest = authorization.expires.unwrap_or(SIGNATURE_WINDOW_SECONDS);
+    if age < -SIGNATURE_WINDOW_SECONDS || age > greatest {
+        return match authorization.expires {
+            Some(_) if age > greatest => Err(FacadeError::AccessDenied("The URL has expired.")),
+            _ => Err(FacadeError::RequestTimeTooSkewed),
+        };
+    }
+    Ok(())
+}
+
+/// As in S3: the host and all `x-amz-` headers are covered, so that nobody in between can add one.
+fn check_signed_headers(authorization: &Authorization, headers: &BTreeMap<String, String>) -> Result<(), FacadeError> {
+    let is_signed = |name: &str| authorization.signed_headers.iter().any(|signed| signed == name);
+    if !is_signed("host") {
+        return Err(FacadeError::AccessDenied("The host is not signed."));
+    }
+    if headers.keys().any(|name| name.starts_with("x-amz-") && !is_signed(name)) {
+        return Err(FacadeError::AccessDenied("There were headers present in the request which were not signed."));
+    }
+    Ok(())
+}
+
+/// `name:value` lines, each ended by a line feed.
+fn canonical_headers(names: &[String], headers: &BTreeMap<String, String>, accept_encoding: Option<&str>) -> String {
+    let mut lines = String::new();
+    for name in names {
+        let value = match accept_encoding {
+            Some(original) if name == "accept-encoding" => original,
+            _ => headers.get(name).map(String::as_str).unwrap_or_default(),
+        };
+        lines.push_str(name);
+        lines.push(':');
+        lines.push_str(&value.split_ascii_whitespace().collect::<Vec<&str>>().join(" "));
+        lines.push('\n');
+    }
+    lines
+}
+
+fn signing_key(secret: &str, scope: &str) -> Vec<u8> {
+    let mut key = format!("AWS4{secret}").into_bytes();
+    for part in scope.split('/') {
+        key = mac(&key, part.as_bytes()).map(|mac| mac.finalize().into_bytes().to_vec()).unwrap_or_default();
+    }
+    key
+}
+
+fn mac(key: &[u8], message: &[u8]) -> Option<Hmac<Sha256>> {
+    // A key of any length is valid for HMAC.
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).ok()?;
+    mac.update(message);
+    Some(mac)
+}
+
+/// Takes as long for any two texts of a length.
+fn is_equal(one: &str, other: &str) -> bool {
+    one.len() == other.len() && one.bytes().zip(other.bytes()).fold(0, |seen, (a, b)| seen | (a ^ b)) == 0
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Result<Vec<u8>, FacadeError> {
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    let byte = |pair: &[u8]| match pair {
+        [high, low] => Some((digit(*high)? * 16 + digit(*low)?) as u8),
+        _ => None,
+    };
+    let bytes: Option<Vec<u8>> = text.as_bytes().chunks(2).map(byte).collect();
+    bytes.filter(|bytes| bytes.len() == 32).ok_or(FacadeError::AuthorizationMalformed("a bad Signature"))
+}
+
+#[cfg(test)]
+mod tests;

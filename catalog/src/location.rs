@@ -1,0 +1,110 @@
+//! Where a table's files lie: `s3://{bucket}/warehouse/{namespace}/{table}`, and what of a name can be in a key.
+//!
+//! Names are anything; keys pass through URLs, signatures, globs and file systems of other engines. So a folder name
+//! has letters, digits, `_` and `-` only; every other byte of a name is `~` and two hexadecimal digits, levels of a
+//! namespace are joined by `.`, an empty one is `~`. A folder that would be too long ends in a hash of the name.
+
+use lake_api::scope::NAMESPACE_SEPARATOR;
+use lake_table::TableName;
+use sha2::{Digest, Sha256};
+
+use crate::limits::FOLDER_BYTES_MAX;
+
+/// The first segment of all keys of tables.
+pub(crate) const WAREHOUSE: &str = "warehouse";
+
+/// The key prefix of a table, without a slash at its end: `attempt` is 1 for the first table of the name, and more
+/// where folders of the name were used before.
+pub(crate) fn folder(table: &TableName, attempt: u32) -> String {
+    let levels: Vec<String> = table.namespace.split(NAMESPACE_SEPARATOR).map(encode).collect();
+    let namespace = shorten(levels.join("."), &table.namespace);
+    let name = shorten(encode(&table.name), &table.name);
+    match attempt {
+        0 | 1 => format!("{WAREHOUSE}/{namespace}/{name}"),
+        // No encoded name has a dot.
+        again => format!("{WAREHOUSE}/{namespace}/{name}.{again}"),
+    }
+}
+
+/// The key of a location in this bucket; `None` if it is in another.
+pub(crate) fn key_of<'a>(location: &'a str, bucket: &str) -> Option<&'a str> {
+    location.strip_prefix("s3://")?.strip_prefix(bucket)?.strip_prefix('/')
+}
+
+fn encode(name: &str) -> String {
+    if name.is_empty() {
+        return "~".to_owned();
+    }
+    let mut folder = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-' {
+            folder.push(char::from(byte));
+        } else {
+            folder.push_str(&format!("~{byte:02x}"));
+        }
+    }
+    folder
+}
+
+fn shorten(folder: String, name: &str) -> String {
+    if folder.len() <= FOLDER_BYTES_MAX {
+        return folder;
+    }
+    let hash: String = Sha256::digest(name.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    // ASCII throughout, so any cut is between characters. `~~` is in no other folder.
+    format!("{}~~{hash}", &folder[..FOLDER_BYTES_MAX - hash.len() - 2])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn check(namespace: &str, name: &str, expected: &str) {
+        let table = TableName { namespace: namespace.into(), name: name.into() };
+        assert_eq!(folder(&table, 1), expected);
+    }
+
+    #[test]
+    fn ordinary_names_are_their_own_folders() {
+        check("default", "orders_history", "warehouse/default/orders_history");
+        check("tenant-7", "Orders", "warehouse/tenant-7/Orders");
+    }
+
+    #[test]
+    fn odd_names_cannot_leave_their_folder() {
+        check("a\u{1f}b", "t", "warehouse/a.b/t");
+        check("a.b", "..", "warehouse/a~2eb/~2e~2e");
+        check("", "a/b", "warehouse/~/a~2fb");
+        check("a", "größe", "warehouse/a/gr~c3~b6~c3~9fe");
+        check("a", "~", "warehouse/a/~7e");
+    }
+
+    #[test]
+    fn a_folder_used_before_gets_a_number_that_no_name_has() {
+        let table = TableName { namespace: "a".into(), name: "t".into() };
+        assert_eq!(folder(&table, 2), "warehouse/a/t.2");
+        check("a", "t.2", "warehouse/a/t~2e2");
+    }
+
+    #[test]
+    fn a_location_of_another_bucket_has_no_key() {
+        assert_eq!(key_of("s3://lakehouse/warehouse/a/t", "lakehouse"), Some("warehouse/a/t"));
+        assert_eq!(key_of("s3://lakehouse2/warehouse/a/t", "lakehouse"), None);
+        assert_eq!(key_of("gs://lakehouse/warehouse/a/t", "lakehouse"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn different_tables_have_different_folders(
+            a in ("[a.~/\u{1f}ö]{0,6}", ".{1,90}"),
+            b in ("[a.~/\u{1f}ö]{0,6}", ".{1,90}"),
+        ) {
+            let table = |pair: &(String, String)| TableName { namespace: pair.0.clone(), name: pair.1.clone() };
+            let (one, other) = (folder(&table(&a), 1), folder(&table(&b), 1));
+            prop_assert_eq!(one == other, a == b);
+            prop_assert!(one.len() <= 2 * FOLDER_BYTES_MAX + WAREHOUSE.len() + 2);
+            prop_assert_eq!(one.split('/').count(), 3);
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! `GET /v1/config`: what a client should know before anything else.
+//!
+//! No `prefix`: clients disagree on how to encode one.
+
+use lake_host::ShardStorage;
+use serde_json::json;
+
+use super::query::Query;
+use super::route::ENDPOINTS;
+use super::{RestError, RestResponse};
+use crate::catalog::Catalog;
+
+impl<S: ShardStorage> Catalog<S> {
+    pub(super) fn config(&self, query: &Query) -> Result<RestResponse, RestError> {
+        let own = &self.settings.lake_name;
+        match query.find("warehouse").filter(|warehouse| !warehouse.is_empty()) {
+            Some(warehouse) if warehouse != own => {
+                Err(RestError::BadRequest(format!("There is no warehouse `{warehouse}` here; it is `{own}`")))
+            }
+            _ => Ok(RestResponse::value(&json!({"defaults": {}, "overrides": {}, "endpoints": ENDPOINTS}))),
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! The errors that Iceberg clients know. They decide by status, and show type and message.
+
+use serde_json::json;
+
+use super::RestResponse;
+use crate::error::CatalogError;
+
+/// Why a REST request failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RestError {
+    /// Can never succeed as sent.
+    BadRequest(String),
+    /// No token, or one that is not valid.
+    Unauthorized(String),
+    /// The token, or the table, does not allow this.
+    Forbidden(String),
+    /// No such namespace.
+    NoSuchNamespace(String),
+    /// No such table.
+    NoSuchTable(String),
+    /// No such address.
+    NotFound(String),
+    /// In the protocol, but not here.
+    Unsupported(String),
+    /// The body is over the limit.
+    TooLarge,
+    /// For the moment. Nothing was changed.
+    Unavailable(String),
+    /// Whether the change took effect is not known.
+    StateUnknown(String),
+    /// Our bug, or damage.
+    Internal(String),
+}
+
+impl RestError {
+    /// HTTP status and the name of the exception in clients.
+    pub fn kind(&self) -> (u16, &'static str) {
+        match self {
+            RestError::BadRequest(_) => (400, "BadRequestException"),
+            RestError::Unauthorized(_) => (401, "NotAuthorizedException"),
+            RestError::Forbidden(_) => (403, "ForbiddenException"),
+            RestError::NoSuchNamespace(_) => (404, "NoSuchNamespaceException"),
+            RestError::NoSuchTable(_) => (404, "NoSuchTableException"),
+            RestError::NotFound(_) => (404, "NotFoundException"),
+            RestError::Unsupported(_) => (406, "UnsupportedOperationException"),
+            RestError::TooLarge => (413, "BadRequestException"),
+            RestError::StateUnknown(_) => (500, "CommitStateUnknownException"),
+            RestError::Internal(_) => (500, "InternalServerError"),
+            RestError::Unavailable(_) => (503, "ServiceUnavailableException"),
+        }
+    }
+
+    fn message(&self) -> String {
+        match self {
+            RestError::BadRequest(message)
+            | RestError::Unauthorized(message)
+            | RestError::Forbidden(message)
+            | RestError::NotFound(message)
+            | RestError::Unavailable(message)
+            | RestError::StateUnknown(message)
+            | RestError::Internal(message) => message.clone(),
+            RestError::NoSuchNamespace(name) => format!("Namespace does not exist: {name}"),
+            RestError::NoSuchTable(name) => format!("Table does not exist: {name}"),
+            RestError::Unsupported(what) => format!("{what} is not supported by this catalog"),
+            RestError::TooLarge => "The body is too large".to_owned(),
+        }
+    }
+
+    /// The answer.
+    pub fn into_response(self) -> RestResponse {
+        let (status, name) = self.kind();
+        let body = json!({"error": {"message": self.message(), "type": name, "code": status}});
+        let mut response = RestResponse::json(status, body.to_string().into_bytes());
+        match self {
+            RestError::Unauthorized(_) => response.headers.push(("www-authenticate".into(), "Bearer".into())),
+            RestError::Unavailable(_) => response.headers.push(("retry-after".into(), "1".into())),
+            _ => {}
+        }
+        response
+    }
+}
+
+impl From<CatalogError> for RestError {
+    fn from(error: CatalogError) -> RestError {
+        let message = error.to_string();
+        match error {
+            CatalogError::Invalid(_) => RestError::BadRequest(message),
+            CatalogError::TableNotFound { namespace, name } => RestError::NoSuchTable(format!("{namespace}.{name}")),
+            CatalogError::Fenced { .. } | CatalogError::Storage(_) | CatalogError::ObjectStore(_) => {
+                RestError::Unavailable(message)
+            }
+            CatalogError::StateUnknown(_) => RestError::StateUnknown(message),
+            CatalogError::Corrupt { .. } | CatalogError::Newer { .. } => RestError::Internal(message),
+        }
+    }
+}

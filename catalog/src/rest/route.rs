@@ -1,0 +1,113 @@
+//! Which request is which.
+
+use lake_api::scope::NAMESPACE_SEPARATOR;
+use lake_table::TableName;
+use percent_encoding::percent_decode_str;
+
+use super::RestError;
+
+/// What exists, in the words of the spec: clients ask for nothing else.
+pub(crate) const ENDPOINTS: [&str; 7] = [
+    "GET /v1/{prefix}/namespaces",
+    "GET /v1/{prefix}/namespaces/{namespace}",
+    "HEAD /v1/{prefix}/namespaces/{namespace}",
+    "GET /v1/{prefix}/namespaces/{namespace}/tables",
+    "GET /v1/{prefix}/namespaces/{namespace}/tables/{table}",
+    "HEAD /v1/{prefix}/namespaces/{namespace}/tables/{table}",
+    "GET /v1/{prefix}/namespaces/{namespace}/tables/{table}/credentials",
+];
+
+/// What a request is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// GET config
+    Config,
+    /// GET namespaces
+    Namespaces,
+    /// GET a namespace
+    Namespace(String),
+    /// HEAD a namespace
+    NamespaceExists(String),
+    /// GET tables
+    Tables(String),
+    /// GET a table
+    LoadTable(TableName),
+    /// HEAD a table
+    TableExists(TableName),
+    /// GET credentials of a table
+    Credentials(TableName),
+    /// A change of a table: POST, DELETE.
+    Write(TableName),
+    /// In the protocol, but not here. What it is.
+    Unsupported(&'static str),
+}
+
+impl Route {
+    /// Reads method and path.
+    pub(crate) fn find(method: &str, path: &str) -> Result<Route, RestError> {
+        let segments = decode_path(path)?;
+        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+        let not_found = || RestError::NotFound(format!("There is nothing at {method} {path}"));
+        let ["v1", rest @ ..] = segments.as_slice() else { return Err(not_found()) };
+        let table = |namespace: &str, name: &str| {
+            Ok::<TableName, RestError>(TableName { namespace: namespace_of(namespace)?, name: name.to_owned() })
+        };
+        Ok(match (method, rest) {
+            ("GET", ["config"]) => Route::Config,
+            ("GET", ["namespaces"]) => Route::Namespaces,
+            ("GET", ["namespaces", namespace]) => Route::Namespace(namespace_of(namespace)?),
+            ("HEAD", ["namespaces", namespace]) => Route::NamespaceExists(namespace_of(namespace)?),
+            ("GET", ["namespaces", namespace, "tables"]) => Route::Tables(namespace_of(namespace)?),
+            ("GET", ["namespaces", namespace, "tables", name]) => Route::LoadTable(table(namespace, name)?),
+            ("HEAD", ["namespaces", namespace, "tables", name]) => Route::TableExists(table(namespace, name)?),
+            ("GET", ["namespaces", namespace, "tables", name, "credentials"]) => {
+                Route::Credentials(table(namespace, name)?)
+            }
+            ("POST" | "DELETE", ["namespaces", namespace, "tables", name]) => Route::Write(table(namespace, name)?),
+            ("POST", ["namespaces", namespace, "tables", name, "unregister"]) => Route::Write(table(namespace, name)?),
+            ("POST", ["namespaces"]) | ("DELETE", ["namespaces", _]) | ("POST", ["namespaces", _, "properties"]) => {
+                Route::Unsupported("Changing namespaces")
+            }
+            ("POST", ["namespaces", _, "tables"]) => Route::Unsupported("Creating tables"),
+            ("POST", ["namespaces", _, "register" | "register-view"]) => Route::Unsupported("Registering tables"),
+            ("POST", ["tables", "rename"]) => Route::Unsupported("Renaming tables"),
+            ("POST", ["transactions", "commit"]) => Route::Unsupported("Committing several tables"),
+            (_, ["namespaces", _, "views", ..]) | (_, ["views", ..]) => Route::Unsupported("Views"),
+            (_, ["namespaces", _, "functions", ..]) => Route::Unsupported("Functions"),
+            (_, ["namespaces", _, "tables", _, "plan" | "tasks", ..]) => Route::Unsupported("Planning scans"),
+            ("POST", ["namespaces", _, "tables", _, "sign"]) => Route::Unsupported("Remote signing"),
+            ("POST", ["namespaces", _, "tables", _, "metrics"]) => Route::Unsupported("Metrics reports"),
+            _ => return Err(not_found()),
+        })
+    }
+}
+
+/// The table whose data a request is about to read: what the lake has not committed yet should be, first. Unknown
+/// tables too, because the lake may hold their first rows.
+pub fn loads(method: &str, path: &str) -> Option<TableName> {
+    match Route::find(method, path) {
+        Ok(Route::LoadTable(table) | Route::TableExists(table)) => Some(table),
+        _ => None,
+    }
+}
+
+fn decode_path(path: &str) -> Result<Vec<String>, RestError> {
+    let decode = |segment: &str| {
+        let decoded = percent_decode_str(segment).decode_utf8().map(|text| text.into_owned());
+        decoded.map_err(|_| RestError::BadRequest("The path is not UTF-8".to_owned()))
+    };
+    path.split('/').skip(1).map(decode).collect()
+}
+
+/// A namespace out of a path segment. Levels are joined by the separator, which is how we keep them too.
+pub(crate) fn namespace_of(segment: &str) -> Result<String, RestError> {
+    if segment.is_empty() || segment.contains('\0') || segment.split(NAMESPACE_SEPARATOR).any(str::is_empty) {
+        return Err(RestError::BadRequest("The namespace has an empty level".to_owned()));
+    }
+    Ok(segment.to_owned())
+}
+
+/// A namespace as people read it.
+pub(crate) fn display(namespace: &str) -> String {
+    namespace.replace(NAMESPACE_SEPARATOR, ".")
+}

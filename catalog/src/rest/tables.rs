@@ -1,0 +1,69 @@
+//! Listing tables, asking for one, and refusing to change one.
+
+use lake_api::scope::{Access, Action, NAMESPACE_SEPARATOR};
+use lake_api::token::Claims;
+use lake_host::ShardStorage;
+use lake_table::TableName;
+use serde_json::{Value, json};
+
+use super::query::Query;
+use super::route::display;
+use super::{RestError, RestResponse};
+use crate::catalog::Catalog;
+use crate::storage::pointer::{self, Owner, Pointer};
+
+impl<S: ShardStorage> Catalog<S> {
+    /// Those of a namespace that the caller may read.
+    pub(super) fn list_tables(
+        &self,
+        namespace: &str,
+        query: &Query,
+        claims: &Claims,
+    ) -> Result<RestResponse, RestError> {
+        self.must_see(namespace, claims)?;
+        let tables = pointer::names(&self.storage, namespace)?;
+        let readable = tables.into_iter().map(|table| table.name);
+        let readable = readable.filter(|name| claims.may(Action::Table(namespace, name, Access::Read)));
+        let (names, next) = query.page()?.cut(readable.collect());
+        let levels: Vec<&str> = namespace.split(NAMESPACE_SEPARATOR).collect();
+        let identifiers: Vec<Value> = names.iter().map(|name| json!({"namespace": levels, "name": name})).collect();
+        Ok(RestResponse::value(&json!({"identifiers": identifiers, "next-page-token": next})))
+    }
+
+    pub(super) fn table_exists(&self, table: &TableName, claims: &Claims) -> Result<RestResponse, RestError> {
+        self.must_read(table, claims).map(|_| RestResponse::no_content())
+    }
+
+    /// The table's pointer, if the caller may read it. Who may not does not learn whether it is there.
+    pub(super) fn must_read(&self, table: &TableName, claims: &Claims) -> Result<Pointer, RestError> {
+        self.must_be_allowed(table, claims, Access::Read)?;
+        pointer::read(&self.storage, table)?.ok_or_else(|| RestError::NoSuchTable(name(table)))
+    }
+
+    /// Why the table cannot be changed through REST.
+    pub(super) fn refuse_write(&self, table: &TableName, claims: &Claims) -> RestError {
+        let pointer = match self.must_be_allowed(table, claims, Access::Write) {
+            Ok(()) => pointer::read(&self.storage, table),
+            Err(error) => return error,
+        };
+        match pointer {
+            Ok(Some(Pointer { owner: Owner::Lake, .. })) => RestError::Forbidden(format!(
+                "Table {} is written by the databases that feed it and is read-only here",
+                name(table)
+            )),
+            Ok(None) => RestError::NoSuchTable(name(table)),
+            Err(error) => error.into(),
+        }
+    }
+
+    fn must_be_allowed(&self, table: &TableName, claims: &Claims, access: Access) -> Result<(), RestError> {
+        if claims.may(Action::Table(&table.namespace, &table.name, access)) {
+            return Ok(());
+        }
+        Err(RestError::Forbidden(format!("The token does not allow to {access} table {}", name(table))))
+    }
+}
+
+fn name(table: &TableName) -> String {
+    format!("{}.{}", display(&table.namespace), table.name)
+}

@@ -1,0 +1,131 @@
+//! The commit record: what the whole lake was at the end of one commit, as one immutable object.
+//!
+//! It lies in the object store, outside of any Durable Object, so that a lake whose objects were lost is rebuilt from the
+//! last one. It is written after the swap; its bytes are kept in the swap's own batch, so that who wakes after dying
+//! in between writes exactly the same ones.
+
+use lake_host::{KeyRange, ShardStorage, WriteBatch, blob};
+use lake_table::{TableName, Watermark, decimal};
+use serde::{Deserialize, Serialize};
+
+use crate::error::CatalogError;
+use crate::limits::{COMMIT_RECORD_BYTES_MAX, COMMITS_KEPT, PART_BYTES_MAX};
+
+const PREFIX: &[u8] = b"c/";
+const NUMBER_BYTES: usize = 8;
+const FORMAT: u8 = 1;
+
+/// Where a commit record lies. Padded, so that a listing is in order of numbers.
+pub fn commit_record_key(number: u64) -> String {
+    format!("_lake/commits/{number:020}")
+}
+
+/// A table in a commit record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct RecordedTable {
+    /// Which.
+    pub table: TableName,
+    /// Where its `metadata.json` is at this commit.
+    pub metadata_location: String,
+    /// True if this commit moved it.
+    pub changed: bool,
+}
+
+/// All pointers and positions of a lake after one commit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct CommitRecord {
+    /// 1 for the first; without gaps.
+    #[serde(with = "decimal")]
+    pub number: u64,
+    /// The flush that made it.
+    pub flush_id: String,
+    /// Epoch of the lake that sent it.
+    #[serde(with = "decimal")]
+    pub epoch: u64,
+    /// The lake position of all tables.
+    #[serde(with = "decimal")]
+    pub position: u64,
+    /// When: microseconds since 1970.
+    pub committed_micros: i64,
+    /// All shards' positions.
+    pub watermarks: Vec<Watermark>,
+    /// All tables.
+    pub tables: Vec<RecordedTable>,
+}
+
+impl CommitRecord {
+    /// The bytes of the object.
+    pub fn encode(&self) -> Result<Vec<u8>, CatalogError> {
+        let json = serde_json::to_vec(self).map_err(|error| CatalogError::Invalid(error.to_string()))?;
+        if json.len() > COMMIT_RECORD_BYTES_MAX {
+            return Err(CatalogError::Invalid(format!("a commit record of {} bytes is too large", json.len())));
+        }
+        Ok(blob::seal(FORMAT, &json))
+    }
+
+    /// Reads the bytes of the object.
+    pub fn decode(bytes: &[u8]) -> Result<CommitRecord, CatalogError> {
+        let json = blob::open(FORMAT, bytes).map_err(|error| CatalogError::sealed("a commit record", error))?;
+        serde_json::from_slice(json).map_err(|error| CatalogError::corrupt("a commit record", error))
+    }
+}
+
+fn key(number: u64, part: u16) -> Vec<u8> {
+    [PREFIX, &number.to_be_bytes(), &part.to_be_bytes()].concat()
+}
+
+fn range(number: u64) -> KeyRange {
+    KeyRange::prefix(&[PREFIX, &number.to_be_bytes()].concat())
+}
+
+/// Adds a record's bytes to a batch, and takes away the oldest one.
+pub(crate) fn put(batch: &mut WriteBatch, number: u64, bytes: &[u8]) {
+    for (part, chunk) in (0u16..).zip(bytes.chunks(PART_BYTES_MAX)) {
+        batch.put(key(number, part), chunk);
+    }
+    if let Some(old) = number.checked_sub(COMMITS_KEPT).filter(|old| *old > 0) {
+        batch.delete_range(range(old));
+    }
+}
+
+/// The number of the last commit; zero before the first.
+pub(crate) fn last_number(storage: &impl ShardStorage) -> Result<u64, CatalogError> {
+    let Some((key, _)) = storage.last(&KeyRange::prefix(PREFIX)).map_err(CatalogError::Storage)? else { return Ok(0) };
+    let number = key.get(PREFIX.len()..PREFIX.len() + NUMBER_BYTES).and_then(|bytes| bytes.try_into().ok());
+    let number = number.ok_or_else(|| CatalogError::corrupt("a commit's number", "not eight bytes"))?;
+    Ok(u64::from_be_bytes(number))
+}
+
+/// The bytes of a record that is still kept.
+pub(crate) fn read_bytes(storage: &impl ShardStorage, number: u64) -> Result<Option<Vec<u8>>, CatalogError> {
+    let parts_max = COMMIT_RECORD_BYTES_MAX / PART_BYTES_MAX + 1;
+    let parts = storage.scan(&range(number), parts_max).map_err(CatalogError::Storage)?;
+    if parts.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(parts.into_iter().flat_map(|(_, chunk)| chunk).collect()))
+}
+
+/// The last record; `None` before the first commit.
+pub(crate) fn last(storage: &impl ShardStorage) -> Result<Option<CommitRecord>, CatalogError> {
+    read(storage, last_number(storage)?)
+}
+
+/// A record that is still kept.
+fn read(storage: &impl ShardStorage, number: u64) -> Result<Option<CommitRecord>, CatalogError> {
+    read_bytes(storage, number)?.map(|bytes| CommitRecord::decode(&bytes)).transpose()
+}
+
+/// The record of a flush, if it was one of the last.
+pub(crate) fn of_flush(storage: &impl ShardStorage, flush_id: &str) -> Result<Option<CommitRecord>, CatalogError> {
+    let last = last_number(storage)?;
+    for number in (last.saturating_sub(COMMITS_KEPT - 1).max(1)..=last).rev() {
+        match read(storage, number)? {
+            Some(record) if record.flush_id == flush_id => return Ok(Some(record)),
+            Some(_) | None => {}
+        }
+    }
+    Ok(None)
+}
