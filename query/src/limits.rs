@@ -1,0 +1,39 @@
+//! Every bound of a query, with its reason.
+
+/// Most bytes that operators of one query may hold (53200).
+///
+/// The isolate has 128 MB; the module, decoded pages and the answer need the rest.
+pub const MEMORY_BYTES_MAX: usize = 48 << 20;
+
+/// Most tables one statement may name: each costs reads before the first row.
+pub const TABLES_MAX: usize = 32;
+
+/// Longest SQL text of a query, in bytes.
+pub const SQL_BYTES_MAX: usize = lake_api::limits::SQL_BYTES_MAX;
+
+/// Most reads of the object store in flight for one query: the platform allows six connections per request.
+pub const READS_AT_ONCE_MAX: usize = 6;
+
+/// Objects up to this size are read whole, in one request, instead of footer first.
+pub const WHOLE_READ_BYTES_MAX: u64 = 1 << 20;
+
+/// How much of the end of a larger Parquet file is read at once in the hope that it holds the footer.
+pub const FOOTER_READ_BYTES: u64 = 64 << 10;
+
+/// Two wanted ranges of a file that are at most this far apart are read together: a request costs more than the gap.
+pub const READ_GAP_BYTES_MAX: u64 = 128 << 10;
+
+/// Largest metadata, manifest list or manifest that is read, in bytes.
+pub const METADATA_BYTES_MAX: u64 = 16 << 20;
+
+/// Most rows of a batch between operators.
+pub const BATCH_ROWS: usize = 8_192;
+
+/// Most batches that operators may pass through one scan before the query is stopped (57014).
+pub const SCAN_ROWS_MAX: u64 = 200_000_000;
+
+/// Most bytes of keys that reconstructing a past state may hold (53200): one entry per row that ever changed.
+pub const PAST_KEYS_BYTES_MAX: usize = 40 << 20;
+
+/// How far into the future `asOf` may lie, in microseconds: clocks differ.
+pub const FUTURE_MICROS_MAX: i64 = 60_000_000;
