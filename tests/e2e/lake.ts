@@ -1,85 +1,95 @@
-// A running lake with an SDK client on it.
+/**
+ * A lake of its own for a spec, seen through the SDK: a client, tokens of any scope, evictions and power cuts.
+ *
+ * It keeps its port over a restart, as a deployed lake keeps its address, so that clients find it again.
+ */
 
 import { createHmac } from 'node:crypto'
 import { resolve } from 'node:path'
-import { type LakeClient, type LakeClientConfig, createLakeClient } from '../../sdk-ts/src/index.ts'
-import { type ObjectName, Server } from './server.ts'
+import { createLakeClient, type LakeClient, type LakeClientConfig } from '../../sdk-ts/src/index.ts'
+import { Server } from './server.ts'
 
+/** The repository. */
 export const ROOT = resolve(import.meta.dirname, '../..')
 
-const CLASSES = { lake: 'DoLake', dosql: 'DoSql' } as const
+interface Keys {
+  readonly current: string
+  readonly keys: Readonly<Record<string, string>>
+}
 
+/** An object that a test can evict. */
+export type Evictable =
+  | { readonly script: 'lake'; readonly class: 'DoLake' | 'Catalog' }
+  | { readonly script: 'dosql'; readonly database: string }
+
+/** What makes a token other than a good one. */
+export interface BadToken {
+  readonly exp?: number
+  readonly key?: string
+  readonly kid?: string
+}
+
+/** A running lake. */
 export class Lake {
   #server: Server
-  #client: LakeClient | undefined
+  readonly #keys: Keys
+  /** Where it answers; the same after a restart. */
+  readonly url: string
+  /** A client with a token that may do everything. */
+  readonly client: LakeClient
 
-  private constructor(server: Server) {
-    this.#server = server
-  }
-
-  /** A lake of its own for a file of tests. */
-  static async start(_file: string): Promise<Lake> {
+  /** Starts one with nothing in it. */
+  static async start(): Promise<Lake> {
     return new Lake(await Server.start())
   }
 
-  get url(): string {
-    return this.#server.url
+  private constructor(server: Server) {
+    const keys: Keys = JSON.parse(process.env['LAKE_KEYS'] ?? '{}')
+    this.#server = server
+    this.#keys = keys
+    this.url = server.url
+    this.client = this.clientWith({})
   }
 
-  get server(): Server {
-    return this.#server
-  }
-
-  get client(): LakeClient {
-    this.#client ??= this.clientWith({})
-    return this.#client
-  }
-
+  /** Another client, with a token that may do everything unless `config` says otherwise. */
   clientWith(config: Partial<LakeClientConfig>): LakeClient {
-    return createLakeClient({ url: this.url, token: this.#server.token, ...config })
+    return createLakeClient({ url: this.url, token: this.token(['all']), ...config })
   }
 
-  /** A request with the token of this run, or with another. */
-  async fetch(path: string, { token = this.#server.token, ...init }: RequestInit & { token?: string } = {}): Promise<Response> {
-    const headers = new Headers(init.headers)
-    headers.set('authorization', `Bearer ${token}`)
-    return await fetch(this.url + path, { ...init, headers })
-  }
-
-  /** A token with these scopes; what makes it a wrong one can be set. */
-  token(scopes: readonly string[], wrong: { key?: string; kid?: string; exp?: number } = {}): string {
-    const { current, keys } = JSON.parse(process.env['LAKE_KEYS'] ?? '{}')
+  /** A token with these scopes. */
+  token(scopes: readonly string[], bad: BadToken = {}): string {
     const now = Math.floor(Date.now() / 1000)
-    const parts = [
-      { alg: 'HS256', typ: 'JWT', kid: wrong.kid ?? current },
-      { v: 1, sub: 'test', iat: now, exp: wrong.exp ?? now + 3600, scopes },
-    ]
-    const text = parts.map(part => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.')
-    const key = Buffer.from(wrong.key ?? keys[current], 'base64url')
-    return `${text}.${createHmac('sha256', key).update(text).digest('base64url')}`
+    const { current, keys } = this.#keys
+    const header = { alg: 'HS256', typ: 'JWT', kid: bad.kid ?? current }
+    const claims = { v: 1, sub: 'e2e', iat: Math.min(now, bad.exp ?? now), exp: bad.exp ?? now + 3600, scopes }
+    const signed = [header, claims].map(part => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.')
+    const key = Buffer.from(bad.key ?? keys[current] ?? '', 'base64url')
+    return `${signed}.${createHmac('sha256', key).update(signed).digest('base64url')}`
   }
 
-  /** Evicts an object; the lake and its catalog are named `lake`. */
-  async evict(
-    object: { script: 'lake' | 'dosql'; class?: ObjectName['class']; name?: string },
-    webSockets: 'hibernate' | 'close' = 'hibernate',
-  ): Promise<void> {
-    const { script, class: named = CLASSES[script], name = 'lake' } = object
-    await this.#server.evict({ script, class: named, name, webSockets })
+  /** A request as another client than the SDK would send it. */
+  fetch(path: string, init: RequestInit & { token?: string | undefined } = {}): Promise<Response> {
+    const { token = this.token(['all']), headers, ...rest } = init
+    return fetch(this.url + path, { ...rest, headers: { authorization: `Bearer ${token}`, ...headers } })
   }
 
-  /** SIGKILL for everything. */
-  async kill(): Promise<void> {
-    await this.#server.kill()
+  /** Takes an object out of memory; the sockets it accepted hibernate or are closed. */
+  async evict(object: Evictable, webSockets: 'hibernate' | 'close' = 'hibernate'): Promise<void> {
+    await this.#server.evict(
+      object.script === 'lake'
+        ? { ...object, name: 'lake', webSockets }
+        : { script: 'dosql', class: 'DoSql', name: object.database, webSockets },
+    )
   }
 
-  /** Starts again, after a kill, on the same state and port. */
-  async restart(): Promise<void> {
-    this.#server = await Server.start({ state: this.#server.state, port: this.#server.port })
+  /** Kills the whole runtime, as a power cut would, and starts it again. */
+  async killAndRestart(): Promise<void> {
+    this.#server = await this.#server.killAndRestart()
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#client?.close()
+  /** Ends everything in order. */
+  async stop(): Promise<void> {
+    await this.client.close()
     await this.#server.stop()
   }
 }
