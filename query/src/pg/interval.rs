@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expected: &str) {
-        let found = parse(text).map(print).unwrap_or_else(|error| error.to_string());
+        let found = parse(text).map_or_else(|error| crate::error::from_datafusion(&error).message, print);
         assert_eq!(found, expected, "{text}");
     }
 

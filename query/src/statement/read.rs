@@ -113,6 +113,6 @@ mod tests {
             check(sql, Err("25006"));
         }
         check("SET x = 1", Err("0A000"));
-        check("SELECT 1 FOR UPDATE", Err("0A000"));
+        check("SELECT a FROM t FOR UPDATE", Err("0A000"));
     }
 }

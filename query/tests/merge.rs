@@ -1,0 +1,135 @@
+//! Current rows, history and past states are the same whatever part of the changes is in snapshots.
+
+mod world;
+
+use lake_cdc::TailOperation::{Delete, Insert, Update};
+use serde_json::json;
+use world::{Change, World, stamp};
+
+const CHANGES: [Change; 8] = [
+    (1, Insert, "a", 1, "pen", 5),
+    (2, Insert, "a", 2, "ink", 7),
+    (3, Insert, "b", 1, "cap", 9),
+    (4, Update, "a", 1, "pen", 6),
+    (5, Delete, "a", 2, "ink", 7),
+    (6, Insert, "a", 2, "ink", 1),
+    (7, Delete, "b", 1, "cap", 9),
+    (8, Insert, "a", 3, "pad", 4),
+];
+
+/// Worlds that hold the same changes: flushed nowhere, once, twice, after each change.
+fn worlds() -> Vec<(String, World)> {
+    let mut worlds = Vec::new();
+    for flushes in [vec![], vec![4], vec![2, 6], vec![8], vec![5, 8], (1..=8).collect()] {
+        let mut world = World::new();
+        for change in &CHANGES {
+            world.accept(&[*change]);
+            if flushes.contains(&change.0) {
+                world.flush();
+            }
+        }
+        worlds.push((format!("flushed after {flushes:?}"), world));
+    }
+    worlds
+}
+
+fn check(request: serde_json::Value, expected: serde_json::Value) {
+    for (name, world) in worlds() {
+        let found = world.ask(&request).map(|answer| answer["rows"].clone());
+        assert_eq!(found, Ok(expected.clone()), "{request} {name}");
+    }
+}
+
+#[test]
+fn current_rows_are_the_last_images() {
+    check(
+        json!({"sql": "SELECT id, item, qty FROM orders ORDER BY id"}),
+        json!([[1, "pen", 6], [2, "ink", 1], [3, "pad", 4]]),
+    );
+    check(json!({"sql": "SELECT count(*) FROM orders"}), json!([["3"]]));
+    check(json!({"sql": "SELECT item FROM orders WHERE id = 2"}), json!([["ink"]]));
+    check(json!({"sql": "SELECT item FROM orders WHERE qty = 9"}), json!([]));
+    check(json!({"sql": "SELECT id FROM orders WHERE qty > 4"}), json!([[1]]));
+}
+
+#[test]
+fn a_star_leaves_reserved_columns_out_of_current_rows() {
+    check(json!({"sql": "SELECT * FROM orders WHERE id = 3"}), json!([[3, "pad", 4]]));
+    check(json!({"sql": "SELECT * FROM orders WHERE _shard = 'a' AND id = 3"}), json!([[3, "pad", 4]]));
+    check(json!({"sql": "SELECT o.*, o._shard FROM orders o WHERE id = 3"}), json!([[3, "pad", 4, "a"]]));
+}
+
+#[test]
+fn history_has_every_change() {
+    check(
+        json!({"sql": "SELECT _position, _operation FROM orders_history WHERE id = 2 ORDER BY _position"}),
+        json!([["2", "INSERT"], ["5", "DELETE"], ["6", "INSERT"]]),
+    );
+    check(json!({"sql": "SELECT count(*) FROM orders FOR SYSTEM_TIME ALL"}), json!([["8"]]));
+    check(json!({"sql": "SELECT count(_lsn) FROM orders"}), json!([["8"]]));
+    check(
+        json!({"sql": "SELECT * FROM orders WHERE id = 3 ORDER BY _commit_timestamp"}),
+        json!([[3, "pad", 4, "INSERT", "8", "a", "8", "a:8", "1970-01-01T00:00:08.000000Z"]]),
+    );
+}
+
+#[test]
+fn a_past_state_is_what_was_there() {
+    let states = [
+        (0, json!([])),
+        (1, json!([[1, "a", 5]])),
+        (3, json!([[1, "a", 5], [1, "b", 9], [2, "a", 7]])),
+        (4, json!([[1, "a", 6], [1, "b", 9], [2, "a", 7]])),
+        (5, json!([[1, "a", 6], [1, "b", 9]])),
+        (6, json!([[1, "a", 6], [1, "b", 9], [2, "a", 1]])),
+        (8, json!([[1, "a", 6], [2, "a", 1], [3, "a", 4]])),
+    ];
+    let sql = "SELECT id, _shard, qty FROM orders ORDER BY id, _shard";
+    for (position, rows) in states {
+        check(json!({"sql": sql, "asOf": {"position": position.to_string()}}), rows.clone());
+        let moment = format!("1970-01-01T00:00:0{position}Z");
+        check(json!({"sql": sql, "asOf": moment}), rows.clone());
+        let versioned = sql.replace("orders", &format!("orders FOR SYSTEM_TIME AS OF '{moment}'"));
+        check(json!({"sql": versioned}), rows);
+    }
+    check(
+        json!({"sql": sql, "asOf": {"snapshotId": "77"}}),
+        json!([[1, "a", 5], [1, "b", 9], [2, "a", 7]]),
+    );
+    check(json!({"sql": "SELECT count(*) FROM orders_history", "asOf": {"position": 4}}), json!([["4"]]));
+}
+
+#[test]
+fn an_answer_says_what_it_read() {
+    for (name, world) in worlds() {
+        let now = world.ask(&json!({"sql": "SELECT id FROM orders"})).expect(&name);
+        assert_eq!((&now["position"], &now["source"], &now["final"]), (&json!("8"), &json!("current"), &json!(false)));
+        assert_eq!(now["columns"], json!([{"name": "id", "type": "int4"}]));
+        assert_eq!(now["stats"]["durationMs"], json!(1.5));
+        let then = world.ask(&json!({"sql": "SELECT id FROM orders", "asOf": "1970-01-01T00:00:07Z"})).expect(&name);
+        assert_eq!(then["final"], json!(true));
+        let last = world.ask(&json!({"sql": "SELECT id FROM orders", "asOf": "1970-01-01T00:00:08Z"})).expect(&name);
+        assert_eq!(last["final"], json!(false), "the shard may stamp that moment again");
+        let changes = world.ask(&json!({"sql": "SELECT _operation FROM orders"})).expect(&name);
+        assert_eq!(changes["source"], json!("history"));
+    }
+    assert_eq!(stamp(8).0, 8_000_000);
+}
+
+#[test]
+fn what_cannot_be_is_refused() {
+    let (_, world) = worlds().remove(2);
+    for (request, code) in [
+        (json!({"sql": "SELECT * FROM nothing"}), "42P01"),
+        (json!({"sql": "SELECT nothing FROM orders"}), "42703"),
+        (json!({"sql": "SELECT id FROM orders", "asOf": "2999-01-01T00:00:00Z"}), "22023"),
+        (json!({"sql": "SELECT id FROM orders", "asOf": {"position": "9"}}), "22023"),
+        (json!({"sql": "SELECT id FROM orders", "asOf": {"snapshotId": "5"}}), "22023"),
+        (json!({"sql": "SELECT id FROM orders", "after": {"database": "a", "lsn": "99"}}), "not_yet"),
+        (json!({"sql": "SELECT id FROM orders WHERE id = $1"}), "42P02"),
+        (json!({"sql": "DELETE FROM orders"}), "25006"),
+    ] {
+        let found = world.ask(&request).map_err(|error| error.split(' ').next().unwrap_or_default().to_owned());
+        assert_eq!(found, Err(code.to_owned()), "{request}");
+    }
+}
