@@ -1,0 +1,59 @@
+/** A subscription that prints what it sees. */
+
+import type { CDCBatch, LakeClient, LakePosition } from '../sdk-ts/src/index.ts'
+import { say } from './print.ts'
+
+/** Changes printed of each batch; the rest are counted. */
+const PRINTED_PER_BATCH = 2
+
+/** Watches tables of the demo. */
+export class Watch {
+  readonly #stop = new AbortController()
+  #seen = 0
+  #failure: unknown
+  #done: Promise<void> = Promise.resolve()
+
+  /** Starts watching everything after a position. */
+  static start(lake: LakeClient, fromLSN: LakePosition | undefined): Watch {
+    const watch = new Watch()
+    const tables = ['flights', 'planes', 'airlines']
+    watch.#done = watch.#run(lake.subscribe({ tables, fromLSN, signal: watch.#stop.signal }))
+    return watch
+  }
+
+  /** Waits until this many changes were seen. */
+  async waitFor(count: number): Promise<void> {
+    const start = performance.now()
+    while (this.#seen < count) {
+      if (this.#failure !== undefined) throw this.#failure
+      if (performance.now() - start > 60_000) throw new Error(`the subscription saw ${this.#seen} of ${count} changes`)
+      await new Promise((resume) => setTimeout(resume, 20))
+    }
+    say(`  the subscription saw all ${this.#seen} changes`)
+  }
+
+  /** Ends it. */
+  async stop(): Promise<void> {
+    this.#stop.abort()
+    await this.#done
+  }
+
+  async #run(batches: AsyncIterable<CDCBatch>): Promise<void> {
+    try {
+      for await (const batch of batches) this.#print(batch)
+    } catch (error) {
+      if (this.#stop.signal.aborted) return
+      this.#failure = error
+      say(`  the subscription ended: ${String(error)}`)
+    }
+  }
+
+  #print(batch: CDCBatch): void {
+    this.#seen += batch.events.length
+    for (const event of batch.events.slice(0, PRINTED_PER_BATCH)) {
+      say(`    ${event.operation} ${event.table} ${JSON.stringify(event.primaryKey)} at position ${event.position}`)
+    }
+    const more = batch.events.length - PRINTED_PER_BATCH
+    if (more > 0) say(`    … and ${more} more of ${batch.sourceDoId}`)
+  }
+}
