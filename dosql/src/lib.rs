@@ -4,11 +4,15 @@
 //! position together. The outbox tells the lake. Nothing here knows the platform, reads a clock or a random source;
 //! `unsafe` is in `vfs` alone.
 
+mod change_log;
 mod connections;
 pub mod limits;
+mod outbox;
 mod page_cache;
 mod page_store;
 mod storage;
 mod vfs;
 
+pub use outbox::OutboxStep;
 pub use storage::OpenError;
+

@@ -81,3 +81,6 @@ pub const REFUSAL_BYTES_MAX: usize = 500;
 
 /// Longest text, blob or row inside SQLite, in bytes. Its own bound is a gigabyte, which an isolate does not have.
 pub const SQLITE_VALUE_BYTES_MAX: i32 = 17 << 20;
+
+/// How long a dial may take before it is taken for lost, in microseconds.
+pub const CONNECT_MICROS_MAX: i64 = 30_000_000;

@@ -440,8 +440,9 @@ impl PageStore {
         self.state.borrow_mut().clean.clear();
     }
 
-    /// Keeps why a call from SQLite failed: SQLite itself carries only a number.
+    /// Keeps why a call from SQLite failed: SQLite itself carries only a number. The transaction can no longer commit.
     pub(crate) fn note_failure(&self, error: PageError) {
+        self.state.borrow_mut().sealed = None;
         self.failure.borrow_mut().get_or_insert(error);
     }
 

@@ -1,0 +1,264 @@
+//! The outbox against a lake that is written down message by message.
+
+use std::rc::Rc;
+
+use lake_cdc::limits::PART_BYTES_MAX;
+use lake_cdc::{HelloReply, TimelineId, TransactionPart};
+use lake_host::{ShardStorage, WriteBatch};
+use lake_test_host::MemoryStorage;
+
+use super::*;
+use crate::storage::counted::CountedStorage;
+use crate::storage::keys::BranchId;
+use crate::storage::log_entry::{self, PageDeltas};
+
+struct Bench {
+    storage: MemoryStorage,
+    outbox: Outbox,
+    meta: ShardMeta,
+    committed: LogPosition,
+    now: Micros,
+}
+
+fn lsn(value: u64) -> Lsn {
+    Lsn::new(value).expect("not zero")
+}
+
+fn bench() -> Bench {
+    let storage = MemoryStorage::new();
+    let log = ChangeLog::new(Rc::new(CountedStorage::new(storage.clone())), BranchId::MAIN);
+    let meta = ShardMeta {
+        database: "shop".into(),
+        namespace: "default".into(),
+        timeline: TimelineId([1; 16]),
+        created_at: Micros(0),
+        life: Life::Live,
+        accepted: None,
+        durable: None,
+    };
+    let outbox = Outbox::new(log, Some(&meta), LogPosition::default(), None);
+    Bench { storage, outbox, meta, committed: LogPosition::default(), now: Micros(1_000_000_000) }
+}
+
+impl Bench {
+    fn commit(&mut self, record_bytes: usize) {
+        self.committed.lsn = Some(self.committed.lsn.map_or(Lsn::FIRST, Lsn::next));
+        self.committed.record_bytes += record_bytes as u64;
+        let mut batch = WriteBatch::new();
+        let record = vec![7; record_bytes];
+        log_entry::stage(&mut batch, BranchId::MAIN, self.committed, PageDeltas::default(), &record);
+        self.storage.apply(&batch).expect("applies");
+    }
+
+    fn event(&mut self, event: impl FnOnce(&mut Outbox, &Facts<'_>) -> Reaction) -> Reaction {
+        let facts = Facts { meta: &self.meta, committed: self.committed, now: self.now };
+        event(&mut self.outbox, &facts)
+    }
+
+    fn receive(&mut self, frame: Frame) -> Reaction {
+        self.event(|outbox, facts| outbox.on_message(facts, &frame.encode()))
+    }
+
+    fn greet(&mut self, accepted: Option<Lsn>) -> Reaction {
+        self.event(|outbox, facts| outbox.after_request(facts));
+        self.event(|outbox, facts| outbox.on_open(facts));
+        self.receive(Frame::HelloReply(HelloReply { version: 1, features: 0, accepted, durable: None }))
+    }
+
+    fn wait(&mut self, millis: u32) {
+        self.now.0 += i64::from(millis) * 1_000;
+    }
+}
+
+fn sent(reaction: &Reaction) -> Vec<Frame> {
+    let frames = reaction.steps.iter().filter_map(|step| match step {
+        OutboxStep::Send(bytes) => Some(Frame::decode(bytes).expect("a frame")),
+        _ => None,
+    });
+    frames.collect()
+}
+
+fn sent_lsns(reaction: &Reaction) -> Vec<u64> {
+    let parts = sent(reaction).into_iter().flat_map(|frame| match frame {
+        Frame::Changes(parts) => parts,
+        _ => Vec::new(),
+    });
+    parts.filter(|part| part.last).map(|part| part.lsn.get()).collect()
+}
+
+#[test]
+fn nothing_committed_is_nothing_to_say() {
+    let mut bench = bench();
+    assert!(bench.event(|outbox, facts| outbox.after_request(facts)).steps.is_empty());
+    assert!(bench.event(|outbox, facts| outbox.on_alarm(facts)).steps.is_empty());
+}
+
+#[test]
+fn the_first_commit_dials_and_the_greeting_says_who_is_there() {
+    let mut bench = bench();
+    bench.commit(10);
+    assert_eq!(bench.event(|outbox, facts| outbox.after_request(facts)).steps, [OutboxStep::Connect]);
+    assert!(bench.event(|outbox, facts| outbox.after_request(facts)).steps.is_empty(), "dials once");
+    let hello = bench.event(|outbox, facts| outbox.on_open(facts));
+    match sent(&hello).as_slice() {
+        [Frame::Hello(hello)] => {
+            assert_eq!((hello.database.as_str(), hello.committed), ("shop", Some(Lsn::FIRST)));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_log_is_sent_from_where_the_lake_stands() {
+    let mut bench = bench();
+    for _ in 0..5 {
+        bench.commit(10);
+    }
+    assert_eq!(sent_lsns(&bench.greet(Some(lsn(3)))), [4, 5]);
+    bench.commit(10);
+    assert_eq!(sent_lsns(&bench.event(|outbox, facts| outbox.after_request(facts))), [6]);
+}
+
+#[test]
+fn a_large_record_travels_in_parts_and_the_last_one_says_so() {
+    let mut bench = bench();
+    bench.commit(PART_BYTES_MAX * 2 + 5);
+    let reaction = bench.greet(None);
+    let parts: Vec<TransactionPart> = sent(&reaction)
+        .into_iter()
+        .flat_map(|frame| match frame {
+            Frame::Changes(parts) => parts,
+            _ => Vec::new(),
+        })
+        .collect();
+    let shape = parts.iter().map(|part| (part.part, part.last, part.bytes.len())).collect::<Vec<_>>();
+    assert_eq!(shape, [(0, false, PART_BYTES_MAX), (1, false, PART_BYTES_MAX), (2, true, 5)]);
+}
+
+#[test]
+fn what_is_in_flight_is_bounded_and_acknowledgements_make_room() {
+    let mut bench = bench();
+    for _ in 0..12 {
+        bench.commit(PART_BYTES_MAX);
+    }
+    assert_eq!(sent_lsns(&bench.greet(None)), [1, 2, 3, 4, 5, 6, 7, 8]);
+    assert!(sent_lsns(&bench.event(|outbox, facts| outbox.after_request(facts))).is_empty());
+    assert_eq!(sent_lsns(&bench.receive(Frame::Accepted { lsn: lsn(2), delay_ms: 0 })), [9, 10]);
+    assert_eq!(bench.outbox.backlog_bytes(bench.committed), 10 << 20);
+}
+
+#[test]
+fn a_gap_is_sent_again_from_where_the_lake_says() {
+    let mut bench = bench();
+    for _ in 0..3 {
+        bench.commit(10);
+    }
+    bench.greet(None);
+    assert_eq!(sent_lsns(&bench.receive(Frame::Gap { expected: lsn(2) })), [2, 3]);
+}
+
+#[test]
+fn a_busy_lake_is_left_alone_for_as_long_as_it_says() {
+    let mut bench = bench();
+    bench.commit(10);
+    bench.greet(None);
+    let busy = Frame::Refused { reason: RefusalReason::Busy, retry_after_ms: 300, message: String::new() };
+    assert_eq!(bench.receive(busy).steps, [OutboxStep::WakeIn { millis: 300 }]);
+    bench.commit(10);
+    assert!(bench.event(|outbox, facts| outbox.after_request(facts)).steps.is_empty());
+    bench.wait(300);
+    assert_eq!(sent_lsns(&bench.event(|outbox, facts| outbox.on_timer(facts))), [1, 2]);
+}
+
+#[test]
+fn an_idle_connection_is_closed_and_the_next_commit_dials_again() {
+    let mut bench = bench();
+    bench.commit(10);
+    bench.greet(None);
+    let accepted = bench.receive(Frame::Accepted { lsn: lsn(1), delay_ms: 0 });
+    assert_eq!(accepted.steps, [OutboxStep::WakeIn { millis: IDLE_CLOSE_MS }]);
+    bench.wait(IDLE_CLOSE_MS - 1);
+    assert!(bench.event(|outbox, facts| outbox.on_timer(facts)).steps.is_empty());
+    bench.wait(1);
+    let idle = bench.event(|outbox, facts| outbox.on_timer(facts));
+    assert_eq!((idle.steps, idle.is_settled), (vec![OutboxStep::Close], true));
+    bench.commit(10);
+    assert!(bench.event(|outbox, facts| outbox.after_request(facts)).steps.is_empty(), "still closing");
+    assert_eq!(bench.event(|outbox, facts| outbox.on_closed(facts)).steps, [OutboxStep::Connect]);
+}
+
+#[test]
+fn a_lost_connection_is_dialled_again_ever_later_and_the_alarm_is_the_back_stop() {
+    let mut bench = bench();
+    bench.commit(10);
+    bench.event(|outbox, facts| outbox.after_request(facts));
+    for millis in [200, 400, 800] {
+        let closed = bench.event(|outbox, facts| outbox.on_closed(facts));
+        assert_eq!(closed.steps, [OutboxStep::WakeIn { millis }]);
+        assert!(closed.alarm.is_some());
+        bench.wait(millis - 1);
+        assert!(bench.event(|outbox, facts| outbox.on_timer(facts)).steps.is_empty());
+        bench.wait(1);
+        assert_eq!(bench.event(|outbox, facts| outbox.on_timer(facts)).steps, [OutboxStep::Connect]);
+    }
+    bench.event(|outbox, facts| outbox.on_closed(facts));
+    let alarm = bench.event(|outbox, facts| outbox.on_alarm(facts));
+    assert_eq!(alarm.steps, [OutboxStep::Connect]);
+    assert!(alarm.alarm.is_some_and(|at| at > bench.now));
+}
+
+#[test]
+fn a_refusal_is_kept_for_the_status_and_tried_again_by_the_alarm_only() {
+    let mut bench = bench();
+    bench.commit(10);
+    bench.event(|outbox, facts| outbox.after_request(facts));
+    bench.event(|outbox, facts| outbox.on_open(facts));
+    let refused = bench.receive(Frame::Refused {
+        reason: RefusalReason::TimelineConflict,
+        retry_after_ms: 0,
+        message: "another timeline".into(),
+    });
+    assert_eq!(refused.steps, [OutboxStep::Close]);
+    assert_eq!(bench.outbox.refusal().map(|refusal| refusal.reason), Some("timeline_conflict"));
+    assert!(bench.event(|outbox, facts| outbox.on_closed(facts)).steps.is_empty());
+    bench.commit(10);
+    assert!(bench.event(|outbox, facts| outbox.after_request(facts)).steps.is_empty());
+    assert_eq!(bench.event(|outbox, facts| outbox.on_alarm(facts)).steps, [OutboxStep::Connect]);
+}
+
+#[test]
+fn a_lake_that_holds_more_than_the_log_is_not_taken_for_a_duplicate() {
+    let mut bench = bench();
+    bench.commit(10);
+    assert_eq!(bench.greet(Some(lsn(9))).steps, [OutboxStep::Close]);
+    assert_eq!(bench.outbox.refusal().map(|refusal| refusal.reason), Some("shard_behind"));
+}
+
+#[test]
+fn a_deleted_database_sends_the_rest_and_then_its_end() {
+    let mut bench = bench();
+    bench.commit(10);
+    bench.meta.life = Life::Ending;
+    assert_eq!(sent_lsns(&bench.greet(None)), [1]);
+    let accepted = bench.receive(Frame::Accepted { lsn: lsn(1), delay_ms: 0 });
+    assert_eq!(sent(&accepted), [Frame::End { lsn: Some(lsn(1)) }]);
+    assert!(bench.receive(Frame::Ended).is_ended);
+}
+
+#[test]
+fn rubbish_from_the_lake_ends_the_connection_and_nothing_else() {
+    let mut bench = bench();
+    bench.commit(10);
+    bench.greet(None);
+    let reaction = bench.event(|outbox, facts| outbox.on_message(facts, &[200, 1, 2]));
+    assert_eq!(reaction.steps, [OutboxStep::Close]);
+    assert_eq!(bench.outbox.accepted(), None);
+}
+
+#[test]
+fn an_acknowledgement_of_what_was_never_sent_is_refused() {
+    let mut bench = bench();
+    bench.commit(10);
+    bench.greet(None);
+    assert_eq!(bench.receive(Frame::Accepted { lsn: lsn(2), delay_ms: 0 }).steps, [OutboxStep::Close]);
+}
