@@ -1,0 +1,195 @@
+//! Collects the change record while a transaction runs.
+//!
+//! SQLite's preupdate hook tells of each row, cascades of foreign keys included; this encodes the row as the lake
+//! gets it. A mark is taken before each statement and savepoint, and the record is cut back to it when that is undone.
+//! Tables without capture and the catalog's own tables leave no trace.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use lake_cdc::limits::TRANSACTION_BYTES_MAX;
+use lake_cdc::{Change, Entry, Lsn, Micros, Relation, Row, TableId, Transaction, Value, Writer};
+use rusqlite::types::ValueRef;
+
+use crate::budget::StepBudget;
+use crate::schema::Catalog;
+use crate::vfs::preupdate::{RowChange, RowObserver};
+
+/// A place in the record to cut back to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mark {
+    bytes: usize,
+    changes: u64,
+}
+
+/// Why the record cannot be what happened. The transaction must be rolled back.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum CollectError {
+    /// The record is over its limit (54000).
+    #[error("the transaction changes more than {} MiB of rows", TRANSACTION_BYTES_MAX >> 20)]
+    TooLarge,
+    /// A row is not what the catalog says: our bug.
+    #[error("a row of {table} cannot be recorded: {reason}")]
+    Row {
+        /// Its table in SQLite.
+        table: String,
+        /// What was wrong.
+        reason: String,
+    },
+}
+
+/// The collector of one writing connection.
+pub(crate) struct Collector {
+    state: RefCell<State>,
+    budget: StepBudget,
+}
+
+#[derive(Default)]
+struct State {
+    catalog: Catalog,
+    record: Option<Vec<u8>>,
+    changes: u64,
+    failure: Option<CollectError>,
+}
+
+impl Collector {
+    /// Collects nothing yet. A failure withdraws `budget`, which ends the statement early.
+    pub(crate) fn new(budget: StepBudget) -> Collector {
+        Collector { state: RefCell::default(), budget }
+    }
+
+    /// Begins a transaction on the tables of `catalog`.
+    pub(crate) fn begin(&self, lsn: Lsn, stamp: Micros, catalog: Catalog) {
+        let mut writer = Writer::new();
+        Transaction::encode_header(lsn, stamp, &mut writer);
+        *self.state.borrow_mut() = State { catalog, record: Some(writer.into_bytes()), changes: 0, failure: None };
+    }
+
+    /// Where the record stands.
+    pub(crate) fn mark(&self) -> Mark {
+        let state = self.state.borrow();
+        Mark { bytes: state.record.as_ref().map_or(0, Vec::len), changes: state.changes }
+    }
+
+    /// Forgets what was recorded after `mark`, and returns to the tables of that moment.
+    pub(crate) fn cut_back(&self, mark: Mark, catalog: Catalog) {
+        let mut state = self.state.borrow_mut();
+        if let Some(record) = &mut state.record {
+            record.truncate(mark.bytes);
+        }
+        state.changes = mark.changes;
+        state.catalog = catalog;
+    }
+
+    /// Records how tables changed: rows that follow have their new shape.
+    pub(crate) fn schema_changed(&self, catalog: Catalog) {
+        let mut state = self.state.borrow_mut();
+        let (before, after) = (relations(&state.catalog), relations(&catalog));
+        for table in before.keys().filter(|table| !after.contains_key(table)) {
+            state.push(&Entry::DropTable(*table));
+        }
+        for (table, relation) in after {
+            if before.get(&table) != Some(&relation) {
+                state.push(&Entry::Relation(relation));
+            }
+        }
+        state.catalog = catalog;
+    }
+
+    /// Whether the record is what happened. Asked after every statement.
+    pub(crate) fn check(&self) -> Result<(), CollectError> {
+        self.state.borrow().failure.clone().map_or(Ok(()), Err)
+    }
+
+    /// Ends the transaction and gives its record.
+    pub(crate) fn finish(&self) -> Vec<u8> {
+        std::mem::take(&mut *self.state.borrow_mut()).record.unwrap_or_default()
+    }
+
+    fn fail(&self, error: CollectError) {
+        self.state.borrow_mut().failure.get_or_insert(error);
+        self.budget.withdraw();
+    }
+
+    fn record(&self, table: &str, change: &RowChange<'_>) -> Result<(), CollectError> {
+        let mut state = self.state.borrow_mut();
+        let Some(captured) = state.catalog.captured(table) else { return Ok(()) };
+        let relation = captured.relation();
+        let row = |values: &[ValueRef<'_>]| {
+            if values.len() != relation.columns.len() {
+                let reason = format!("{} columns where {} belong", values.len(), relation.columns.len());
+                return Err(CollectError::Row { table: table.to_owned(), reason });
+            }
+            captured
+                .row(values)
+                .map_err(|reason| CollectError::Row { table: table.to_owned(), reason: reason.to_string() })
+        };
+        let table_id = relation.table_id;
+        let entries = match change {
+            RowChange::Insert { after } => [Some(Change::Insert { table_id, after: row(after)? }), None],
+            RowChange::Delete { before } => [Some(Change::Delete { table_id, before: row(before)? }), None],
+            RowChange::Update { before, after } => {
+                let (before, after) = (row(before)?, row(after)?);
+                if has_same_key(relation, &before, &after) {
+                    [Some(Change::Update { table_id, before, after }), None]
+                } else {
+                    [Some(Change::Delete { table_id, before }), Some(Change::Insert { table_id, after })]
+                }
+            }
+        };
+        for change in entries.into_iter().flatten() {
+            state.push(&Entry::Change(change));
+            state.changes += 1;
+        }
+        let bytes = state.record.as_ref().map_or(0, Vec::len);
+        if bytes > TRANSACTION_BYTES_MAX { Err(CollectError::TooLarge) } else { Ok(()) }
+    }
+}
+
+impl State {
+    fn push(&mut self, entry: &Entry) {
+        if let Some(record) = self.record.take() {
+            let mut writer = Writer::after(record);
+            entry.encode(&mut writer);
+            self.record = Some(writer.into_bytes());
+        }
+    }
+}
+
+fn relations(catalog: &Catalog) -> BTreeMap<TableId, Relation> {
+    catalog
+        .tables()
+        .filter(|table| table.captured)
+        .map(|table| table.relation())
+        .map(|relation| (relation.table_id, relation))
+        .collect()
+}
+
+/// Compared as the key index compares: by the canonical bytes, in which 0 and -0 differ and a NaN equals itself.
+fn has_same_key(relation: &Relation, before: &Row, after: &Row) -> bool {
+    let key = |row: &Row| {
+        let mut writer = Writer::new();
+        for index in &relation.key {
+            row.0.get(*index).unwrap_or(&Value::Null).encode_key(&mut writer);
+        }
+        writer.into_bytes()
+    };
+    key(before) == key(after)
+}
+
+impl RowObserver for Collector {
+    fn wants(&self, table: &str) -> bool {
+        let state = self.state.borrow();
+        state.record.is_some() && state.failure.is_none() && state.catalog.captured(table).is_some()
+    }
+
+    fn row_changes(&self, table: &str, change: RowChange<'_>) {
+        if let Err(error) = self.record(table, &change) {
+            self.fail(error);
+        }
+    }
+
+    fn image_failed(&self, table: &str) {
+        self.fail(CollectError::Row { table: table.to_owned(), reason: "SQLite does not give its values".to_owned() });
+    }
+}

@@ -1,0 +1,436 @@
+//! One database: its life, its requests, and its word to the lake.
+
+use std::marker::PhantomData;
+use std::rc::Rc;
+
+use lake_cdc::{Lsn, Micros, TimelineId};
+use lake_host::{AlarmChange, ShardStorage, StorageError, WriteBatch};
+use serde::Deserialize;
+
+use crate::change_log::ChangeLog;
+use crate::engine::Engine;
+use crate::error::ShardError;
+use crate::idempotent::Key;
+use crate::limits::BACKLOG_BYTES_MAX;
+use crate::outbox::{Facts, Outbox, OutboxStep, Reaction};
+use crate::page_store::PageStore;
+use crate::request::Request;
+use crate::status;
+use crate::storage::counted::{Counted, CountedStorage};
+use crate::storage::keys::{self, BranchId};
+use crate::storage::shard_meta::{Life, ShardMeta};
+use crate::storage::{OpenError, corrupt, format};
+use crate::transaction::{self, CommitError, Committed, Ran, Stamp};
+
+/// The shard of one database, on the storage of its object.
+///
+/// Calls are synchronous. After each request the shell calls [`after_request`](Shard::after_request) and carries out
+/// the steps; what it sends leaves the object only after the writes before it are durable.
+pub struct Shard<S> {
+    inner: Inner,
+    _storage: PhantomData<S>,
+}
+
+struct Inner {
+    storage: Rc<dyn Counted>,
+    database: String,
+    /// `None` before its creation and after its end.
+    meta: Option<ShardMeta>,
+    store: Rc<PageStore>,
+    engine: Option<Engine>,
+    outbox: Outbox,
+    /// A commit failed and storage could not be read since: nothing in memory can be trusted.
+    is_stale: bool,
+}
+
+/// Options of a new database.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+struct CreateOptions {
+    namespace: Option<String>,
+}
+
+impl<S: ShardStorage + 'static> Shard<S> {
+    /// Opens what `storage` holds of `database`, which may be nothing yet. Writes nothing.
+    pub fn open(storage: S, database: &str, _now: Micros, _seed: [u8; 32]) -> Result<Shard<S>, OpenError> {
+        let inner = Inner::open(Rc::new(CountedStorage::new(storage)), database)?;
+        Ok(Shard { inner, _storage: PhantomData })
+    }
+
+    /// Creates the database: `body` is empty or a JSON object of options. Doing it again with the same options is no
+    /// error. Answers what it is.
+    pub fn create(&mut self, body: &[u8], timeline: TimelineId, now: Micros) -> Result<String, ShardError> {
+        self.inner.create(body, timeline, now)
+    }
+
+    /// Runs a SQL request and answers JSON. `timeline` is that of a database which this request creates.
+    pub fn sql(
+        &mut self,
+        body: &[u8],
+        idempotency_key: Option<&str>,
+        timeline: TimelineId,
+        now: Micros,
+        seed: [u8; 32],
+    ) -> Result<String, ShardError> {
+        self.inner.sql(body, idempotency_key, timeline, now, &seed)
+    }
+
+    /// Deletes the database. Its rows are gone once the lake has stored its end; until then its name is taken.
+    pub fn delete(&mut self, now: Micros) -> Result<String, ShardError> {
+        self.inner.delete(now)
+    }
+
+    /// Positions, sizes, counts of storage operations, and the refusal of the lake if there is one. `None` if there is
+    /// no such database.
+    pub fn status(&self) -> Option<serde_json::Value> {
+        self.inner.status()
+    }
+
+    /// The status as the answer to a request for it.
+    pub fn status_answer(&self) -> Result<String, ShardError> {
+        let status = self.status().ok_or_else(|| ShardError::NotFound(self.inner.database.clone()))?;
+        Ok(status.to_string())
+    }
+
+    /// True if the lake has to hear something.
+    pub fn wants_connection(&self) -> bool {
+        self.inner.facts(Micros(0)).is_some_and(|facts| self.inner.outbox.wants_connection(&facts))
+    }
+
+    /// After every request: dials or sends if there is something to say.
+    pub fn after_request(&mut self, now: Micros) -> Vec<OutboxStep> {
+        self.inner.tell(now, |outbox, facts| outbox.after_request(facts))
+    }
+
+    /// The socket to the lake is open.
+    pub fn on_open(&mut self, now: Micros) -> Vec<OutboxStep> {
+        self.inner.tell(now, |outbox, facts| outbox.on_open(facts))
+    }
+
+    /// A binary message from the lake.
+    pub fn on_message(&mut self, bytes: &[u8], now: Micros) -> Vec<OutboxStep> {
+        self.inner.tell(now, |outbox, facts| outbox.on_message(facts, bytes))
+    }
+
+    /// The socket to the lake is closed or could not be opened.
+    pub fn on_closed(&mut self, now: Micros) -> Vec<OutboxStep> {
+        self.inner.tell(now, |outbox, facts| outbox.on_closed(facts))
+    }
+
+    /// A timer of `WakeIn`.
+    pub fn on_timer(&mut self, now: Micros) -> Vec<OutboxStep> {
+        self.inner.tell(now, |outbox, facts| outbox.on_timer(facts))
+    }
+
+    /// The object's alarm.
+    pub fn on_alarm(&mut self, now: Micros) -> Vec<OutboxStep> {
+        self.inner.tell(now, |outbox, facts| outbox.on_alarm(facts))
+    }
+}
+
+impl Inner {
+    fn open(storage: Rc<dyn Counted>, database: &str) -> Result<Inner, OpenError> {
+        format::check(&*storage)?;
+        let meta = match storage.get(&keys::shard_meta())? {
+            Some(bytes) => Some(ShardMeta::decode(&bytes).map_err(corrupt("shard"))?),
+            None => None,
+        };
+        let store = Rc::new(PageStore::open(Rc::clone(&storage), BranchId::MAIN)?);
+        let log = ChangeLog::new(Rc::clone(&storage), BranchId::MAIN);
+        let outbox = Outbox::new(log, meta.as_ref(), store.committed(), storage.alarm()?);
+        store.set_durable(outbox.durable());
+        Ok(Inner { storage, database: database.to_owned(), meta, store, engine: None, outbox, is_stale: false })
+    }
+
+    /// Reads everything from storage again, if what is in memory cannot be trusted. The connection to the lake stays:
+    /// what the outbox knows of it is still true.
+    fn refresh(&mut self) -> Result<(), OpenError> {
+        if !self.is_stale {
+            return Ok(());
+        }
+        self.engine = None;
+        let meta = self.storage.get(&keys::shard_meta())?;
+        self.meta = meta.map(|bytes| ShardMeta::decode(&bytes)).transpose().map_err(corrupt("shard"))?;
+        self.store = Rc::new(PageStore::open(Rc::clone(&self.storage), BranchId::MAIN)?);
+        self.store.set_durable(self.outbox.durable());
+        self.outbox.alarm_is_set(self.storage.alarm()?.map(Micros));
+        self.is_stale = false;
+        Ok(())
+    }
+
+    fn facts(&self, now: Micros) -> Option<Facts<'_>> {
+        self.meta.as_ref().map(|meta| Facts { meta, committed: self.store.committed(), now })
+    }
+
+    fn refuse_ending(&self) -> Result<(), ShardError> {
+        match &self.meta {
+            Some(meta) if meta.life == Life::Ending => Err(ShardError::Ending(self.database.clone())),
+            _ => Ok(()),
+        }
+    }
+
+    fn new_meta(&self, namespace: Option<String>, timeline: TimelineId, now: Micros) -> ShardMeta {
+        ShardMeta {
+            database: self.database.clone(),
+            namespace: namespace.unwrap_or_else(|| self.database.clone()),
+            timeline,
+            created_at: now,
+            life: Life::Live,
+            accepted: None,
+            durable: None,
+        }
+    }
+
+    fn create(&mut self, body: &[u8], timeline: TimelineId, now: Micros) -> Result<String, ShardError> {
+        self.refresh()?;
+        self.refuse_ending()?;
+        let options = match body {
+            [] => CreateOptions::default(),
+            body => serde_json::from_slice(body)
+                .map_err(|error| ShardError::Invalid(format!("the body is no set of options: {error}")))?,
+        };
+        if let Some(namespace) = &options.namespace {
+            lake_api::route::database(namespace).map_err(|_| {
+                ShardError::Invalid("the name of a namespace must match [a-z0-9_-]{1,63}".to_owned())
+            })?;
+        }
+        match &self.meta {
+            Some(meta) if options.namespace.as_ref().is_none_or(|namespace| *namespace == meta.namespace) => {}
+            Some(meta) => {
+                let (database, namespace) = (self.database.clone(), meta.namespace.clone());
+                return Err(ShardError::Exists { database, namespace });
+            }
+            None => {
+                let meta = self.new_meta(options.namespace, timeline, now);
+                let mut batch = WriteBatch::new();
+                format::stage(&mut batch);
+                batch.put(keys::shard_meta(), meta.encode());
+                self.apply(&batch)?;
+                self.meta = Some(meta);
+            }
+        }
+        Ok(self.status().unwrap_or_default().to_string())
+    }
+
+    fn sql(
+        &mut self,
+        body: &[u8],
+        key: Option<&str>,
+        timeline: TimelineId,
+        now: Micros,
+        seed: &[u8; 32],
+    ) -> Result<String, ShardError> {
+        self.refresh()?;
+        self.refuse_ending()?;
+        let key = key.map(|key| Key::new(key, body)).transpose()?;
+        if let Some(key) = &key
+            && let Some(answer) = key.find_answer(&*self.storage, now)?
+        {
+            return Ok(answer);
+        }
+        let request = Request::parse(body)?;
+        let engine = match self.engine.take() {
+            Some(engine) => engine,
+            None => Engine::open(Rc::clone(&self.store))?,
+        };
+        let engine = self.engine.insert(engine);
+        engine.prepare(now.0, seed);
+        if let Request::One(statement) = &request {
+            let plan = engine.plan(&statement.sql)?;
+            if plan.is_read_only() {
+                let answer = transaction::read(engine, &plan, statement)?;
+                let committed = self.store.committed();
+                return Ok(answer.finish(committed.lsn, committed.lsn.map(|_| committed.stamp)));
+            }
+        }
+        self.write(&request, key.as_ref(), timeline, now)
+    }
+
+    fn write(
+        &mut self,
+        request: &Request,
+        key: Option<&Key>,
+        timeline: TimelineId,
+        now: Micros,
+    ) -> Result<String, ShardError> {
+        let committed = self.store.committed();
+        let bytes = self.outbox.backlog_bytes(committed);
+        if bytes > BACKLOG_BYTES_MAX {
+            return Err(ShardError::BacklogFull { bytes });
+        }
+        let stamp = Stamp {
+            lsn: committed.lsn.map_or(Lsn::FIRST, Lsn::next),
+            at: committed.lsn.map_or(now, |_| now.max(Micros(committed.stamp.0 + 1))),
+        };
+        let new_meta = self.meta.is_none().then(|| self.new_meta(None, timeline, now));
+        let Some(engine) = self.engine.as_mut() else {
+            return Err(ShardError::Internal("the engine is not open".to_owned()));
+        };
+        let mut ran = match transaction::run(engine, request, stamp) {
+            Ok(ran) => ran,
+            Err(error) => {
+                self.forget_broken_engine();
+                return Err(error);
+            }
+        };
+        let alarm = self.outbox.plan_alarm(now);
+        let mut extra = WriteBatch { alarm: alarm.map(|at| AlarmChange::NoLaterThan(at.0)), ..WriteBatch::new() };
+        if let Some(meta) = &new_meta {
+            format::stage(&mut extra);
+            extra.put(keys::shard_meta(), meta.encode());
+        }
+        if let Some(key) = key {
+            key.stage(&mut extra, &*self.storage, &ran.answer, stamp)?;
+        }
+        host_fault()?;
+        match transaction::commit(engine, &mut ran, stamp, extra) {
+            Ok(Committed::Written) => {
+                self.meta = new_meta.or_else(|| self.meta.take());
+                if alarm.is_some() {
+                    self.outbox.alarm_is_set(alarm);
+                }
+                Ok(ran.answer.finish(Some(stamp.lsn), Some(stamp.at)))
+            }
+            Ok(Committed::Nothing) => self.answer_without_lsn(&ran, key, now),
+            Err(CommitError::RolledBack(error)) => {
+                self.is_stale = true;
+                Err(error)
+            }
+            Err(CommitError::Unknown(reason)) => self.settle_unknown_commit(&ran, stamp, reason),
+        }
+    }
+
+    /// Storage may have written or not. Reading it again tells, if it can be read.
+    fn settle_unknown_commit(&mut self, ran: &Ran, stamp: Stamp, reason: String) -> Result<String, ShardError> {
+        self.is_stale = true;
+        if self.refresh().is_err() {
+            return Err(ShardError::OutcomeUnknown(reason));
+        }
+        let committed = self.store.committed();
+        if committed.lsn == Some(stamp.lsn) && committed.stamp == stamp.at {
+            Ok(ran.answer.finish(Some(stamp.lsn), Some(stamp.at)))
+        } else {
+            Err(ShardError::Unavailable(reason))
+        }
+    }
+
+    /// A request that could have written and had nothing to write. Its answer is remembered all the same: sent again,
+    /// it must not find something to write then.
+    fn answer_without_lsn(&mut self, ran: &Ran, key: Option<&Key>, now: Micros) -> Result<String, ShardError> {
+        let committed = self.store.committed();
+        let at = committed.lsn.map(|_| committed.stamp);
+        if let Some(key) = key
+            && ran.has_written
+            && self.meta.is_some()
+        {
+            let mut batch = WriteBatch::new();
+            key.stage_at(&mut batch, &*self.storage, &ran.answer, committed.lsn, at, now)?;
+            self.apply(&batch)?;
+        }
+        Ok(ran.answer.finish(committed.lsn, at))
+    }
+
+    /// An engine that could not roll back is not used again.
+    fn forget_broken_engine(&mut self) {
+        if self.engine.as_ref().is_some_and(|engine| !engine.connections.writer.is_autocommit()) {
+            self.is_stale = true;
+        }
+    }
+
+    fn delete(&mut self, now: Micros) -> Result<String, ShardError> {
+        self.refresh()?;
+        let Some(meta) = &self.meta else { return Err(ShardError::NotFound(self.database.clone())) };
+        if meta.life == Life::Live {
+            if self.store.committed().lsn.is_none() && self.outbox.accepted().is_none() {
+                // The lake never heard of it: there is no end to tell.
+                self.wipe()?;
+                return Ok("{\"state\":\"deleted\"}".to_owned());
+            }
+            let meta = ShardMeta { life: Life::Ending, ..meta.clone() };
+            let mut batch = WriteBatch::new();
+            batch.put(keys::shard_meta(), meta.encode());
+            batch.alarm = self.outbox.plan_alarm(now).map(|at| AlarmChange::NoLaterThan(at.0));
+            self.apply(&batch)?;
+            self.meta = Some(meta);
+            self.engine = None;
+        }
+        Ok("{\"state\":\"ending\"}".to_owned())
+    }
+
+    fn status(&self) -> Option<serde_json::Value> {
+        let meta = self.meta.as_ref()?;
+        Some(status::of(meta, &self.store, &self.outbox, &*self.storage))
+    }
+
+    /// A write outside of a transaction.
+    fn apply(&mut self, batch: &WriteBatch) -> Result<(), ShardError> {
+        self.storage.apply(batch).map_err(|error| match error {
+            StorageError::Full => ShardError::Full,
+            StorageError::Failed(reason) => {
+                self.is_stale = true;
+                ShardError::OutcomeUnknown(reason)
+            }
+        })
+    }
+
+    fn wipe(&mut self) -> Result<(), ShardError> {
+        let mut batch = WriteBatch { alarm: Some(AlarmChange::Clear), ..WriteBatch::new() };
+        batch.delete_range(keys::everything());
+        self.engine = None;
+        self.apply(&batch)?;
+        let reopened = Inner::open(Rc::clone(&self.storage), &self.database)?;
+        *self = reopened;
+        Ok(())
+    }
+
+    fn tell(&mut self, now: Micros, event: impl FnOnce(&mut Outbox, &Facts<'_>) -> Reaction) -> Vec<OutboxStep> {
+        // Until storage can be read again there is nothing true to tell; the alarm comes back to it.
+        if self.refresh().is_err() {
+            return Vec::new();
+        }
+        let Some(meta) = &self.meta else { return Vec::new() };
+        let facts = Facts { meta, committed: self.store.committed(), now };
+        let reaction = event(&mut self.outbox, &facts);
+        self.store.set_durable(self.outbox.durable());
+        if let Some(at) = reaction.alarm {
+            let batch = WriteBatch { alarm: Some(AlarmChange::NoLaterThan(at.0)), ..WriteBatch::new() };
+            if self.storage.apply(&batch).is_ok() {
+                self.outbox.alarm_is_set(Some(at));
+            }
+        }
+        if reaction.is_settled {
+            self.settle();
+        }
+        // If the wipe fails the database stays at its end, and the lake is told again.
+        if reaction.is_ended && self.wipe().is_err() {
+            self.is_stale = true;
+        }
+        reaction.steps
+    }
+
+    /// The lake has everything: stores what it said, trims the log, and gives memory back. Failing, all of it is
+    /// done at the next quiet moment.
+    fn settle(&mut self) {
+        let Some(meta) = &self.meta else { return };
+        let settled = ShardMeta { accepted: self.outbox.accepted(), durable: self.outbox.durable(), ..meta.clone() };
+        let mut batch = self.store.plan_trim().unwrap_or_default();
+        batch.alarm = Some(AlarmChange::Clear);
+        if settled != *meta {
+            batch.put(keys::shard_meta(), settled.encode());
+        }
+        if self.storage.apply(&batch).is_ok() {
+            self.meta = Some(settled);
+            self.outbox.alarm_is_set(None);
+        }
+        self.store.release_memory();
+        if let Some(engine) = &self.engine {
+            engine.connections.release_memory();
+        }
+    }
+}
+
+/// Dies between running a transaction and its commit, in simulations.
+fn host_fault() -> Result<(), ShardError> {
+    lake_host::fault!("transaction.before_commit", ShardError::Unavailable("told to fail".to_owned()));
+    Ok(())
+}

@@ -1,0 +1,198 @@
+//! Runs the statements of one request as one transaction: all of them, or nothing.
+//!
+//! The collector is marked before each statement and savepoint and cut back when that is undone, so the change
+//! record is always what the pages are. The record is sealed before COMMIT; `xSync` then writes it with the pages.
+
+use std::rc::Rc;
+
+use lake_api::answer::RowWriter;
+use lake_api::limits::ANSWER_BYTES_MAX;
+use lake_cdc::{Lsn, Micros};
+use lake_dialect::{SqlError, sqlstate};
+use lake_host::WriteBatch;
+
+use crate::answer::Answer;
+use crate::collector::{CollectError, Mark};
+use crate::engine::Engine;
+use crate::error::ShardError;
+use crate::page_store::{PageError, Sealed};
+use crate::request::{Request, Statement};
+use crate::schema::Catalog;
+use crate::sql::{self, Plan, SavepointCommand};
+
+/// Position and time that a transaction will have if it writes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stamp {
+    /// Its lsn.
+    pub(crate) lsn: Lsn,
+    /// Its stamp.
+    pub(crate) at: Micros,
+}
+
+/// A transaction that ran and is not committed yet.
+pub(crate) struct Ran {
+    /// What its statements answered.
+    pub(crate) answer: Answer,
+    /// True if one of them may have written.
+    pub(crate) has_written: bool,
+    record: Vec<u8>,
+}
+
+/// How a commit ended. A commit that failed is an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Committed {
+    /// It is durable under its lsn.
+    Written,
+    /// There was nothing to write.
+    Nothing,
+}
+
+struct Savepoint {
+    name: String,
+    mark: Mark,
+    catalog: Catalog,
+}
+
+/// Answers a single statement that only reads, on the reading connection.
+pub(crate) fn read(engine: &mut Engine, plan: &Plan, statement: &Statement) -> Result<Answer, ShardError> {
+    let mut answer = Answer::new(false);
+    let mut rows = RowWriter::with_room(ANSWER_BYTES_MAX);
+    let outcome =
+        sql::execute(plan, &engine.connections.reader, &engine.environment, &statement.params, &mut rows, &mut |_| {});
+    let outcome = outcome.map_err(|error| engine.explain(error))?;
+    answer.push(rows, outcome);
+    Ok(answer)
+}
+
+/// Runs a request up to its commit. On an error everything is rolled back.
+pub(crate) fn run(engine: &mut Engine, request: &Request, stamp: Stamp) -> Result<Ran, ShardError> {
+    engine.begin(stamp)?;
+    match run_statements(engine, request) {
+        Ok((answer, has_written)) => {
+            let record = engine.collector.finish();
+            Ok(Ran { answer, has_written, record })
+        }
+        Err(error) => {
+            engine.roll_back()?;
+            Err(error)
+        }
+    }
+}
+
+fn run_statements(engine: &mut Engine, request: &Request) -> Result<(Answer, bool), ShardError> {
+    let mut answer = Answer::new(matches!(request, Request::List(_)));
+    let mut savepoints = Vec::new();
+    let mut has_written = false;
+    for statement in request.statements() {
+        let plan = engine.plan(&statement.sql)?;
+        has_written |= plan.is_write();
+        let mut rows = RowWriter::with_room(ANSWER_BYTES_MAX.saturating_sub(answer.len()));
+        let outcome = match plan.savepoint() {
+            Some(command) => run_savepoint(engine, command, &mut savepoints)?,
+            None => run_statement(engine, &plan, statement, &mut rows)?,
+        };
+        answer.push(rows, outcome);
+    }
+    Ok((answer, has_written))
+}
+
+fn run_statement(
+    engine: &mut Engine,
+    plan: &Rc<Plan>,
+    statement: &Statement,
+    rows: &mut RowWriter,
+) -> Result<sql::Outcome, ShardError> {
+    if plan.is_write() {
+        engine.install_catalog()?;
+    }
+    let collector = Rc::clone(&engine.collector);
+    let outcome = sql::execute(
+        plan,
+        &engine.connections.writer,
+        &engine.environment,
+        &statement.params,
+        rows,
+        &mut |catalog: &Catalog| collector.schema_changed(catalog.clone()),
+    );
+    engine.collector.check().map_err(collect_error)?;
+    let outcome = outcome.map_err(|error| engine.explain(error))?;
+    if outcome.schema_changed {
+        engine.reload_catalog()?;
+        engine.collector.schema_changed(engine.catalog.clone());
+    }
+    Ok(outcome)
+}
+
+fn run_savepoint(
+    engine: &mut Engine,
+    command: &SavepointCommand,
+    savepoints: &mut Vec<Savepoint>,
+) -> Result<sql::Outcome, ShardError> {
+    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+    let find = |savepoints: &[Savepoint], name: &str| {
+        savepoints.iter().rposition(|savepoint| savepoint.name == name).ok_or_else(|| {
+            ShardError::Sql(SqlError::new(sqlstate::INVALID_SAVEPOINT, format!("savepoint \"{name}\" does not exist")))
+        })
+    };
+    match command {
+        SavepointCommand::Savepoint(name) => {
+            engine.run_sql(&format!("SAVEPOINT {}", quoted(name)))?;
+            let (mark, catalog) = (engine.collector.mark(), engine.catalog.clone());
+            savepoints.push(Savepoint { name: name.clone(), mark, catalog });
+            Ok(sql::Outcome::command("SAVEPOINT"))
+        }
+        SavepointCommand::RollbackTo(name) => {
+            let index = find(savepoints, name)?;
+            engine.run_sql(&format!("ROLLBACK TO {}", quoted(name)))?;
+            savepoints.truncate(index + 1);
+            if let Some(savepoint) = savepoints.last() {
+                engine.catalog = savepoint.catalog.clone();
+                engine.collector.cut_back(savepoint.mark, savepoint.catalog.clone());
+            }
+            Ok(sql::Outcome::command("ROLLBACK"))
+        }
+        SavepointCommand::Release(name) => {
+            let index = find(savepoints, name)?;
+            engine.run_sql(&format!("RELEASE {}", quoted(name)))?;
+            savepoints.truncate(index);
+            Ok(sql::Outcome::command("RELEASE"))
+        }
+    }
+}
+
+/// Commits what ran, with `extra` in the same batch.
+pub(crate) fn commit(engine: &mut Engine, ran: &mut Ran, stamp: Stamp, extra: WriteBatch) -> Result<Committed, CommitError> {
+    let record = std::mem::take(&mut ran.record);
+    engine.store.seal(Sealed { stamp: stamp.at, record, extra });
+    let outcome = engine.connections.writer.execute_batch("COMMIT");
+    let failure = engine.store.take_failure();
+    match (outcome, failure) {
+        (Ok(()), None) if engine.store.is_sealed() => {
+            engine.store.discard();
+            Ok(Committed::Nothing)
+        }
+        (Ok(()), None) => Ok(Committed::Written),
+        (_, Some(PageError::TooManyDirtyPages)) => {
+            Err(CommitError::RolledBack(ShardError::TooLarge(PageError::TooManyDirtyPages.to_string())))
+        }
+        (_, Some(PageError::Storage(lake_host::StorageError::Full))) => Err(CommitError::RolledBack(ShardError::Full)),
+        (_, Some(error)) => Err(CommitError::Unknown(error.to_string())),
+        (Err(error), None) => Err(CommitError::RolledBack(engine.explain_sqlite(error))),
+    }
+}
+
+/// Why a commit failed.
+#[derive(Debug)]
+pub(crate) enum CommitError {
+    /// Nothing was written. What is in memory has to be dropped.
+    RolledBack(ShardError),
+    /// Storage has to be read to know.
+    Unknown(String),
+}
+
+pub(crate) fn collect_error(error: CollectError) -> ShardError {
+    match error {
+        CollectError::TooLarge => ShardError::TooLarge(error.to_string()),
+        CollectError::Row { .. } => ShardError::Internal(error.to_string()),
+    }
+}
