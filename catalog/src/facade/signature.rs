@@ -106,7 +106,8 @@ fn is_signed_with(
             &authorization.payload_hash,
         ]
         .join("\n");
-        let to_sign = [ALGORITHM, &authorization.time, &authorization.scope, &hex(&Sha256::digest(canonical))].join("\n");
+        let to_sign =
+            [ALGORITHM, &authorization.time, &authorization.scope, &hex(&Sha256::digest(canonical))].join("\n");
         mac(&signing_key, to_sign.as_bytes()).is_some_and(|mac| mac.verify_slice(&authorization.signature).is_ok())
     };
     let is_replaced = authorization.signed_headers.iter().any(|name| name == "accept-encoding");

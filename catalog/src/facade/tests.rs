@@ -31,8 +31,7 @@ fn header<'a>(response: &'a FacadeResponse, name: &str) -> Option<&'a str> {
 
 /// The lines of a listing, and whether there are more, following tokens to the end.
 fn check_list(query: &str, expected: &[&str], pages: usize) {
-    let grant =
-        Grant { prefix: FOLDER.to_owned(), access: Access::Read, expires_at: i64::MAX, is_session: false };
+    let grant = Grant { prefix: FOLDER.to_owned(), access: Access::Read, expires_at: i64::MAX, is_session: false };
     let mut lines = Vec::new();
     let mut token = String::new();
     for page in 1.. {

@@ -49,7 +49,7 @@ impl<S: ShardStorage> Catalog<S> {
 }
 
 /// The metadata without the snapshots that no branch or tag names.
-fn keep_referenced(json: &[u8]) -> Result<Vec<u8>, RestError> {
+pub(super) fn keep_referenced(json: &[u8]) -> Result<Vec<u8>, RestError> {
     let damaged = |error: serde_json::Error| RestError::Internal(format!("a metadata.json is damaged: {error}"));
     let mut metadata: Value = serde_json::from_slice(json).map_err(damaged)?;
     let id = |value: &Value| value.get("snapshot-id").and_then(Value::as_i64);

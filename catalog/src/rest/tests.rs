@@ -1,1 +1,383 @@
+//! Requests as clients send them, answers as they read them.
 
+use super::*;
+use crate::catalog::Settings;
+use lake_api::scope::Scope;
+use lake_api::token::mint;
+use lake_table::{EnsureTable, TableName};
+use lake_test_host::{MemoryObjectStore, MemoryStorage, SeededRandom, run};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+const NOW: i64 = 1_763_696_544_000_000;
+const NOW_SECONDS: i64 = NOW / 1_000_000;
+
+struct World {
+    catalog: Catalog<MemoryStorage>,
+    store: MemoryObjectStore,
+    keys: Keys,
+}
+
+/// Tables default.customers, default.orders, sales.orders and one in the nested namespace a.b.
+fn world() -> World {
+    let settings = Settings { lake_name: "lake".into(), bucket: "lakehouse".into() };
+    let catalog = Catalog::open(MemoryStorage::new(), settings).unwrap();
+    let world = World { catalog, store: MemoryObjectStore::new(), keys: Keys::new("k1", &[7; 32]).unwrap() };
+    let random = SeededRandom::new(1);
+    for (namespace, name) in
+        [("default", "customers"), ("default", "orders"), ("sales", "orders"), ("a\u{1f}b", "nested")]
+    {
+        let schema = json!({"type": "struct", "schema-id": 0, "fields": [
+            {"id": 1, "name": "id", "type": "long", "required": true}]});
+        let wanted = EnsureTable {
+            table: TableName { namespace: namespace.into(), name: name.into() },
+            schema: serde_json::from_value(schema).unwrap(),
+            partition_spec: serde_json::from_value(json!({"fields": []})).unwrap(),
+            properties: [].into(),
+            epoch: 1,
+        };
+        run(world.catalog.ensure_table(&world.store, &random, NOW, &wanted)).unwrap();
+    }
+    world
+}
+
+fn claims(scopes: &str) -> Claims {
+    let scopes = scopes.split_whitespace().map(|scope| scope.parse().unwrap()).collect();
+    Claims { subject: "test".into(), issued_at: NOW_SECONDS, expires_at: NOW_SECONDS + 86_400, scopes }
+}
+
+fn request(method: &str, target: &str) -> RestRequest {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    RestRequest {
+        method: method.into(),
+        path: path.into(),
+        query: query.into(),
+        origin: "http://127.0.0.1:8787".into(),
+        ..RestRequest::default()
+    }
+}
+
+impl World {
+    fn send(&self, scopes: &str, method: &str, target: &str) -> RestResponse {
+        run(self.catalog.respond(&request(method, target), &claims(scopes), &self.keys, &self.store, NOW))
+    }
+
+    fn get(&self, target: &str) -> Value {
+        let response = self.send("all", "GET", target);
+        assert_eq!(response.status, 200, "{target}");
+        serde_json::from_slice(&response.body).unwrap()
+    }
+
+    fn check(&self, scopes: &str, method: &str, target: &str, status: u16) {
+        let response = self.send(scopes, method, target);
+        assert_eq!(response.status, status, "{scopes}: {method} {target}");
+        if status >= 400 && method != "HEAD" {
+            let body: Value = serde_json::from_slice(&response.body).unwrap();
+            assert_eq!(body["error"]["code"], status);
+            assert!(body["error"]["type"].as_str().unwrap().len() > 5, "{body}");
+            assert!(body["error"]["message"].as_str().unwrap().len() > 10, "{body}");
+        } else if method == "HEAD" {
+            assert!(response.body.is_empty(), "{method} {target}");
+        }
+    }
+}
+
+#[test]
+fn config_names_what_exists_and_no_prefix() {
+    let world = world();
+    let config = world.get("/v1/config?warehouse=lake");
+    assert_eq!((&config["defaults"], &config["overrides"]), (&json!({}), &json!({})));
+    let endpoints = config["endpoints"].as_array().unwrap();
+    assert!(endpoints.contains(&json!("HEAD /v1/{prefix}/namespaces/{namespace}/tables/{table}")));
+    assert!(endpoints.iter().all(|endpoint| !endpoint.as_str().unwrap().starts_with("POST")));
+    assert_eq!(world.get("/v1/config"), config);
+    world.check("all", "GET", "/v1/config?warehouse=other", 400);
+}
+
+#[test]
+fn every_endpoint_in_the_list_is_answered() {
+    let world = world();
+    for endpoint in route::ENDPOINTS {
+        let (method, path) = endpoint.split_once(' ').unwrap();
+        let path = path.replace("/{prefix}", "").replace("{namespace}", "default").replace("{table}", "orders");
+        world.check("all", method, &path, if method == "HEAD" { 204 } else { 200 });
+    }
+}
+
+#[test]
+fn namespaces_are_listed_by_level() {
+    let world = world();
+    assert_eq!(world.get("/v1/namespaces")["namespaces"], json!([["a"], ["default"], ["sales"]]));
+    assert_eq!(world.get("/v1/namespaces?parent=a")["namespaces"], json!([["a", "b"]]));
+    assert_eq!(world.get("/v1/namespaces?parent=a%1Fb")["namespaces"], json!([]));
+    assert_eq!(world.get("/v1/namespaces?parent=")["namespaces"], json!([["a"], ["default"], ["sales"]]));
+    world.check("all", "GET", "/v1/namespaces?parent=nothing", 404);
+}
+
+#[test]
+fn pages_join_without_gap_or_repeat() {
+    let world = world();
+    let first = world.get("/v1/namespaces?pageToken=&pageSize=2");
+    assert_eq!(first["namespaces"], json!([["a"], ["default"]]));
+    let token = first["next-page-token"].as_str().unwrap();
+    let second = world.get(&format!("/v1/namespaces?pageToken={token}&pageSize=2"));
+    assert_eq!((&second["namespaces"], &second["next-page-token"]), (&json!([["sales"]]), &Value::Null));
+    assert_eq!(world.get("/v1/namespaces")["next-page-token"], Value::Null);
+    world.check("all", "GET", "/v1/namespaces?pageSize=0", 400);
+    world.check("all", "GET", "/v1/namespaces?pageSize=many", 400);
+}
+
+#[test]
+fn a_namespace_is_loaded_or_asked_for() {
+    let world = world();
+    assert_eq!(world.get("/v1/namespaces/default"), json!({"namespace": ["default"], "properties": {}}));
+    assert_eq!(world.get("/v1/namespaces/a%1Fb")["namespace"], json!(["a", "b"]));
+    world.check("all", "HEAD", "/v1/namespaces/default", 204);
+    world.check("all", "HEAD", "/v1/namespaces/nothing", 404);
+    world.check("all", "GET", "/v1/namespaces/nothing", 404);
+    world.check("all", "GET", "/v1/namespaces/a%1F", 400);
+}
+
+#[test]
+fn tables_are_listed() {
+    let world = world();
+    let tables = json!([
+        {"namespace": ["default"], "name": "customers"}, {"namespace": ["default"], "name": "orders"}]);
+    assert_eq!(world.get("/v1/namespaces/default/tables")["identifiers"], tables);
+    let nested = json!([{"namespace": ["a", "b"], "name": "nested"}]);
+    assert_eq!(world.get("/v1/namespaces/a%1Fb/tables")["identifiers"], nested);
+    world.check("all", "GET", "/v1/namespaces/nothing/tables", 404);
+}
+
+#[test]
+fn a_loaded_table_says_where_it_is_and_how_to_read_it() {
+    let world = world();
+    let loaded = world.get("/v1/namespaces/default/tables/orders");
+    let location = loaded["metadata-location"].as_str().unwrap();
+    assert!(location.starts_with("s3://lakehouse/warehouse/default/orders/metadata/00000-"), "{location}");
+    assert_eq!(loaded["metadata"]["location"], "s3://lakehouse/warehouse/default/orders");
+    let config = &loaded["config"];
+    assert_eq!(config["s3.endpoint"], "http://127.0.0.1:8787/");
+    assert_eq!((&config["s3.path-style-access"], &config["s3.region"]), (&json!("true"), &json!("auto")));
+    for key in ["s3.access-key-id", "s3.secret-access-key", "s3.session-token"] {
+        assert!(config[key].as_str().unwrap().len() > 20, "{key}");
+    }
+    assert_eq!(config["s3.session-token-expires-at-ms"], ((NOW_SECONDS + 3_600) * 1_000).to_string());
+    let entries = json!([{"prefix": "s3://lakehouse/warehouse/default/orders/", "config": config}]);
+    assert_eq!(loaded["storage-credentials"], entries);
+    assert_eq!(world.get("/v1/namespaces/default/tables/orders/credentials"), json!({"storage-credentials": entries}));
+}
+
+#[test]
+fn vended_credentials_open_their_table_and_end_with_the_token() {
+    let world = world();
+    let claims = Claims { expires_at: NOW_SECONDS + 60, ..claims("all") };
+    let load = request("GET", "/v1/namespaces/default/tables/orders");
+    let response = run(world.catalog.respond(&load, &claims, &world.keys, &world.store, NOW));
+    let loaded: Value = serde_json::from_slice(&response.body).unwrap();
+    assert_eq!(loaded["config"]["s3.session-token-expires-at-ms"], ((NOW_SECONDS + 60) * 1_000).to_string());
+    let id = loaded["config"]["s3.access-key-id"].as_str().unwrap();
+    let grant = crate::facade::credentials::claimed(&world.keys, id).unwrap().grant;
+    assert_eq!((grant.prefix.as_str(), grant.expires_at), ("warehouse/default/orders", NOW_SECONDS + 60));
+    assert_eq!((grant.access, grant.is_session), (lake_api::scope::Access::Read, true));
+}
+
+#[test]
+fn the_present_metadata_is_loaded_with_all_snapshots_or_those_referenced() {
+    let world = world();
+    let all = world.get("/v1/namespaces/default/tables/orders?snapshots=all");
+    assert_eq!(all["metadata"], world.get("/v1/namespaces/default/tables/orders?snapshots=refs")["metadata"]);
+    world.check("all", "GET", "/v1/namespaces/default/tables/orders?snapshots=some", 400);
+    let kept = load_table::keep_referenced(
+        br#"{"refs":{"main":{"snapshot-id":2}},"snapshots":[{"snapshot-id":1},{"snapshot-id":2}]}"#,
+    );
+    let kept: Value = serde_json::from_slice(&kept.unwrap()).unwrap();
+    assert_eq!(kept["snapshots"], json!([{"snapshot-id": 2}]));
+}
+
+#[test]
+fn what_is_not_there_is_named() {
+    let world = world();
+    let missing = world.send("all", "GET", "/v1/namespaces/default/tables/nothing");
+    let body: Value = serde_json::from_slice(&missing.body).unwrap();
+    let expected = json!({"error": {
+        "message": "Table does not exist: default.nothing", "type": "NoSuchTableException", "code": 404}});
+    assert_eq!((missing.status, body), (404, expected));
+    world.check("all", "HEAD", "/v1/namespaces/default/tables/nothing", 404);
+    world.check("all", "GET", "/v1/namespaces/default/tables/nothing/credentials", 404);
+    world.check("all", "GET", "/v2/config", 404);
+    world.check("all", "GET", "/", 404);
+}
+
+#[test]
+fn a_token_sees_what_its_scopes_name() {
+    let world = world();
+    let names = |scopes: &str| {
+        let body = world.send(scopes, "GET", "/v1/namespaces").body;
+        serde_json::from_slice::<Value>(&body).unwrap()["namespaces"].clone()
+    };
+    assert_eq!(names("lake:read"), json!([["a"], ["default"], ["sales"]]));
+    assert_eq!(names("namespace:default:read"), json!([["default"]]));
+    assert_eq!(names("table:a.b.nested:read"), json!([["a"]]));
+    assert_eq!(names("ingest database:shop:write"), json!([]));
+
+    let scope = "table:default.orders:read";
+    let tables = world.send(scope, "GET", "/v1/namespaces/default/tables").body;
+    let tables: Value = serde_json::from_slice(&tables).unwrap();
+    assert_eq!(tables["identifiers"], json!([{"namespace": ["default"], "name": "orders"}]));
+    world.check(scope, "GET", "/v1/namespaces/default/tables/orders", 200);
+    world.check(scope, "GET", "/v1/namespaces/default/tables/customers", 403);
+    world.check(scope, "GET", "/v1/namespaces/default/tables/nothing", 403);
+    world.check(scope, "GET", "/v1/namespaces/sales/tables/orders", 403);
+    world.check(scope, "GET", "/v1/namespaces/sales/tables", 403);
+    world.check(scope, "HEAD", "/v1/namespaces/sales", 403);
+    world.check(scope, "GET", "/v1/namespaces/default/tables/customers/credentials", 403);
+}
+
+#[test]
+fn tables_of_the_lake_are_read_only() {
+    let world = world();
+    world.check("all", "POST", "/v1/namespaces/default/tables/orders", 403);
+    world.check("all", "DELETE", "/v1/namespaces/default/tables/orders?purgeRequested=true", 403);
+    world.check("lake:read", "POST", "/v1/namespaces/default/tables/orders", 403);
+    world.check("all", "POST", "/v1/namespaces/default/tables/nothing", 404);
+    world.check("all", "HEAD", "/v1/namespaces/default/tables/orders", 204);
+}
+
+#[test]
+fn what_is_not_supported_says_so() {
+    let world = world();
+    for (method, path) in [
+        ("POST", "/v1/namespaces"),
+        ("DELETE", "/v1/namespaces/default"),
+        ("POST", "/v1/namespaces/default/tables"),
+        ("POST", "/v1/namespaces/default/register"),
+        ("POST", "/v1/tables/rename"),
+        ("POST", "/v1/transactions/commit"),
+        ("GET", "/v1/namespaces/default/views"),
+        ("POST", "/v1/namespaces/default/tables/orders/plan"),
+    ] {
+        world.check("all", method, path, 406);
+    }
+}
+
+#[test]
+fn a_bucket_that_fails_is_unavailable_and_asks_for_patience() {
+    let world = world();
+    let fresh = Catalog::open(world.catalog.storage.clone(), world.catalog.settings.clone()).unwrap();
+    world.store.fail_next_get();
+    let load = request("GET", "/v1/namespaces/default/tables/orders");
+    let response = run(fresh.respond(&load, &claims("all"), &world.keys, &world.store, NOW));
+    assert_eq!(response.status, 503);
+    assert!(response.headers.contains(&("retry-after".into(), "1".into())));
+}
+
+#[test]
+fn a_body_over_the_limit_is_refused() {
+    let world = world();
+    let mut post = request("POST", "/v1/namespaces");
+    post.body = vec![b' '; REST_BODY_BYTES_MAX + 1];
+    assert_eq!(run(world.catalog.respond(&post, &claims("all"), &world.keys, &world.store, NOW)).status, 413);
+}
+
+#[test]
+fn a_request_without_a_good_token_is_unauthorized() {
+    let world = world();
+    let check = |header: Option<&str>, expected: Result<(), u16>| {
+        let mut load = request("GET", "/v1/config");
+        load.headers.extend(header.map(|header| ("authorization".to_owned(), header.to_owned())));
+        let authorised = authorise(&load, &world.keys, NOW);
+        assert_eq!(authorised.map(|_| ()).map_err(|error| error.into_response().status), expected, "{header:?}");
+    };
+    let token = mint(&claims("all"), &world.keys);
+    check(Some(&format!("Bearer {token}")), Ok(()));
+    check(Some(&format!("bearer {token}")), Ok(()));
+    check(Some(&format!("Bearer {token}x")), Err(401));
+    check(Some("Bearer None"), Err(401));
+    check(Some(&token), Err(401));
+    check(None, Err(401));
+}
+
+/// The scope that a client gets which holds `held` and asks for `wanted`.
+fn check_oauth(held: &str, form: &str, expected: Result<&str, u16>) {
+    let world = world();
+    let secret = mint(&claims(held), &world.keys);
+    let mut post = request("POST", "/v1/oauth/tokens");
+    post.body = form.replace("SECRET", &secret).into_bytes();
+    let response = oauth::token(&post, &world.keys, NOW);
+    let body: Value = serde_json::from_slice(&response.body).unwrap();
+    match expected {
+        Ok(scope) => {
+            assert_eq!((response.status, body["token_type"].as_str()), (200, Some("bearer")), "{body}");
+            let claims = verify(body["access_token"].as_str().unwrap(), &world.keys, NOW).unwrap();
+            let scopes: Vec<String> = claims.scopes.iter().map(Scope::to_string).collect();
+            assert_eq!((scopes.join(" ").as_str(), body["scope"].as_str()), (scope, Some(scope)));
+            assert_eq!((claims.expires_at - NOW_SECONDS, body["expires_in"].as_i64()), (3_600, Some(3_600)));
+        }
+        Err(status) => {
+            assert_eq!(response.status, status, "{form}: {body}");
+            assert!(body["error"].is_string() && body["error_description"].is_string(), "{body}");
+        }
+    }
+}
+
+#[test]
+fn a_client_secret_is_exchanged_for_a_short_token() {
+    let form = "grant_type=client_credentials&client_id=x&client_secret=SECRET";
+    check_oauth("lake:read ingest", form, Ok("lake:read ingest"));
+    check_oauth("lake:read", &format!("{form}&scope="), Ok("lake:read"));
+    check_oauth("lake:read", &format!("{form}&scope=catalog"), Ok("lake:read"));
+    check_oauth("lake:read", &format!("{form}&scope=PRINCIPAL_ROLE%3AALL"), Ok("lake:read"));
+}
+
+#[test]
+fn a_token_can_be_narrowed_and_never_widened() {
+    let form = "grant_type=client_credentials&client_id=x&client_secret=SECRET&scope=";
+    check_oauth("lake:read", &format!("{form}table%3Adefault.orders%3Aread"), Ok("table:default.orders:read"));
+    check_oauth("lake:read", &format!("{form}lake%3Awrite"), Err(400));
+    check_oauth("lake:read", &format!("{form}all"), Err(400));
+    check_oauth("lake:read", &format!("{form}nonsense"), Err(400));
+}
+
+#[test]
+fn bad_grants_are_refused_in_the_words_of_oauth() {
+    check_oauth("all", "grant_type=password&client_secret=SECRET", Err(400));
+    check_oauth("all", "client_secret=SECRET", Err(400));
+    check_oauth("all", "grant_type=client_credentials", Err(400));
+    check_oauth("all", "grant_type=client_credentials&client_secret=SECRETx", Err(401));
+}
+
+#[test]
+fn a_client_secret_may_come_as_basic_authorization() {
+    use base64::Engine;
+    let world = world();
+    let secret = mint(&claims("lake:read"), &world.keys);
+    let mut post = request("POST", "/v1/oauth/tokens");
+    post.body = b"grant_type=client_credentials&scope=".to_vec();
+    let basic = base64::engine::general_purpose::STANDARD.encode(format!("id:{secret}"));
+    post.headers.insert("authorization".into(), format!("Basic {basic}"));
+    assert_eq!(oauth::token(&post, &world.keys, NOW).status, 200);
+    post.headers.insert("authorization".into(), "Basic !".into());
+    assert_eq!(oauth::token(&post, &world.keys, NOW).status, 400);
+    assert!(oauth::is_token_request("POST", "/v1/oauth/tokens"));
+}
+
+#[test]
+fn loads_are_told_from_everything_else() {
+    let orders = TableName { namespace: "default".into(), name: "orders".into() };
+    assert_eq!(loads("GET", "/v1/namespaces/default/tables/orders"), Some(orders.clone()));
+    assert_eq!(loads("HEAD", "/v1/namespaces/default/tables/orders"), Some(orders));
+    assert_eq!(loads("GET", "/v1/namespaces/default/tables"), None);
+    assert_eq!(loads("POST", "/v1/namespaces/default/tables/orders"), None);
+}
+
+proptest! {
+    #[test]
+    fn no_request_panics(method in "GET|HEAD|POST|DELETE", path in "/v1/(namespaces|config|tables|views)?.{0,30}", query in ".{0,30}") {
+        let world = world();
+        let mut request = request(&method, "/");
+        (request.path, request.query) = (path, query);
+        let response = run(world.catalog.respond(&request, &claims("all"), &world.keys, &world.store, NOW));
+        prop_assert!(response.status < 500);
+    }
+}
