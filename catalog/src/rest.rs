@@ -1,7 +1,7 @@
 //! The Iceberg REST protocol: one file per endpoint, one table of errors, one list of what exists.
 //!
 //! Pure but for loading a table's metadata: the shell turns an HTTP request into a [`RestRequest`], checks its token with
-//! [`authorise`], makes the lake flush what is older than a table's freshness ([`loads`] says which requests want
+//! [`authorise`], makes the lake flush what is older than a table's freshness ([`shows`] says which requests want
 //! that), and sends the [`RestResponse`]. What foreign engines cannot do yet (making tables, writing to them) is
 //! refused with the protocol's own words and left out of `endpoints`, so that most of them never ask.
 
@@ -17,7 +17,7 @@ mod tables;
 
 pub use credentials::StorageConfig;
 pub use error::RestError;
-pub use route::loads;
+pub use route::{Shown, shows};
 
 use std::collections::BTreeMap;
 

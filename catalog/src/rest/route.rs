@@ -82,12 +82,22 @@ impl Route {
     }
 }
 
-/// The table whose data a request is about to read: what the lake has not committed yet should be, first. Unknown
-/// tables too, because the lake may hold their first rows.
-pub fn loads(method: &str, path: &str) -> Option<TableName> {
-    match Route::find(method, path) {
-        Ok(Route::LoadTable(table) | Route::TableExists(table)) => Some(table),
-        _ => None,
+/// What a request is about to show of the lake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// One table, which may be unknown yet.
+    Table(TableName),
+    /// Which tables or namespaces there are.
+    Listing,
+}
+
+/// What a request is about to show: the lake should commit first what it has not. Listings and unknown tables too,
+/// because the lake may hold the first rows of a table.
+pub fn shows(method: &str, path: &str) -> Option<Shown> {
+    match Route::find(method, path).ok()? {
+        Route::LoadTable(table) | Route::TableExists(table) => Some(Shown::Table(table)),
+        Route::Namespaces | Route::Namespace(_) | Route::NamespaceExists(_) | Route::Tables(_) => Some(Shown::Listing),
+        Route::Config | Route::Credentials(_) | Route::Write(_) | Route::Unsupported(_) => None,
     }
 }
 

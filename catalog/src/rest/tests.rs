@@ -363,12 +363,14 @@ fn a_client_secret_may_come_as_basic_authorization() {
 }
 
 #[test]
-fn loads_are_told_from_everything_else() {
-    let orders = TableName { namespace: "default".into(), name: "orders".into() };
-    assert_eq!(loads("GET", "/v1/namespaces/default/tables/orders"), Some(orders.clone()));
-    assert_eq!(loads("HEAD", "/v1/namespaces/default/tables/orders"), Some(orders));
-    assert_eq!(loads("GET", "/v1/namespaces/default/tables"), None);
-    assert_eq!(loads("POST", "/v1/namespaces/default/tables/orders"), None);
+fn what_shows_the_lake_is_told_from_everything_else() {
+    let orders = Shown::Table(TableName { namespace: "default".into(), name: "orders".into() });
+    assert_eq!(shows("GET", "/v1/namespaces/default/tables/orders"), Some(orders.clone()));
+    assert_eq!(shows("HEAD", "/v1/namespaces/default/tables/orders"), Some(orders));
+    assert_eq!(shows("GET", "/v1/namespaces/default/tables"), Some(Shown::Listing));
+    assert_eq!(shows("GET", "/v1/namespaces"), Some(Shown::Listing));
+    assert_eq!(shows("POST", "/v1/namespaces/default/tables/orders"), None);
+    assert_eq!(shows("GET", "/v1/config"), None);
 }
 
 proptest! {
