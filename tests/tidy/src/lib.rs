@@ -4,6 +4,7 @@
 //! `tests/tree.rs` holds the repository itself to every rule.
 
 pub mod arrows;
+pub mod commands;
 pub mod layout;
 pub mod links;
 pub mod manifest;

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use lake_tidy::{SourceFile, Violation, arrows, layout, links, manifest, platform, rust, tracked_files, words};
+use lake_tidy::{
+    SourceFile, Violation, arrows, commands, layout, links, manifest, platform, rust, tracked_files, words,
+};
 
 fn check(rule: fn(&[SourceFile]) -> Vec<Violation>) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -45,4 +47,9 @@ fn manifests_take_the_lints_and_the_public_registry() {
 #[test]
 fn links_of_documents_lead_somewhere() {
     check(links::check);
+}
+
+#[test]
+fn commands_of_documents_exist() {
+    check(commands::check);
 }
