@@ -23,7 +23,7 @@ pub fn check(files: &[SourceFile]) -> Vec<Violation> {
 
 /// The commands that a line names; `cargo xtask …` and `cargo xtask COMMAND` name none.
 fn named(line: &str) -> Vec<&str> {
-    let is_part = |part: char| part.is_ascii_lowercase() || part == '-';
+    let is_part = |part: char| part.is_ascii_lowercase() || part.is_ascii_digit() || part == '-';
     let names =
         line.split("cargo xtask ").skip(1).map(|rest| rest.split(|part| !is_part(part)).next().unwrap_or_default());
     names.filter(|name| !name.is_empty()).collect()
