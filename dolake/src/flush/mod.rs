@@ -1,0 +1,301 @@
+//! A flush: the oldest part of the tail becomes files, files become snapshots of all its tables in one commit.
+//!
+//! Plan (what to take, what remains of it), write (Parquet, delete files; once), stage and commit (per attempt), apply
+//! (index, positions, tail; one write). Before anything goes to the object store an intent is stored, and before the
+//! commit is sent, what it leads to. So whatever dies, the next instance asks the catalog what became of the commit, and
+//! either applies what was computed or forgets it.
+
+mod apply;
+mod columns;
+mod commit;
+mod compare;
+mod plan;
+mod write;
+
+pub(crate) use write::transaction_id;
+
+use std::collections::BTreeMap;
+
+use futures::channel::oneshot;
+use lake_cdc::TimelineId;
+use lake_host::{ShardStorage, WriteBatch};
+use lake_table::{SettleFlush, Settlement};
+
+use crate::error::{CatalogError, FlushError, LakeError};
+use crate::lake::Lake;
+use crate::limits::{COMMIT_INTERVAL_MICROS, FLUSH_RETRY_MICROS};
+use crate::ports::{LakePorts, TableCatalog};
+use crate::stored::{Intent, Outcome, TableOutcome, TailEntry, keys, seal_json};
+use plan::{Cut, FlushFold, plan_cut};
+use write::{ChangeMark, TableWrite};
+
+/// Bytes of tail after which other events of the object get a turn.
+const TURN_BYTES: u64 = 1 << 20;
+
+/// What a flush did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flushed {
+    /// Commits made by this call; 0 if others had made them or there was nothing to do.
+    pub commits: u32,
+}
+
+/// Frees the gate however the flush ends, also when its future is dropped.
+struct Turn<'a, S: ShardStorage>(&'a Lake<S>);
+
+impl<S: ShardStorage> Drop for Turn<'_, S> {
+    fn drop(&mut self) {
+        let mut gate = self.0.gate.borrow_mut();
+        gate.running = false;
+        for waiter in gate.waiting.drain(..) {
+            // Whoever gave up waiting does not need to know.
+            let _ = waiter.send(());
+        }
+    }
+}
+
+impl<S: ShardStorage> Lake<S> {
+    /// Brings everything that was accepted before this call into committed snapshots.
+    ///
+    /// One flush runs at a time. A call that finds one running waits for it and flushes again if that one was cut before
+    /// this call; so a load that arrives during a commit gets the next one.
+    pub async fn flush<P: LakePorts>(&self, ports: &P) -> Result<Flushed, FlushError> {
+        let (target, mut flushed) = (self.state().meta.next_blob, Flushed::default());
+        loop {
+            {
+                let state = self.state();
+                if state.meta.flushed_blob >= target && state.intent.is_none() {
+                    return Ok(flushed);
+                }
+            }
+            let waiting = {
+                let mut gate = self.gate.borrow_mut();
+                if gate.running {
+                    let (sender, receiver) = oneshot::channel();
+                    gate.waiting.push(sender);
+                    Some(receiver)
+                } else {
+                    gate.running = true;
+                    None
+                }
+            };
+            if let Some(receiver) = waiting {
+                // An error means that the flush was dropped: look again.
+                let _ = receiver.await;
+                continue;
+            }
+            let _turn = Turn(self);
+            match self.flush_once(ports).await {
+                Ok(committed) => flushed.commits += u32::from(committed),
+                Err(error) => {
+                    let mut state = self.state_mut();
+                    state.counters.failed_flushes += 1;
+                    state.counters.last_flush_error = Some(error.to_string());
+                    state.last_commit_at = ports.now_micros() + FLUSH_RETRY_MICROS;
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// One commit; false if a settled intent was all there was to do.
+    async fn flush_once<P: LakePorts>(&self, ports: &P) -> Result<bool, FlushError> {
+        let open = self.state().intent.clone();
+        if let Some(intent) = open {
+            self.settle(ports, &intent).await?;
+        }
+        let cut = plan_cut(self.state().tail.iter());
+        let Some(cut) = cut else { return Ok(false) };
+        self.pace(ports).await;
+        let (intent, fold) = self.begin(ports, &cut)?;
+        let mut writes = self.write(ports, &cut, &intent, fold.tables).await?;
+        let outcome = self.outcome(&cut, &fold.lsns, fold.max_stamp, &mut writes)?;
+        self.commit(ports, intent, &outcome, &writes).await?;
+        self.merge_index(outcome.tables.iter().map(|table| table.table))?;
+        Ok(true)
+    }
+
+    /// Keeps commits apart.
+    async fn pace<P: LakePorts>(&self, ports: &P) {
+        let earliest = self.state().last_commit_at.saturating_add(COMMIT_INTERVAL_MICROS);
+        let wait = earliest.saturating_sub(ports.now_micros());
+        if wait > 0 {
+            ports.pause_ms((wait.min(COMMIT_INTERVAL_MICROS) / 1_000) as u32 + 1).await;
+        }
+    }
+
+    /// Decides, and writes the intent down.
+    fn begin<P: LakePorts>(&self, ports: &P, cut: &Cut) -> Result<(Intent, FlushFold), FlushError> {
+        let mut fold = FlushFold { max_stamp: self.state().meta.flushed_stamp, ..FlushFold::default() };
+        for index in &cut.blobs {
+            let blob = self.blob(index)?;
+            fold.add(self, &blob)?;
+        }
+        let mut random = [0; 24];
+        ports.fill_random(&mut random);
+        let snapshot_id = i64::from_le_bytes([
+            random[16], random[17], random[18], random[19], random[20], random[21], random[22], random[23],
+        ]) & i64::MAX;
+        let meta = self.state().meta.clone();
+        let intent = Intent {
+            flush_id: random[..16].iter().map(|byte| format!("{byte:02x}")).collect(),
+            base: meta.flushed,
+            end: cut.end(),
+            first_blob: meta.flushed_blob,
+            end_blob: cut.end_blob(),
+            snapshot_id: snapshot_id.max(1),
+            sent: false,
+        };
+        self.store_intent(&intent, WriteBatch::new(), !self.state().has_epoch)?;
+        lake_host::fault!("flush.after_intent", fault());
+        Ok((intent, fold))
+    }
+
+    fn store_intent(&self, intent: &Intent, mut batch: WriteBatch, new_epoch: bool) -> Result<(), LakeError> {
+        let mut meta = self.state().meta.clone();
+        if new_epoch {
+            meta.epoch += 1;
+            batch.put(keys::META, seal_json("meta", &meta)?);
+        }
+        batch.put(keys::INTENT, seal_json("intent", intent)?);
+        self.storage.apply(&batch)?;
+        let mut state = self.state_mut();
+        state.meta = meta;
+        state.has_epoch = true;
+        state.intent = Some(intent.clone());
+        Ok(())
+    }
+
+    /// Writes the files of all tables.
+    async fn write<P: LakePorts>(
+        &self,
+        ports: &P,
+        cut: &Cut,
+        intent: &Intent,
+        folds: BTreeMap<u32, plan::TableFold>,
+    ) -> Result<BTreeMap<u32, TableWrite>, FlushError> {
+        let mut writes = BTreeMap::new();
+        for (number, fold) in folds {
+            let (table, files) = {
+                let state = self.state();
+                let table = state.tables.get(&number).cloned();
+                (table, state.files.get(&number).cloned().unwrap_or_default())
+            };
+            let table = table.ok_or_else(|| LakeError::damaged("table", "the tail names an unknown table"))?;
+            let (current, history) = self.load_tables(ports, &table).await?;
+            let write = TableWrite::new(table, current, history, fold, files, &intent.flush_id);
+            writes.insert(number, write);
+        }
+        let mut bytes = 0;
+        for index in &cut.blobs {
+            let blob = self.blob(index)?;
+            let database = self.database_of(blob.shard)?;
+            let mut position = blob.base;
+            for transaction in &blob.transactions {
+                for entry in &transaction.entries {
+                    position += u64::from(entry.is_change());
+                    let (operation, shape, row) = match entry {
+                        TailEntry::Insert { shape, after } => ("INSERT", shape, after),
+                        TailEntry::Update { shape, after, .. } => ("UPDATE", shape, after),
+                        TailEntry::Delete { shape, before } => ("DELETE", shape, before),
+                        TailEntry::DropTable { .. } | TailEntry::EndOfShard => continue,
+                    };
+                    let shape = self.state().shape(*shape)?;
+                    let Some(write) = writes.get_mut(&shape.table) else { continue };
+                    let mark = ChangeMark {
+                        operation,
+                        position,
+                        shard: blob.shard,
+                        database: &database,
+                        timeline: blob.timeline,
+                        lsn: transaction.lsn.get(),
+                        stamp: transaction.stamp.0,
+                    };
+                    let row = row.decode().map_err(LakeError::from)?;
+                    write.push(self, ports.store(), &shape, &row, &mark).await?;
+                }
+            }
+            bytes += index.bytes;
+            if bytes >= TURN_BYTES {
+                bytes = 0;
+                ports.pause_ms(0).await;
+            }
+        }
+        for write in writes.values_mut() {
+            write.close(ports.store()).await?;
+            lake_host::fault!("flush.after_data", fault());
+            write.delete_old_rows(self, ports.store()).await?;
+            lake_host::fault!("flush.after_deletes", fault());
+        }
+        Ok(writes)
+    }
+
+    /// The database of a shard's number.
+    fn database_of(&self, number: u32) -> Result<String, LakeError> {
+        let state = self.state();
+        let name = state.shard_name(number).map(str::to_owned);
+        name.ok_or_else(|| LakeError::damaged("shard", "the tail names an unknown shard"))
+    }
+
+    /// What the commit leads to. The runs of the key index are stored on the way.
+    fn outcome(
+        &self,
+        cut: &Cut,
+        lsns: &BTreeMap<(u32, TimelineId), u64>,
+        max_stamp: i64,
+        writes: &mut BTreeMap<u32, TableWrite>,
+    ) -> Result<Outcome, LakeError> {
+        let mut outcome = Outcome { max_stamp, tail_bytes: cut.bytes, ..Outcome::default() };
+        for ((number, timeline), lsn) in lsns {
+            outcome.watermarks.push((self.database_of(*number)?, timeline.to_string(), *lsn));
+        }
+        for (number, write) in writes {
+            write.store_run(self)?;
+            outcome.missing_rows += write.missing;
+            self.state_mut().counters.ambiguous_keys += write.ambiguous;
+            outcome.tables.push(TableOutcome {
+                table: *number,
+                namespace: write.table.namespace.clone(),
+                name: write.table.name.clone(),
+                files: write.files.clone(),
+                rows: write.rows.values().cloned().collect(),
+            });
+        }
+        Ok(outcome)
+    }
+
+    /// Finds out what became of a flush that did not end, and ends it.
+    async fn settle<P: LakePorts>(&self, ports: &P, intent: &Intent) -> Result<(), FlushError> {
+        if !intent.sent {
+            return Ok(self.forget_intent()?);
+        }
+        // A higher epoch first: the commit may still be under way and must not be applied after the answer.
+        self.store_intent(intent, WriteBatch::new(), true)?;
+        let epoch = self.state().meta.epoch;
+        let request = SettleFlush { flush_id: Some(intent.flush_id.clone()), epoch };
+        match ports.catalog().settle(&request).await? {
+            Settlement::Committed(committed) => {
+                let outcome = self.stored_outcome()?;
+                Ok(self.apply(ports.now_micros(), intent, &outcome, &committed)?)
+            }
+            Settlement::NotCommitted { position } if position == intent.base => Ok(self.forget_intent()?),
+            Settlement::NotCommitted { position } => {
+                Err(FlushError::PositionConflict { catalog: position, lake: intent.base })
+            }
+            Settlement::Fenced { epoch } => Err(FlushError::Fenced(epoch)),
+        }
+    }
+
+    /// A flush that was not committed leaves nothing but objects that nobody refers to.
+    fn forget_intent(&self) -> Result<(), LakeError> {
+        let mut batch = WriteBatch::new();
+        batch.delete(keys::INTENT).delete_range(keys::outcomes());
+        self.storage.apply(&batch)?;
+        self.state_mut().intent = None;
+        Ok(())
+    }
+}
+
+/// What a fault point of a flush returns.
+fn fault() -> FlushError {
+    FlushError::Catalog(CatalogError::Failed("fault".to_owned()))
+}

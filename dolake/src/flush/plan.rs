@@ -1,0 +1,144 @@
+//! What a flush takes, and what remains of it for the current rows: of all changes of a key only the last image counts.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use lake_cdc::TimelineId;
+use lake_host::ShardStorage;
+
+use crate::error::LakeError;
+use crate::lake::Lake;
+use crate::limits::FLUSH_BYTES_MAX;
+use crate::stored::{TailBlob, TailEntry};
+use crate::tail::TailIndex;
+
+/// Blobs of one commit.
+#[derive(Debug)]
+pub(crate) struct Cut {
+    pub(crate) blobs: Vec<TailIndex>,
+    pub(crate) bytes: u64,
+}
+
+impl Cut {
+    pub(crate) fn end(&self) -> u64 {
+        self.blobs.last().map_or(0, |blob| blob.end)
+    }
+
+    pub(crate) fn end_blob(&self) -> u64 {
+        self.blobs.last().map_or(0, |blob| blob.blob + 1)
+    }
+}
+
+/// The oldest blobs that fit one commit. A transaction is never cut, so at least one is whole.
+pub(crate) fn plan_cut<'t>(tail: impl Iterator<Item = &'t TailIndex>) -> Option<Cut> {
+    let mut cut = Cut { blobs: Vec::new(), bytes: 0 };
+    let mut whole = (0, 0);
+    for blob in tail {
+        if cut.bytes + blob.bytes > FLUSH_BYTES_MAX && whole.0 > 0 {
+            break;
+        }
+        cut.blobs.push(blob.clone());
+        cut.bytes += blob.bytes;
+        if !blob.continues {
+            whole = (cut.blobs.len(), cut.bytes);
+        }
+    }
+    cut.blobs.truncate(whole.0);
+    cut.bytes = whole.1;
+    Some(cut).filter(|cut| !cut.blobs.is_empty())
+}
+
+/// What happens to one key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fold {
+    /// The tables hold a row of it from before.
+    pub(crate) existed: bool,
+    /// Position of the change whose image is the current row; `None` if there is none.
+    pub(crate) last: Option<u64>,
+}
+
+/// What happens to one table.
+#[derive(Debug, Default)]
+pub(crate) struct TableFold {
+    /// By shard and key.
+    pub(crate) keys: HashMap<u32, HashMap<Vec<u8>, Fold>>,
+    /// Shards whose earlier rows go as a whole.
+    pub(crate) dropped: BTreeSet<u32>,
+    pub(crate) changes: u64,
+}
+
+/// What happens, over all blobs of a cut.
+#[derive(Debug, Default)]
+pub(crate) struct FlushFold {
+    pub(crate) tables: BTreeMap<u32, TableFold>,
+    pub(crate) max_stamp: i64,
+    /// Last transaction of each shard's timelines.
+    pub(crate) lsns: BTreeMap<(u32, TimelineId), u64>,
+}
+
+impl FlushFold {
+    /// Adds a blob; blobs come in order.
+    pub(crate) fn add<S: ShardStorage>(&mut self, lake: &Lake<S>, blob: &TailBlob) -> Result<(), LakeError> {
+        let mut position = blob.base;
+        for transaction in &blob.transactions {
+            self.max_stamp = self.max_stamp.max(transaction.stamp.0);
+            self.lsns.insert((blob.shard, blob.timeline), transaction.lsn.get());
+            for entry in &transaction.entries {
+                position += u64::from(entry.is_change());
+                let (shape, row) = match entry {
+                    TailEntry::Insert { shape, after } | TailEntry::Update { shape, after, .. } => (shape, after),
+                    TailEntry::Delete { shape, before } => (shape, before),
+                    TailEntry::DropTable { table } => {
+                        let table = self.tables.entry(*table).or_default();
+                        table.keys.remove(&blob.shard);
+                        table.dropped.insert(blob.shard);
+                        continue;
+                    }
+                    TailEntry::EndOfShard => continue,
+                };
+                let shape = lake.state().shape(*shape)?;
+                let key = shape.key_bytes(&row.decode()?.0);
+                let table = self.tables.entry(shape.table).or_default();
+                table.changes += 1;
+                let existed = !matches!(entry, TailEntry::Insert { .. });
+                let keys = table.keys.entry(blob.shard).or_default();
+                let fold = keys.entry(key).or_insert(Fold { existed, last: None });
+                fold.last = (!matches!(entry, TailEntry::Delete { .. })).then_some(position);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn blob(number: u64, mib: u64, continues: bool) -> TailIndex {
+        TailIndex { blob: number, end: number * 10, bytes: mib << 20, continues, tables: vec![], removes: false }
+    }
+
+    fn check(blobs: &[TailIndex], expected: &[u64]) {
+        let cut = plan_cut(blobs.iter());
+        assert_eq!(cut.map_or(vec![], |cut| cut.blobs.iter().map(|blob| blob.blob).collect()), expected);
+    }
+
+    #[test]
+    fn an_empty_tail_has_no_cut() {
+        check(&[], &[]);
+    }
+
+    #[test]
+    fn a_cut_ends_before_its_bound() {
+        check(&[blob(1, 5, false), blob(2, 5, false), blob(3, 5, false)], &[1, 2]);
+    }
+
+    #[test]
+    fn a_transaction_is_not_cut() {
+        check(&[blob(1, 5, false), blob(2, 5, true), blob(3, 5, false)], &[1]);
+    }
+
+    #[test]
+    fn a_transaction_over_the_bound_goes_whole() {
+        check(&[blob(1, 9, true), blob(2, 9, false), blob(3, 1, false)], &[1, 2]);
+    }
+}

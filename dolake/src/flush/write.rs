@@ -1,0 +1,393 @@
+//! Writing the files of a flush: data of current rows, history by day, and delete files.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use iceberg::spec::{DataFile, Literal, Struct, TableMetadata};
+use lake_cdc::{Row, TimelineId, Value};
+use lake_host::{ObjectStore, PutCondition, ShardStorage, WriteBatch};
+use lake_table::{DataFileWriter, NewFile, ReadFile, read_position_deletes, write_position_deletes};
+
+use super::columns::Columns;
+use super::plan::TableFold;
+use crate::error::{FlushError, LakeError};
+use crate::index::{Entry, Location, RunWriter, find};
+use crate::lake::Lake;
+use crate::limits::OPEN_DAYS_MAX;
+use crate::ports::{StoredFiles, key_of};
+use crate::stored::{FileRow, LakeTable, Shape, TableFiles, keys, system};
+
+const DAY_MICROS: i64 = 86_400_000_000;
+
+/// One open Parquet file.
+struct OpenFile {
+    columns: Columns,
+    writer: DataFileWriter,
+}
+
+impl OpenFile {
+    fn new(location: String, metadata: &TableMetadata, partition: Struct) -> Result<OpenFile, FlushError> {
+        let spec_id = metadata.default_partition_spec_id();
+        let writer = DataFileWriter::new(location, metadata.current_schema().clone(), partition, spec_id)?;
+        Ok(OpenFile { columns: Columns::new(writer.arrow_schema().clone())?, writer })
+    }
+
+    fn push<'v>(&mut self, value_of: impl Fn(i32) -> Option<&'v Value>) -> Result<(), FlushError> {
+        self.columns.push(value_of)?;
+        if self.columns.is_full() {
+            self.drain()?;
+        }
+        Ok(())
+    }
+
+    fn drain(&mut self) -> Result<(), FlushError> {
+        if let Some(batch) = self.columns.take()? {
+            self.writer.write(&batch)?;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<NewFile, FlushError> {
+        self.drain()?;
+        Ok(self.writer.finish(&self.columns.with_nan)?)
+    }
+}
+
+/// What a change carries besides its row.
+pub(crate) struct ChangeMark<'a> {
+    pub(crate) operation: &'static str,
+    pub(crate) position: u64,
+    pub(crate) shard: u32,
+    pub(crate) database: &'a str,
+    pub(crate) timeline: TimelineId,
+    pub(crate) lsn: u64,
+    pub(crate) stamp: i64,
+}
+
+/// The name of a transaction: its timeline and place in it.
+pub(crate) fn transaction_id(timeline: TimelineId, lsn: u64) -> String {
+    format!("{timeline}-{lsn}")
+}
+
+/// One table's part of a flush.
+pub(crate) struct TableWrite {
+    pub(crate) table: LakeTable,
+    pub(crate) metadata: Arc<TableMetadata>,
+    pub(crate) history_metadata: Arc<TableMetadata>,
+    pub(crate) fold: TableFold,
+    pub(crate) files: TableFiles,
+    flush_id: String,
+    current: Option<OpenFile>,
+    current_number: u32,
+    current_shards: Vec<(u32, u32)>,
+    history: BTreeMap<i32, OpenFile>,
+    history_count: u32,
+    /// Index entries of the rows written.
+    entries: Vec<Entry>,
+    /// What the commit adds and removes.
+    pub(crate) added: Vec<DataFile>,
+    pub(crate) added_history: Vec<DataFile>,
+    pub(crate) added_deletes: Vec<DataFile>,
+    pub(crate) removed_deletes: BTreeSet<String>,
+    pub(crate) removed_data: BTreeSet<String>,
+    /// Data files that are new or changed.
+    pub(crate) rows: BTreeMap<u32, FileRow>,
+    pub(crate) missing: u64,
+    pub(crate) ambiguous: u64,
+}
+
+impl TableWrite {
+    pub(crate) fn new(
+        table: LakeTable,
+        metadata: Arc<TableMetadata>,
+        history_metadata: Arc<TableMetadata>,
+        fold: TableFold,
+        mut files: TableFiles,
+        flush_id: &str,
+    ) -> TableWrite {
+        let current_number = files.next_file;
+        files.next_file += 1;
+        TableWrite {
+            table,
+            metadata,
+            history_metadata,
+            fold,
+            files,
+            flush_id: flush_id.to_owned(),
+            current: None,
+            current_number,
+            current_shards: Vec::new(),
+            history: BTreeMap::new(),
+            history_count: 0,
+            entries: Vec::new(),
+            added: Vec::new(),
+            added_history: Vec::new(),
+            added_deletes: Vec::new(),
+            removed_deletes: BTreeSet::new(),
+            removed_data: BTreeSet::new(),
+            rows: BTreeMap::new(),
+            missing: 0,
+            ambiguous: 0,
+        }
+    }
+
+    /// Appends a change to history, and its image to the current rows if it is the last of its key.
+    pub(crate) async fn push<S: ShardStorage, O: ObjectStore>(
+        &mut self,
+        lake: &Lake<S>,
+        store: &O,
+        shape: &Shape,
+        row: &Row,
+        mark: &ChangeMark<'_>,
+    ) -> Result<(), FlushError> {
+        let extra = [
+            (system::SHARD, Value::Text(mark.database.to_owned())),
+            (system::COMMIT_TIMESTAMP, Value::TimestampTz(mark.stamp)),
+            (system::OPERATION, Value::Text(mark.operation.to_owned())),
+            (system::POSITION, Value::Int8(mark.position as i64)),
+            (system::LSN, Value::Int8(mark.lsn as i64)),
+            (system::TRANSACTION_ID, Value::Text(transaction_id(mark.timeline, mark.lsn))),
+        ];
+        let value_of = |id: i32| match shape.index_of(id) {
+            Some(index) => row.0.get(index),
+            None => extra.iter().find(|(extra_id, _)| *extra_id == id).map(|(_, value)| value),
+        };
+        let day = mark.stamp.div_euclid(DAY_MICROS) as i32;
+        if !self.history.contains_key(&day) {
+            if self.history.len() >= OPEN_DAYS_MAX
+                && let Some((_, oldest)) = self.history.pop_first()
+            {
+                self.close_history(store, oldest).await?;
+            }
+            let name = format!("{}/data/{}-{}.parquet", self.history_metadata.location(), self.flush_id, self.history_count);
+            self.history_count += 1;
+            let partition = Struct::from_iter([Some(Literal::date(day))]);
+            self.history.insert(day, OpenFile::new(name, &self.history_metadata, partition)?);
+        }
+        if let Some(open) = self.history.get_mut(&day) {
+            open.push(value_of)?;
+            self.files.history_rows += 1;
+        }
+        let key = shape.key_bytes(&row.0);
+        let fold = self.fold.keys.get(&mark.shard).and_then(|keys| keys.get(&key));
+        if fold.is_some_and(|fold| fold.last == Some(mark.position)) {
+            self.push_current(value_of, lake.hasher().hash(mark.shard, &key), mark.shard)?;
+        }
+        Ok(())
+    }
+
+    fn push_current<'v>(
+        &mut self,
+        value_of: impl Fn(i32) -> Option<&'v Value>,
+        hash: u64,
+        shard: u32,
+    ) -> Result<(), FlushError> {
+        if self.current.is_none() {
+            let name = format!("{}/data/{}.parquet", self.metadata.location(), self.flush_id);
+            self.current = Some(OpenFile::new(name, &self.metadata, Struct::empty())?);
+        }
+        let Some(open) = &mut self.current else { return Ok(()) };
+        open.push(value_of)?;
+        let row = self.current_shards.iter().map(|(_, rows)| rows).sum::<u32>();
+        match self.current_shards.last_mut() {
+            Some((owner, rows)) if *owner == shard => *rows += 1,
+            _ => self.current_shards.push((shard, 1)),
+        }
+        let location = Location { file: self.current_number, row };
+        self.entries.push(Entry { hash, location, dead: false });
+        self.files.rows += 1;
+        Ok(())
+    }
+
+    async fn close_history<O: ObjectStore>(&mut self, store: &O, open: OpenFile) -> Result<(), FlushError> {
+        let new = open.finish()?;
+        put(store, new.file.file_path(), new.bytes).await?;
+        self.added_history.push(new.file);
+        Ok(())
+    }
+
+    /// Closes the data files.
+    pub(crate) async fn close<O: ObjectStore>(&mut self, store: &O) -> Result<(), FlushError> {
+        while let Some((_, open)) = self.history.pop_first() {
+            self.close_history(store, open).await?;
+        }
+        if let Some(open) = self.current.take() {
+            let new = open.finish()?;
+            let row = FileRow {
+                number: self.current_number,
+                path: new.file.file_path().to_owned(),
+                records: new.file.record_count(),
+                deleted: 0,
+                delete_file: None,
+                shards: std::mem::take(&mut self.current_shards),
+                dropped: Vec::new(),
+            };
+            put(store, new.file.file_path(), new.bytes).await?;
+            self.rows.insert(self.current_number, row);
+            self.added.push(new.file);
+        }
+        Ok(())
+    }
+
+    /// Finds the old rows of updated and deleted keys, and those of shards that go, and writes the delete files.
+    pub(crate) async fn delete_old_rows<S: ShardStorage, O: ObjectStore>(
+        &mut self,
+        lake: &Lake<S>,
+        store: &O,
+    ) -> Result<(), FlushError> {
+        let mut gone: BTreeMap<u32, Vec<u64>> = BTreeMap::new();
+        let mut known: HashMap<u32, Option<FileRow>> = HashMap::new();
+        let wanted = self.wanted(lake);
+        let mut hashes = wanted.iter().map(|(hash, _, _)| *hash).collect::<Vec<u64>>();
+        hashes.sort_unstable();
+        hashes.dedup();
+        let found = find(&lake.storage, self.table.number, &self.files.runs, &hashes)?;
+        for (hash, shard, key) in wanted {
+            let mut live = Vec::new();
+            for location in found.get(&hash).into_iter().flatten() {
+                let row = load_file(lake, &mut known, self.table.number, location.file)?;
+                if row.is_some_and(|row| !row.has_dropped(location.row)) {
+                    live.push(*location);
+                }
+            }
+            let location = match live.as_slice() {
+                [] => None,
+                [one] => Some(*one),
+                many => {
+                    self.ambiguous += 1;
+                    let database = lake.state().shard_name(shard).unwrap_or_default().to_owned();
+                    let paths = many
+                        .iter()
+                        .filter_map(|at| Some((*at, known.get(&at.file)?.as_ref()?.path.clone())))
+                        .collect::<Vec<(Location, String)>>();
+                    super::compare::find_row(store, &self.table, &database, &key, &paths).await?
+                }
+            };
+            match location {
+                Some(location) => {
+                    gone.entry(location.file).or_default().push(u64::from(location.row));
+                    self.entries.push(Entry { hash, location, dead: true });
+                }
+                None => self.missing += 1,
+            }
+        }
+        for shard in std::mem::take(&mut self.fold.dropped) {
+            self.drop_shard(lake, &mut known, shard, &mut gone)?;
+        }
+        for (file, positions) in gone {
+            if let Some(Some(row)) = known.remove(&file) {
+                self.write_deletes(store, row, positions).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// (hash, shard, key) of the keys whose old row must go.
+    fn wanted<S: ShardStorage>(&self, lake: &Lake<S>) -> Vec<(u64, u32, Vec<u8>)> {
+        let hasher = lake.hasher();
+        let mut wanted = Vec::new();
+        for (shard, keys) in &self.fold.keys {
+            // Rows from before a drop go with the shard; only earlier flushes' rows of other shards are looked for.
+            if self.fold.dropped.contains(shard) {
+                continue;
+            }
+            let old = keys.iter().filter(|(_, fold)| fold.existed);
+            wanted.extend(old.map(|(key, _)| (hasher.hash(*shard, key), *shard, key.clone())));
+        }
+        wanted.sort_unstable();
+        wanted
+    }
+
+    fn drop_shard<S: ShardStorage>(
+        &mut self,
+        lake: &Lake<S>,
+        known: &mut HashMap<u32, Option<FileRow>>,
+        shard: u32,
+        gone: &mut BTreeMap<u32, Vec<u64>>,
+    ) -> Result<(), LakeError> {
+        let mut all = Vec::new();
+        crate::stored::scan_all(&lake.storage, keys::files_of(self.table.number), |_, value| {
+            all.push(crate::stored::open_json::<FileRow>("file", value)?);
+            Ok(())
+        })?;
+        for stored in all {
+            let number = stored.number;
+            let Some(row) = known.entry(number).or_insert(Some(stored)) else { continue };
+            let ranges = row.ranges_of(shard);
+            for (from, to) in &ranges {
+                gone.entry(number).or_default().extend(u64::from(*from)..u64::from(*to));
+            }
+            row.dropped.extend(ranges);
+        }
+        Ok(())
+    }
+
+    /// Replaces a data file's delete file by one that names `positions` too.
+    async fn write_deletes<O: ObjectStore>(
+        &mut self,
+        store: &O,
+        mut row: FileRow,
+        mut positions: Vec<u64>,
+    ) -> Result<(), FlushError> {
+        if let Some(old) = &row.delete_file {
+            let bytes = StoredFiles(store).read(old).await.map_err(lake_table::TableError::Read)?;
+            positions.extend(read_position_deletes(bytes, &row.path)?);
+            self.removed_deletes.insert(old.clone());
+        }
+        positions.sort_unstable();
+        positions.dedup();
+        let deleted = positions.len() as u64;
+        self.files.rows = self.files.rows.saturating_sub(deleted.saturating_sub(row.deleted));
+        if deleted >= row.records {
+            // Nothing of the file is left: it goes, and its deletes with it.
+            self.removed_data.insert(row.path.clone());
+            row.delete_file = None;
+        } else {
+            let name = format!("{}/data/{}-{}-deletes.parquet", self.metadata.location(), self.flush_id, row.number);
+            let spec_id = self.metadata.default_partition_spec_id();
+            let new = write_position_deletes(&name, &row.path, Struct::empty(), spec_id, &positions)?;
+            put(store, &name, new.bytes).await?;
+            self.added_deletes.push(new.file);
+            row.delete_file = Some(name);
+        }
+        row.deleted = deleted;
+        self.rows.insert(row.number, row);
+        Ok(())
+    }
+
+    /// Stores the run of the key index; nothing refers to it before the flush is applied.
+    pub(crate) fn store_run<S: ShardStorage>(&mut self, lake: &Lake<S>) -> Result<(), LakeError> {
+        let mut entries = std::mem::take(&mut self.entries);
+        if entries.is_empty() {
+            return Ok(());
+        }
+        entries.sort_unstable();
+        let mut batch = WriteBatch::new();
+        batch.delete_range(keys::runs_from(self.table.number, self.files.next_run));
+        let mut writer = RunWriter::new(self.table.number, self.files.next_run, 0);
+        self.files.next_run += 1;
+        entries.into_iter().for_each(|entry| writer.push(entry, &mut batch));
+        self.files.runs.extend(writer.finish(&mut batch));
+        lake.storage.apply(&batch)?;
+        Ok(())
+    }
+}
+
+fn load_file<'k, S: ShardStorage>(
+    lake: &Lake<S>,
+    known: &'k mut HashMap<u32, Option<FileRow>>,
+    table: u32,
+    file: u32,
+) -> Result<Option<&'k FileRow>, LakeError> {
+    if let std::collections::hash_map::Entry::Vacant(slot) = known.entry(file) {
+        slot.insert(crate::stored::get_json(&lake.storage, "file", &keys::file(table, file))?);
+    }
+    Ok(known.get(&file).and_then(Option::as_ref))
+}
+
+/// Writes a new object. Names are never used twice, so that one which is there is our own from a request whose
+/// answer was lost.
+pub(crate) async fn put<O: ObjectStore>(store: &O, location: &str, bytes: Vec<u8>) -> Result<(), FlushError> {
+    store.put(key_of(location), bytes, PutCondition::Absent).await?;
+    Ok(())
+}

@@ -1,0 +1,117 @@
+//! The lake itself: its storage, its memory, and who waits for what.
+
+use std::cell::{Ref, RefCell, RefMut};
+use std::rc::Rc;
+
+use futures::channel::oneshot;
+use lake_cdc::Frame;
+use lake_host::ShardStorage;
+
+use crate::error::LakeError;
+use crate::index::KeyHasher;
+use crate::limits::{COMMIT_INTERVAL_MICROS, FLUSH_AGE_MICROS, FLUSH_BYTES};
+use crate::state::State;
+use crate::stored::TailBlob;
+use crate::tail::{TailIndex, read_blob};
+
+/// The lake of one object.
+///
+/// All methods take `&self`; what is in memory is never borrowed over an `await`. After an error of storage the value
+/// must be dropped and opened again, because what is stored is then unknown.
+pub struct Lake<S> {
+    pub(crate) storage: S,
+    state: RefCell<State>,
+    pub(crate) gate: RefCell<FlushGate>,
+    notices: RefCell<Vec<Notice>>,
+    pub(crate) hash_mask: u64,
+}
+
+/// Something to tell the connections of a database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// The database.
+    pub database: String,
+    /// The message.
+    pub frame: Frame,
+}
+
+/// One flush at a time; the others wait for its end.
+#[derive(Debug, Default)]
+pub(crate) struct FlushGate {
+    pub(crate) running: bool,
+    pub(crate) waiting: Vec<oneshot::Sender<()>>,
+}
+
+impl<S: ShardStorage> Lake<S> {
+    /// Opens the lake in `storage`, which is empty for a new one. `hash_key` is random and used only for a new one.
+    pub fn open(storage: S, hash_key: [u64; 2]) -> Result<Lake<S>, LakeError> {
+        let state = State::open(&storage, hash_key)?;
+        Ok(Lake {
+            storage,
+            state: RefCell::new(state),
+            gate: RefCell::default(),
+            notices: RefCell::default(),
+            hash_mask: u64::MAX,
+        })
+    }
+
+    /// Makes keys collide, so that tests reach what chance does not.
+    #[doc(hidden)]
+    pub fn with_hash_mask(mut self, mask: u64) -> Lake<S> {
+        self.hash_mask = mask;
+        self
+    }
+
+    pub(crate) fn state(&self) -> Ref<'_, State> {
+        self.state.borrow()
+    }
+
+    pub(crate) fn state_mut(&self) -> RefMut<'_, State> {
+        self.state.borrow_mut()
+    }
+
+    pub(crate) fn hasher(&self) -> KeyHasher {
+        KeyHasher::new(self.state().meta.hash_key, self.hash_mask)
+    }
+
+    /// A blob of the tail.
+    pub(crate) fn blob(&self, index: &TailIndex) -> Result<Rc<TailBlob>, LakeError> {
+        if let Some(blob) = self.state().cache.get(index.blob) {
+            return Ok(blob);
+        }
+        read_blob(&self.storage, index.end, index.blob).map(Rc::new)
+    }
+
+    /// Frames for the connections of databases, since the last call. Deliver them after every event.
+    pub fn take_notices(&self) -> Vec<Notice> {
+        std::mem::take(&mut self.notices.borrow_mut())
+    }
+
+    pub(crate) fn notify(&self, database: String, frame: Frame) {
+        self.notices.borrow_mut().push(Notice { database, frame });
+    }
+
+    /// True if a flush should be started now: enough bytes, old enough, or one whose outcome is open.
+    pub fn flush_is_due(&self, now: i64) -> bool {
+        self.next_flush_at().is_some_and(|at| at <= now)
+    }
+
+    /// When a flush is due if nothing else happens; `None` for an empty tail. The shell sets its alarm to it.
+    pub fn next_flush_at(&self) -> Option<i64> {
+        let state = self.state();
+        let oldest = state.meta.oldest?;
+        let due = if state.meta.tail_bytes >= FLUSH_BYTES { oldest } else { oldest + FLUSH_AGE_MICROS };
+        Some(due.max(state.last_commit_at.saturating_add(COMMIT_INTERVAL_MICROS)))
+    }
+
+    /// Bytes that no snapshot holds yet.
+    pub fn tail_bytes(&self) -> u64 {
+        self.state().meta.tail_bytes
+    }
+
+    /// The last position, and the position that all tables contain.
+    pub fn positions(&self) -> (lake_cdc::LakePosition, lake_cdc::LakePosition) {
+        let state = self.state();
+        (lake_cdc::LakePosition(state.meta.position), lake_cdc::LakePosition(state.meta.flushed))
+    }
+}

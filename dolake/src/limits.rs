@@ -1,0 +1,87 @@
+//! Every bound of the lake, with its reason.
+
+/// Bytes of one stored row: the platform allows 2 MB for key and value together.
+pub const BLOB_BYTES_MAX: usize = 1 << 20;
+
+/// Tail bytes that no snapshot holds yet. Beyond, shards are told to wait: a wake-up reads the whole tail.
+pub const TAIL_BYTES_MAX: u64 = 64 << 20;
+
+/// Tail bytes from which on shards are asked to slow down, so that the bound above is seldom met.
+pub const TAIL_BYTES_SLOW: u64 = 32 << 20;
+
+/// The delay asked of a shard between the two bounds above, per MiB over the first.
+pub const SLOW_DELAY_MS_PER_MIB: u32 = 25;
+
+/// When a refused shard should try again.
+pub const BUSY_RETRY_MS: u32 = 1_000;
+
+/// Tail bytes of one commit, unless a single transaction is larger: rows, keys and encoded columns of a flush are in
+/// memory together, next to the tail itself, in 128 MB that others share.
+pub const FLUSH_BYTES_MAX: u64 = 12 << 20;
+
+/// Tail bytes at which a flush starts without anybody asking.
+pub const FLUSH_BYTES: u64 = 8 << 20;
+
+/// Age of the oldest row in the tail at which a flush starts without anybody asking. Each commit costs about a dozen
+/// class A operations however few rows it holds; whoever reads through the catalog gets a commit first anyway.
+pub const FLUSH_AGE_MICROS: i64 = 10_000_000;
+
+/// When a failed flush is tried again.
+pub const FLUSH_RETRY_MICROS: i64 = 2_000_000;
+
+/// Least time between two commits: a reader in a loop must not turn every read into a commit.
+pub const COMMIT_INTERVAL_MICROS: i64 = 250_000;
+
+/// How often a commit is staged again after a lost race before the flush fails.
+pub const STAGE_ATTEMPTS_MAX: u32 = 5;
+
+/// Tail bytes of the tables of one view. Beyond, the caller flushes first: a view is decoded and sent in one piece.
+pub const VIEW_TAIL_BYTES_MAX: u64 = 8 << 20;
+
+/// How long flushed batches are kept for subscribers.
+pub const RETENTION_MICROS: i64 = 24 * 3_600_000_000;
+
+/// How many bytes of flushed batches are kept for subscribers.
+pub const RETENTION_BYTES_MAX: u64 = 64 << 20;
+
+/// Bytes of transactions whose last part has not come yet, over all shards.
+pub const PENDING_BYTES_MAX: usize = 32 << 20;
+
+/// Bytes of dead letters. Beyond, the shard that sends more is told to wait until somebody has looked.
+pub const DEAD_LETTER_BYTES_MAX: u64 = 64 << 20;
+
+/// Rows of a column batch on its way into Parquet.
+pub const COLUMN_BATCH_ROWS: usize = 4_096;
+
+/// Bytes of a column batch on its way into Parquet, for wide rows.
+pub const COLUMN_BATCH_BYTES: usize = 4 << 20;
+
+/// Entries of one block of the key index: 16 bytes each, so half of a blob.
+pub const INDEX_BLOCK_ENTRIES: usize = 32_768;
+
+/// Runs of one level of the key index before they are merged into one of the next level.
+pub const INDEX_RUNS_PER_LEVEL: usize = 8;
+
+/// Rows of a data file that the key index can name.
+pub const FILE_ROWS_MAX: u64 = 1 << 31;
+
+/// Open Parquet files of one table in a flush: history has one a day, and a load of old rows can touch many days.
+pub const OPEN_DAYS_MAX: usize = 4;
+
+/// Tables that a subscription may name: its state must fit a socket's 16 KB attachment.
+pub const SUBSCRIBED_TABLES_MAX: usize = 50;
+
+/// Events of a subscriber's batch if it does not say.
+pub const SUBSCRIBER_BATCH_EVENTS: u32 = 500;
+
+/// Most events of a subscriber's batch.
+pub const SUBSCRIBER_BATCH_EVENTS_MAX: u32 = 5_000;
+
+/// Bytes of events after which a subscriber's batch ends: a message must stay far below the platform's 32 MiB.
+pub const SUBSCRIBER_BATCH_BYTES: usize = 1 << 20;
+
+/// Batches that are read for one subscriber before others get their turn.
+pub const FEED_BLOBS_MAX: usize = 16;
+
+/// How far ahead a rebuilt lake starts its positions, so that cursors of the old one are recognised.
+pub const REBUILD_STRIDE: u64 = 1 << 40;

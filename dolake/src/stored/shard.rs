@@ -1,0 +1,78 @@
+//! What the lake holds of one database.
+
+use lake_cdc::{Lsn, TimelineId};
+use serde::{Deserialize, Serialize};
+
+/// One database and its present timeline.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Shard {
+    /// Number, for good: also of later timelines of the same name.
+    pub(crate) number: u32,
+    pub(crate) database: String,
+    pub(crate) namespace: String,
+    timeline: String,
+    /// The timeline was ended by DELETE.
+    pub(crate) ended: bool,
+    accepted: u64,
+    durable: u64,
+    /// Stamp of the last accepted transaction.
+    pub(crate) stamp: i64,
+    /// Last refusal worth showing, and how many there were.
+    pub(crate) refusal: Option<String>,
+    pub(crate) refusals: u64,
+    /// Changes of this shard among the dead letters.
+    pub(crate) dead_letters: u64,
+}
+
+impl Shard {
+    pub(crate) fn new(number: u32, database: &str, namespace: &str, timeline: TimelineId) -> Shard {
+        Shard {
+            number,
+            database: database.to_owned(),
+            namespace: namespace.to_owned(),
+            timeline: timeline.to_string(),
+            ended: false,
+            accepted: 0,
+            durable: 0,
+            stamp: i64::MIN,
+            refusal: None,
+            refusals: 0,
+            dead_letters: 0,
+        }
+    }
+
+    pub(crate) fn timeline(&self) -> TimelineId {
+        TimelineId::parse(&self.timeline).unwrap_or(TimelineId([0; 16]))
+    }
+
+    pub(crate) fn accepted(&self) -> Option<Lsn> {
+        Lsn::new(self.accepted)
+    }
+
+    pub(crate) fn accept(&mut self, lsn: Lsn) {
+        self.accepted = lsn.get();
+    }
+
+    pub(crate) fn durable(&self) -> Option<Lsn> {
+        Lsn::new(self.durable)
+    }
+
+    pub(crate) fn make_durable(&mut self, lsn: Lsn) {
+        self.durable = self.durable.max(lsn.get());
+    }
+
+    /// The next transaction to come.
+    pub(crate) fn expected(&self) -> Lsn {
+        self.accepted().map_or(Lsn::FIRST, Lsn::next)
+    }
+
+    /// Goes on with a new timeline under the same name.
+    pub(crate) fn restart(&mut self, timeline: TimelineId, namespace: &str) {
+        *self = Shard {
+            refusal: self.refusal.take(),
+            refusals: self.refusals,
+            dead_letters: self.dead_letters,
+            ..Shard::new(self.number, &self.database, namespace, timeline)
+        };
+    }
+}

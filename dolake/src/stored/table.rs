@@ -1,0 +1,173 @@
+//! A table of the lake: the union of what its shards have, and the Iceberg schemas that follow from it.
+
+use std::sync::Arc;
+
+use iceberg::spec::{
+    ListType, NestedField, NestedFieldRef, PrimitiveType, Schema, Transform, Type, UnboundPartitionSpec,
+};
+use lake_cdc::ColumnType;
+use lake_table::TableName;
+use serde::{Deserialize, Serialize};
+
+use super::column_type;
+
+/// Columns that the lake adds, with field ids that every table shares.
+pub(crate) mod system {
+    pub(crate) const SHARD: i32 = 1;
+    pub(crate) const COMMIT_TIMESTAMP: i32 = 2;
+    pub(crate) const OPERATION: i32 = 3;
+    pub(crate) const POSITION: i32 = 4;
+    pub(crate) const LSN: i32 = 5;
+    pub(crate) const TRANSACTION_ID: i32 = 6;
+    /// The first id of a user's column.
+    pub(crate) const FIRST_FIELD: i32 = 10;
+}
+
+/// A column of the lake's table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Field {
+    pub(crate) id: i32,
+    /// Id of a list's element.
+    pub(crate) element_id: Option<i32>,
+    pub(crate) name: String,
+    /// Names it had before.
+    pub(crate) former: Vec<String>,
+    #[serde(with = "column_type")]
+    pub(crate) column_type: ColumnType,
+    /// Never null: part of the key since the table exists.
+    pub(crate) required: bool,
+    /// Shards' tables that have it.
+    pub(crate) users: u32,
+    /// Gone from the current rows; history keeps it.
+    pub(crate) dropped: bool,
+}
+
+/// A table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LakeTable {
+    pub(crate) number: u32,
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    pub(crate) fields: Vec<Field>,
+    pub(crate) next_field: i32,
+    /// Field ids of the key.
+    pub(crate) key: Vec<i32>,
+    /// Shards' tables that feed it.
+    pub(crate) users: u32,
+}
+
+impl LakeTable {
+    pub(crate) fn new(number: u32, namespace: &str, name: &str) -> LakeTable {
+        LakeTable {
+            number,
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            fields: Vec::new(),
+            next_field: system::FIRST_FIELD,
+            key: Vec::new(),
+            users: 0,
+        }
+    }
+
+    pub(crate) fn table_name(&self) -> TableName {
+        TableName { namespace: self.namespace.clone(), name: self.name.clone() }
+    }
+
+    pub(crate) fn history_name(&self) -> TableName {
+        TableName { namespace: self.namespace.clone(), name: format!("{}_history", self.name) }
+    }
+
+    /// The fields of the current rows, in order.
+    pub(crate) fn active(&self) -> impl Iterator<Item = &Field> {
+        self.fields.iter().filter(|field| !field.dropped)
+    }
+
+    pub(crate) fn field(&self, id: i32) -> Option<&Field> {
+        self.fields.iter().find(|field| field.id == id)
+    }
+
+    pub(crate) fn field_mut(&mut self, id: i32) -> Option<&mut Field> {
+        self.fields.iter_mut().find(|field| field.id == id)
+    }
+
+    /// The schema of the current rows.
+    pub(crate) fn current_schema(&self) -> Result<Schema, iceberg::Error> {
+        let mut fields = self.active().map(|field| field.nested(&field.name)).collect::<Vec<NestedFieldRef>>();
+        fields.push(required(system::SHARD, "_shard", PrimitiveType::String));
+        fields.push(required(system::COMMIT_TIMESTAMP, "_commit_timestamp", PrimitiveType::Timestamptz));
+        Schema::builder().with_fields(fields).build()
+    }
+
+    /// The schema of history: all fields there ever were.
+    pub(crate) fn history_schema(&self) -> Result<Schema, iceberg::Error> {
+        let mut fields =
+            self.fields.iter().map(|field| field.nested(&self.name_in_history(field))).collect::<Vec<NestedFieldRef>>();
+        fields.push(required(system::OPERATION, "_operation", PrimitiveType::String));
+        fields.push(required(system::POSITION, "_position", PrimitiveType::Long));
+        fields.push(required(system::SHARD, "_shard", PrimitiveType::String));
+        fields.push(required(system::LSN, "_lsn", PrimitiveType::Long));
+        fields.push(required(system::TRANSACTION_ID, "_transaction_id", PrimitiveType::String));
+        fields.push(required(system::COMMIT_TIMESTAMP, "_commit_timestamp", PrimitiveType::Timestamptz));
+        Schema::builder().with_fields(fields).build()
+    }
+
+    /// A name belongs to the field that has it now; earlier holders carry their id.
+    fn name_in_history(&self, field: &Field) -> String {
+        let is_later = |other: &Field| (other.dropped, -other.id) < (field.dropped, -field.id);
+        let taken = self
+            .fields
+            .iter()
+            .any(|other| other.id != field.id && other.name.eq_ignore_ascii_case(&field.name) && is_later(other));
+        if taken { format!("{}__{}", field.name, field.id) } else { field.name.clone() }
+    }
+
+    /// History is partitioned by the day of the commit.
+    pub(crate) fn history_spec() -> Result<UnboundPartitionSpec, iceberg::Error> {
+        Ok(UnboundPartitionSpec::builder()
+            .add_partition_field(system::COMMIT_TIMESTAMP, "_commit_timestamp_day", Transform::Day)?
+            .build())
+    }
+}
+
+impl Field {
+    fn nested(&self, name: &str) -> NestedFieldRef {
+        let kind = match &self.column_type {
+            ColumnType::Array(element) => Type::List(ListType {
+                element_field: Arc::new(NestedField::list_element(
+                    self.element_id.unwrap_or_default(),
+                    Type::Primitive(primitive(element)),
+                    false,
+                )),
+            }),
+            scalar => Type::Primitive(primitive(scalar)),
+        };
+        Arc::new(NestedField::new(self.id, name, kind, self.required))
+    }
+}
+
+fn required(id: i32, name: &str, kind: PrimitiveType) -> NestedFieldRef {
+    Arc::new(NestedField::required(id, name, Type::Primitive(kind)))
+}
+
+fn primitive(column_type: &ColumnType) -> PrimitiveType {
+    match column_type {
+        ColumnType::Bool => PrimitiveType::Boolean,
+        ColumnType::Int2 | ColumnType::Int4 => PrimitiveType::Int,
+        ColumnType::Int8 => PrimitiveType::Long,
+        ColumnType::Float4 => PrimitiveType::Float,
+        ColumnType::Float8 => PrimitiveType::Double,
+        ColumnType::Numeric { precision, scale } => {
+            PrimitiveType::Decimal { precision: u32::from(*precision), scale: u32::from(*scale) }
+        }
+        ColumnType::Date => PrimitiveType::Date,
+        ColumnType::Time => PrimitiveType::Time,
+        ColumnType::Timestamp => PrimitiveType::Timestamp,
+        ColumnType::TimestampTz => PrimitiveType::Timestamptz,
+        ColumnType::Uuid => PrimitiveType::Uuid,
+        ColumnType::Bytea => PrimitiveType::Binary,
+        // An array of arrays does not exist; the decoder refuses it.
+        ColumnType::Text | ColumnType::Varchar(_) | ColumnType::Json | ColumnType::Jsonb | ColumnType::Array(_) => {
+            PrimitiveType::String
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! What queries see: one consistent state of the tables they name, made without an `await`.
+
+use futures::channel::oneshot;
+use futures::future::{Either, select};
+use lake_cdc::{
+    LakePosition, Lsn, Micros, Row, TailChange, TailOperation, Value, View, ViewField, ViewRequest, ViewTable,
+};
+use lake_host::ShardStorage;
+use std::pin::pin;
+
+use crate::error::LakeError;
+use crate::flush::transaction_id;
+use crate::lake::Lake;
+use crate::limits::VIEW_TAIL_BYTES_MAX;
+use crate::stored::{LakeTable, Shape, TailBlob, TailEntry, keys};
+use crate::tail::TailIndex;
+
+/// The answer to a request for a view.
+#[derive(Debug, PartialEq)]
+pub enum ViewAnswer {
+    /// The view.
+    Ready(Box<View>),
+    /// The tail holds what a view cannot carry (a dropped table, too many bytes): flush, then ask again.
+    NeedsFlush,
+    /// The database has not come as far as the request's `after`; this is how far it is.
+    Behind(Option<Lsn>),
+}
+
+impl<S: ShardStorage> Lake<S> {
+    /// The view that `request` asks for, now.
+    pub fn view(&self, request: &ViewRequest) -> Result<ViewAnswer, LakeError> {
+        self.state_mut().counters.views += 1;
+        if let Some((database, lsn)) = &request.after {
+            let accepted = self.state().shards.get(database).and_then(|shard| shard.accepted());
+            if accepted < Some(*lsn) {
+                return Ok(ViewAnswer::Behind(accepted));
+            }
+        }
+        let snapshot_position = request.snapshot_id.map(|id| self.snapshot_position(id)).transpose()?.flatten();
+        let (tables, blobs) = {
+            let state = self.state();
+            let numbers = request.tables.iter().filter_map(|(namespace, name)| {
+                let table = state.table_number(namespace, name)?;
+                state.tables.get(&table).filter(|table| table.name == *name)
+            });
+            let tables = numbers.cloned().collect::<Vec<LakeTable>>();
+            let names_one = |blob: &&TailIndex| tables.iter().any(|t| blob.tables.contains(&t.number));
+            (tables.clone(), state.tail.iter().filter(names_one).cloned().collect::<Vec<TailIndex>>())
+        };
+        let bytes = blobs.iter().map(|blob| blob.bytes).sum::<u64>();
+        if bytes > VIEW_TAIL_BYTES_MAX || blobs.iter().any(|blob| blob.removes) {
+            return Ok(ViewAnswer::NeedsFlush);
+        }
+        let mut tables = tables.into_iter().map(|table| self.view_table(table)).collect::<Vec<(LakeTable, ViewTable)>>();
+        for index in &blobs {
+            let blob = self.blob(index)?;
+            let database = self.state().shard_name(blob.shard).unwrap_or_default().to_owned();
+            for (table, view) in &mut tables {
+                if index.tables.contains(&table.number) {
+                    self.add_tail(table, view, &blob, &database)?;
+                }
+            }
+        }
+        let state = self.state();
+        let asked = |namespace: &String| request.tables.iter().any(|(wanted, _)| wanted == namespace);
+        let shards = state.shards.values().filter(|shard| asked(&shard.namespace) && shard.accepted().is_some());
+        Ok(ViewAnswer::Ready(Box::new(View {
+            position: LakePosition(state.meta.position),
+            snapshot_position,
+            tables: tables.into_iter().map(|(_, view)| view).collect(),
+            stamps: shards.map(|shard| (shard.database.clone(), Micros(shard.stamp))).collect(),
+        })))
+    }
+
+    /// The view, once the lake has what `after` asks for, or the last answer when `timeout` ends first.
+    pub async fn view_after(
+        &self,
+        request: &ViewRequest,
+        timeout: impl Future<Output = ()>,
+    ) -> Result<ViewAnswer, LakeError> {
+        let mut timeout = pin!(timeout);
+        loop {
+            let answer = self.view(request)?;
+            if !matches!(answer, ViewAnswer::Behind(_)) {
+                return Ok(answer);
+            }
+            let (sender, receiver) = oneshot::channel();
+            self.state_mut().waiters.push(sender);
+            if let Either::Right(_) = select(receiver, &mut timeout).await {
+                return Ok(answer);
+            }
+        }
+    }
+
+    /// The position that a snapshot of any of our tables stands for, also after the snapshot expired.
+    fn snapshot_position(&self, snapshot_id: i64) -> Result<Option<LakePosition>, LakeError> {
+        let stored = self.storage.get(&keys::snapshot(snapshot_id))?;
+        Ok(stored.and_then(|bytes| bytes.try_into().ok()).map(|bytes| LakePosition(u64::from_be_bytes(bytes))))
+    }
+
+    fn view_table(&self, table: LakeTable) -> (LakeTable, ViewTable) {
+        let state = self.state();
+        let files = state.files.get(&table.number).cloned().unwrap_or_default();
+        let fields = table.active().map(|field| ViewField {
+            field_id: field.id,
+            name: field.name.clone(),
+            column_type: field.column_type.clone(),
+            key: table.key.contains(&field.id),
+        });
+        let view = ViewTable {
+            namespace: table.namespace.clone(),
+            name: table.name.clone(),
+            metadata_location: files.metadata_location,
+            history_metadata_location: files.history_metadata_location,
+            flushed: LakePosition(state.meta.flushed),
+            fields: fields.collect(),
+            tail: Vec::new(),
+        };
+        (table, view)
+    }
+
+    fn add_tail(
+        &self,
+        table: &LakeTable,
+        view: &mut ViewTable,
+        blob: &TailBlob,
+        database: &str,
+    ) -> Result<(), LakeError> {
+        let mut position = blob.base;
+        for transaction in &blob.transactions {
+            for entry in &transaction.entries {
+                position += u64::from(entry.is_change());
+                let (operation, shape, row) = match entry {
+                    TailEntry::Insert { shape, after } => (TailOperation::Insert, shape, after),
+                    TailEntry::Update { shape, after, .. } => (TailOperation::Update, shape, after),
+                    TailEntry::Delete { shape, before } => (TailOperation::Delete, shape, before),
+                    TailEntry::DropTable { .. } | TailEntry::EndOfShard => continue,
+                };
+                let shape = self.state().shape(*shape)?;
+                if shape.table != table.number {
+                    continue;
+                }
+                view.tail.push(TailChange {
+                    position: LakePosition(position),
+                    operation,
+                    shard: database.to_owned(),
+                    lsn: transaction.lsn,
+                    stamp: transaction.stamp,
+                    transaction_id: transaction_id(blob.timeline, transaction.lsn.get()),
+                    row: in_fields(&shape, row.decode()?, &view.fields),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A row's values in the order and with the types of the table's fields.
+fn in_fields(shape: &Shape, row: Row, fields: &[ViewField]) -> Row {
+    let mut values = row.0;
+    let value_of = |field: &ViewField| {
+        let index = shape.index_of(field.field_id)?;
+        let value = std::mem::replace(values.get_mut(index)?, Value::Null);
+        Some(value.widen(&field.column_type))
+    };
+    Row(fields.iter().map(value_of).map(|value| value.unwrap_or(Value::Null)).collect())
+}
