@@ -7,5 +7,5 @@ mod r2;
 mod storage;
 
 pub use clock::{WorkerClock, WorkerRandom};
-pub use r2::R2Store;
+pub use r2::{OpenedObject, R2Store};
 pub use storage::{DurableStorage, StorageCounts};

@@ -19,6 +19,55 @@ impl R2Store {
     }
 }
 
+impl R2Store {
+    /// Finds an object and leaves its bytes where they are, so that they can be passed on without coming here.
+    pub async fn open(&self, key: &str, range: ByteRange) -> Result<Option<OpenedObject>, ObjectStoreError> {
+        let mut request = self.bucket.get(key);
+        match range {
+            ByteRange::Full => {}
+            ByteRange::From { offset, length: Some(length) } => {
+                request = request.range(Range::OffsetWithLength { offset, length });
+            }
+            ByteRange::From { offset, length: None } => request = request.range(Range::OffsetToEnd { offset }),
+            ByteRange::Suffix { length } => request = request.range(Range::Suffix { suffix: length }),
+        }
+        let found = match (request.execute().await, range) {
+            (Ok(found), _) => found,
+            // A range after the end is an error of the platform and no bytes here.
+            (Err(reason), ByteRange::From { offset, .. }) => match self.head(key).await? {
+                Some(info) if offset >= info.size => return Ok(Some(OpenedObject { info, found: None })),
+                _ => return Err(failed(reason)),
+            },
+            // So is the end of an empty object.
+            (Err(reason), ByteRange::Suffix { .. }) => match self.head(key).await? {
+                Some(info) if info.size == 0 => return Ok(Some(OpenedObject { info, found: None })),
+                _ => return Err(failed(reason)),
+            },
+            (Err(reason), _) => return Err(failed(reason)),
+        };
+        Ok(found.map(|object| OpenedObject { info: info(&object), found: Some(object) }))
+    }
+}
+
+/// An object whose bytes have not been read.
+#[derive(Debug)]
+pub struct OpenedObject {
+    /// Of the whole object.
+    pub info: ObjectInfo,
+    // None where the platform calls an empty range an error.
+    found: Option<worker::Object>,
+}
+
+impl OpenedObject {
+    /// The bytes of the range as the body of an answer.
+    pub fn into_body(self) -> worker::Result<worker::ResponseBody> {
+        match self.found.as_ref().and_then(worker::Object::body) {
+            Some(body) => body.response_body(),
+            None => Ok(worker::ResponseBody::Empty),
+        }
+    }
+}
+
 fn failed(reason: worker::Error) -> ObjectStoreError {
     ObjectStoreError::Failed(reason.to_string())
 }
@@ -33,36 +82,12 @@ fn info(object: &worker::Object) -> ObjectInfo {
 
 impl ObjectStore for R2Store {
     async fn get(&self, key: &str, range: ByteRange) -> Result<Option<Object>, ObjectStoreError> {
-        let mut request = self.bucket.get(key);
-        match range {
-            ByteRange::Full => {}
-            ByteRange::From { offset, length: Some(length) } => {
-                request = request.range(Range::OffsetWithLength { offset, length });
-            }
-            ByteRange::From { offset, length: None } => request = request.range(Range::OffsetToEnd { offset }),
-            ByteRange::Suffix { length } => request = request.range(Range::Suffix { suffix: length }),
-        }
-        let found = match (request.execute().await, range) {
-            (Ok(found), _) => found,
-            // A range after the end is an error of the platform and no bytes here.
-            (Err(reason), ByteRange::From { offset, .. }) => match self.head(key).await? {
-                Some(info) if offset >= info.size => return Ok(Some(Object { info, bytes: Vec::new() })),
-                _ => return Err(failed(reason)),
-            },
-            // So is the end of an empty object.
-            (Err(reason), ByteRange::Suffix { .. }) => match self.head(key).await? {
-                Some(info) if info.size == 0 => return Ok(Some(Object { info, bytes: Vec::new() })),
-                _ => return Err(failed(reason)),
-            },
-            (Err(reason), _) => return Err(failed(reason)),
-        };
-        let Some(object) = found else { return Ok(None) };
-        let info = info(&object);
-        let bytes = match object.body() {
+        let Some(opened) = self.open(key, range).await? else { return Ok(None) };
+        let bytes = match opened.found.as_ref().and_then(worker::Object::body) {
             Some(body) => body.bytes().await.map_err(failed)?,
             None => Vec::new(),
         };
-        Ok(Some(Object { info, bytes }))
+        Ok(Some(Object { info: opened.info, bytes }))
     }
 
     async fn head(&self, key: &str) -> Result<Option<ObjectInfo>, ObjectStoreError> {

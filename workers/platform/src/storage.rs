@@ -7,6 +7,7 @@
 
 use std::cell::Cell;
 use std::fmt::Write;
+use std::rc::Rc;
 
 use js_sys::{Array, ArrayBuffer, Promise, Reflect, Uint8Array};
 use lake_host::{AlarmChange, KeyRange, ROW_BYTES_MAX, ShardStorage, StorageError, WriteBatch, WriteOperation};
@@ -63,12 +64,13 @@ pub struct StorageCounts {
     pub batches: u64,
 }
 
-/// The storage of one Durable Object.
+/// The storage of one Durable Object. Clones are the same storage.
+#[derive(Clone)]
 pub struct DurableStorage {
-    raw: RawStorage,
-    sql: RawSql,
-    alarm: Cell<Option<i64>>,
-    counts: Cell<StorageCounts>,
+    raw: Rc<RawStorage>,
+    sql: Rc<RawSql>,
+    alarm: Rc<Cell<Option<i64>>>,
+    counts: Rc<Cell<StorageCounts>>,
 }
 
 impl std::fmt::Debug for DurableStorage {
@@ -82,7 +84,8 @@ impl DurableStorage {
     pub fn open(state: &State) -> Result<DurableStorage, StorageError> {
         let raw: RawStorage = JsValue::from(state.storage().as_raw()).unchecked_into();
         let sql = raw.sql();
-        let storage = DurableStorage { raw, sql, alarm: Cell::new(None), counts: Cell::new(StorageCounts::default()) };
+        let storage =
+            DurableStorage { raw: Rc::new(raw), sql: Rc::new(sql), alarm: Rc::default(), counts: Rc::default() };
         let none = Array::new();
         storage
             .run("CREATE TABLE IF NOT EXISTS kv (k BLOB PRIMARY KEY NOT NULL, v BLOB NOT NULL) WITHOUT ROWID", &none)?;

@@ -1,0 +1,172 @@
+//! The Durable Object that holds the catalog: the REST protocol for engines, and the lake's own messages.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use futures::lock::Mutex;
+use lake_catalog::rest::{RestRequest, RestResponse, authorise, oauth};
+use lake_catalog::{CatalogError, Settings};
+use lake_host::Clock;
+use lake_platform::http::{self, REQUEST_ID};
+use lake_platform::{DurableStorage, R2Store, WorkerClock, WorkerRandom, memory};
+use lake_table::{EnsureTable, FlushCommit, SettleFlush, TableName};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
+
+use crate::auth::keys;
+use crate::front::{ORIGIN, lake_name};
+
+/// The catalog of the lake.
+#[durable_object]
+pub struct Catalog {
+    state: State,
+    env: Env,
+    catalog: Mutex<Option<Rc<lake_catalog::Catalog<DurableStorage>>>>,
+}
+
+impl DurableObject for Catalog {
+    fn new(state: State, env: Env) -> Self {
+        Self { state, env, catalog: Mutex::new(None) }
+    }
+
+    async fn fetch(&self, mut request: Request) -> Result<Response> {
+        let id = http::request_id(&request, &WorkerRandom)?;
+        let store = R2Store::new(self.env.bucket("R2")?);
+        let body = match http::body(&mut request).await? {
+            Ok(body) => body,
+            Err(reason) => return http::error(&reason, &id),
+        };
+        let catalog = match self.catalog(&store).await {
+            Ok(catalog) => catalog,
+            Err(reason) => return refuse(&reason, &id),
+        };
+        let path = request.path();
+        if let Some(path) = path.strip_prefix("/iceberg") {
+            return self.rest(&catalog, &store, &request, path, body, &id).await;
+        }
+        let now = WorkerClock.now_micros();
+        match path.as_str() {
+            "/internal/ensure" => match read::<EnsureTable>(&body) {
+                Ok(wanted) => answer(catalog.ensure_table(&store, &WorkerRandom, now, &wanted).await, &id),
+                Err(reason) => refuse(&reason, &id),
+            },
+            "/internal/load" => match read::<TableName>(&body) {
+                Ok(table) => answer(catalog.load_table(&store, &table).await, &id),
+                Err(reason) => refuse(&reason, &id),
+            },
+            "/internal/commit" => match read::<FlushCommit>(&body) {
+                Ok(commit) => answer(catalog.commit_flush(&store, &WorkerRandom, now, &commit).await, &id),
+                Err(reason) => refuse(&reason, &id),
+            },
+            "/internal/settle" => match read::<SettleFlush>(&body) {
+                Ok(settle) => answer(catalog.settle_flush(&store, &settle).await, &id),
+                Err(reason) => refuse(&reason, &id),
+            },
+            "/internal/hint" => {
+                let folder = String::from_utf8_lossy(&body);
+                let hint = catalog.version_hint(&folder).map(|hint| hint.map(|hint| (hint.text, hint.modified_micros)));
+                answer(hint, &id)
+            }
+            "/status" => http::json(serde_json::json!({"memoryBytes": memory::linear_bytes()}).to_string(), 200, &id),
+            _ => refuse(&CatalogError::Invalid(format!("there is nothing at {path}")), &id),
+        }
+    }
+}
+
+impl Catalog {
+    /// The catalog, opened and with its last commit record made good. Requests that come meanwhile wait.
+    async fn catalog(
+        &self,
+        store: &R2Store,
+    ) -> std::result::Result<Rc<lake_catalog::Catalog<DurableStorage>>, CatalogError> {
+        let mut held = self.catalog.lock().await;
+        if let Some(catalog) = held.as_ref() {
+            return Ok(Rc::clone(catalog));
+        }
+        let settings = settings(&self.env).map_err(|reason| CatalogError::Invalid(reason.to_string()))?;
+        let storage = DurableStorage::open(&self.state).map_err(CatalogError::Storage)?;
+        let catalog = Rc::new(lake_catalog::Catalog::open(storage, settings)?);
+        catalog.recover(store).await?;
+        *held = Some(Rc::clone(&catalog));
+        Ok(catalog)
+    }
+
+    async fn rest(
+        &self,
+        catalog: &lake_catalog::Catalog<DurableStorage>,
+        store: &R2Store,
+        request: &Request,
+        path: &str,
+        body: Vec<u8>,
+        id: &str,
+    ) -> Result<Response> {
+        let keys = match keys(&self.env)? {
+            Ok(keys) => keys,
+            Err(reason) => return http::error(&reason, id),
+        };
+        let origin = request.headers().get(ORIGIN)?.unwrap_or_default();
+        let asked = RestRequest {
+            method: request.method().to_string(),
+            path: path.to_owned(),
+            query: request.url()?.query().unwrap_or_default().to_owned(),
+            headers: request.headers().entries().collect::<BTreeMap<String, String>>(),
+            body,
+            origin: origin.trim_end_matches('/').to_owned(),
+        };
+        let now = WorkerClock.now_micros();
+        if oauth::is_token_request(&asked.method, &asked.path) {
+            return respond(oauth::token(&asked, &keys, now), id);
+        }
+        respond(
+            match authorise(&asked, &keys, now) {
+                Ok(claims) => catalog.respond(&asked, &claims, &keys, store, now).await,
+                Err(reason) => reason.into_response(),
+            },
+            id,
+        )
+    }
+}
+
+/// How this deployment is set up.
+pub(crate) fn settings(env: &Env) -> Result<Settings> {
+    Ok(Settings { lake_name: lake_name(env)?, bucket: env.var("BUCKET")?.to_string() })
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> std::result::Result<T, CatalogError> {
+    serde_json::from_slice(body).map_err(|reason| CatalogError::Invalid(reason.to_string()))
+}
+
+fn answer<T: Serialize>(outcome: std::result::Result<T, CatalogError>, id: &str) -> Result<Response> {
+    match outcome {
+        Ok(value) => http::json(serde_json::to_string(&value)?, 200, id),
+        Err(reason) => refuse(&reason, id),
+    }
+}
+
+/// Errors travel to the lake by the name of their variant; it does one thing for each.
+fn refuse(reason: &CatalogError, id: &str) -> Result<Response> {
+    let (name, status) = match reason {
+        CatalogError::Invalid(_) => ("invalid", 400),
+        CatalogError::TableNotFound { .. } => ("table_not_found", 404),
+        CatalogError::Fenced { .. } => ("fenced", 409),
+        CatalogError::Storage(_) | CatalogError::ObjectStore(_) => ("unavailable", 503),
+        CatalogError::StateUnknown(_) => ("state_unknown", 500),
+        CatalogError::Corrupt { .. } | CatalogError::Newer { .. } => ("corrupt", 500),
+    };
+    worker::console_error!("{id} catalog: {reason}");
+    http::json(serde_json::json!({"error": name, "message": reason.to_string()}).to_string(), status, id)
+}
+
+fn respond(answer: RestResponse, id: &str) -> Result<Response> {
+    let response = match answer.status {
+        204 | 304 => Response::empty()?,
+        _ => Response::from_bytes(answer.body)?,
+    };
+    let mut response = response.with_status(answer.status);
+    for (name, value) in &answer.headers {
+        response.headers_mut().set(name, value)?;
+    }
+    response.headers_mut().set(REQUEST_ID, id)?;
+    Ok(response)
+}

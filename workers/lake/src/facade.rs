@@ -1,0 +1,117 @@
+//! The S3 facade over R2: `catalog::facade` verifies and decides, bytes go from the bucket to the client as a stream.
+
+use std::collections::BTreeMap;
+
+use lake_catalog::VersionHint;
+use lake_catalog::facade::{self, Action, FacadeError, FacadeRequest, FacadeResponse, object};
+use lake_host::Clock;
+use lake_platform::{R2Store, WorkerClock};
+use worker::{Env, Request, RequestInit, Response, ResponseBody, Result};
+
+use crate::auth::keys;
+use crate::do_catalog::settings;
+use crate::front::{catalog, flush};
+
+/// Header in which S3 clients look for the id of a request.
+const REQUEST_ID: &str = "x-amz-request-id";
+
+/// A request as the facade reads it: method, query, header lines.
+struct Asked {
+    method: String,
+    query: String,
+    headers: BTreeMap<String, String>,
+}
+
+impl Asked {
+    fn read(request: &Request) -> Result<Asked> {
+        let url = request.inner().url();
+        let query = url.split_once('?').map_or("", |(_, rest)| rest.split('#').next().unwrap_or_default());
+        Ok(Asked {
+            method: request.method().to_string(),
+            query: query.to_owned(),
+            headers: request.headers().entries().collect(),
+        })
+    }
+
+    fn on<'a>(&'a self, path: &'a str) -> FacadeRequest<'a> {
+        FacadeRequest { method: &self.method, path, query: &self.query, headers: &self.headers }
+    }
+}
+
+/// True if the request carries a storage signature.
+pub(crate) fn is_signed(request: &Request) -> Result<bool> {
+    Ok(Asked::read(request)?.on("/").is_signed())
+}
+
+/// Answers a storage request.
+pub(crate) async fn serve(request: &Request, path: &str, env: &Env, id: &str) -> Result<Response> {
+    let keys = match keys(env)? {
+        Ok(keys) => keys,
+        Err(reason) => {
+            worker::console_error!("{id} {}", reason.message);
+            return whole(FacadeError::ServiceUnavailable.into_response(id), id);
+        }
+    };
+    let asked = Asked::read(request)?;
+    let bucket = settings(env)?.bucket;
+    let outcome = match facade::plan(&asked.on(path), &bucket, &keys, WorkerClock.now_micros()) {
+        Ok(action) => perform(action, env, id).await?,
+        Err(reason) => Err(reason),
+    };
+    match outcome {
+        Ok(response) => Ok(response),
+        Err(reason) => whole(reason.into_response(id), id),
+    }
+}
+
+async fn perform(action: Action, env: &Env, id: &str) -> Result<std::result::Result<Response, FacadeError>> {
+    let store = R2Store::new(env.bucket("R2")?);
+    let answered = match &action {
+        Action::Get(read) => {
+            let opened = match store.open(&read.key, read.range).await {
+                Ok(Some(opened)) => opened,
+                Ok(None) => return Ok(Err(FacadeError::NoSuchKey(read.key.clone()))),
+                Err(reason) => return Ok(Err(reason.into())),
+            };
+            let head = match object::head_of(read, &opened.info) {
+                Ok(head) => head,
+                Err(reason) => return Ok(Err(reason)),
+            };
+            let body = if head.has_body() { opened.into_body()? } else { ResponseBody::Empty };
+            return build(head.status, &head.headers, body, id).map(Ok);
+        }
+        Action::Head(_) | Action::List(_) => facade::serve(&action, &store).await,
+        Action::Hint { folder, .. } => {
+            // Reading the hint is loading the table: first whatever the lake has not committed.
+            flush(env, id).await;
+            facade::answer_hint(&action, hint(env, folder).await?.as_ref())
+        }
+    };
+    match answered {
+        Ok(response) => whole(response, id).map(Ok),
+        Err(reason) => Ok(Err(reason)),
+    }
+}
+
+async fn hint(env: &Env, folder: &str) -> Result<Option<VersionHint>> {
+    let mut init = RequestInit::new();
+    init.with_method(worker::Method::Post).with_body(Some(folder.into()));
+    let request = Request::new_with_init("http://lake.internal/internal/hint", &init)?;
+    let text = catalog(env)?.fetch_with_request(request).await?.text().await?;
+    Ok(serde_json::from_str::<Option<(String, i64)>>(&text)?
+        .map(|(text, modified_micros)| VersionHint { text, modified_micros }))
+}
+
+fn whole(answer: FacadeResponse, id: &str) -> Result<Response> {
+    let body = if answer.body.is_empty() { ResponseBody::Empty } else { ResponseBody::Body(answer.body) };
+    build(answer.status, &answer.headers, body, id)
+}
+
+fn build(status: u16, headers: &[(String, String)], body: ResponseBody, id: &str) -> Result<Response> {
+    let mut response = Response::from_body(body)?.with_status(status);
+    for (name, value) in headers {
+        response.headers_mut().set(name, value)?;
+    }
+    response.headers_mut().set(REQUEST_ID, id)?;
+    Ok(response)
+}

@@ -1,0 +1,271 @@
+//! The front door: finds the route, checks the token, and passes the request on to the object or script behind it.
+
+use lake_api::route::{Method, Route, route};
+use lake_api::scope::Action;
+use lake_api::token::Claims;
+use lake_api::{ApiError, ErrorCode};
+use lake_host::Clock;
+use lake_platform::http::{self, REQUEST_ID};
+use lake_platform::{WorkerClock, WorkerRandom, memory};
+use worker::{Env, Headers, Request, RequestInit, Response, Result, Stub};
+
+use crate::auth::{authenticate, keys};
+use crate::{console, facade, metrics};
+
+/// Header with the claims of a checked token, for objects behind the door. Never taken from outside.
+pub(crate) const CLAIMS: &str = "x-lake-claims";
+/// Header with the origin under which the client knows us.
+pub(crate) const ORIGIN: &str = "x-lake-origin";
+/// Header with the name of the database, which a Durable Object does not know by itself when it is new.
+pub(crate) const DATABASE: &str = "x-lake-database";
+
+/// Answers one request from outside.
+pub(crate) async fn serve(mut request: Request, env: &Env) -> Result<Response> {
+    let id = http::request_id(&request, &WorkerRandom)?;
+    let path = raw_path(&request);
+    if facade::is_signed(&request)? {
+        return facade::serve(&request, &path, env, &id).await;
+    }
+    let in_contract = path.starts_with("/v1/");
+    let asked_from = request.headers().get("origin")?;
+    let mut response = match route(Method::parse(request.method().as_ref()), &path) {
+        Err(reason) => http::error(&reason, &id)?,
+        Ok(route) => match admit(&request, env, &route)? {
+            Err(reason) => http::error(&reason, &id)?,
+            Ok(claims) => pass_on(&mut request, env, route, claims.as_ref(), &id).await?,
+        },
+    };
+    if in_contract && response.status_code() != 101 {
+        allow_origin(response.headers_mut(), asked_from.as_deref())?;
+    }
+    Ok(response)
+}
+
+/// The path as it was sent. `Request::path` decodes nothing but goes through a URL type; the raw URL is cut here.
+fn raw_path(request: &Request) -> String {
+    let url = request.inner().url();
+    let after_scheme = url.find("://").map_or(0, |at| at + 3);
+    let path = url.get(after_scheme..).and_then(|rest| rest.find('/').and_then(|at| rest.get(at..))).unwrap_or("/");
+    path.split(['?', '#']).next().unwrap_or("/").to_owned()
+}
+
+fn admit(request: &Request, env: &Env, route: &Route) -> Result<std::result::Result<Option<Claims>, ApiError>> {
+    if matches!(route, Route::Health | Route::Preflight | Route::Console) {
+        return Ok(Ok(None));
+    }
+    let keys = match keys(env)? {
+        Ok(keys) => keys,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let claims = match authenticate(request, &keys, WorkerClock.now_micros())? {
+        Ok(claims) => claims,
+        // The catalog answers in its own error format, also to requests without a valid token.
+        Err(_) if route.is_open() => return Ok(Ok(None)),
+        Err(reason) => return Ok(Err(reason)),
+    };
+    Ok(match route.action() {
+        Some(action) if !claims.may(action) => Err(forbidden(action)),
+        _ => Ok(Some(claims)),
+    })
+}
+
+fn forbidden(action: Action<'_>) -> ApiError {
+    ApiError::new(ErrorCode::Forbidden, "the token does not allow this").detail(format!("{action:?}"))
+}
+
+async fn pass_on(
+    request: &mut Request,
+    env: &Env,
+    route: Route,
+    claims: Option<&Claims>,
+    id: &str,
+) -> Result<Response> {
+    match route {
+        Route::Health => http::json("{\"status\":\"ok\"}".to_owned(), 200, id),
+        Route::Preflight => Ok(Response::empty()?.with_status(204)),
+        Route::Console => console::page(id),
+        Route::Metrics => metrics::answer(env, id).await,
+        Route::Status => status(env, id).await,
+        Route::Databases => forward(request, lake(env)?, "/databases", claims, &[], id, false).await,
+        Route::Sql { database } => {
+            forward(request, shard(env, &database)?, "/sql", claims, &[(DATABASE, &database)], id, true).await
+        }
+        Route::CreateDatabase { database }
+        | Route::DatabaseStatus { database }
+        | Route::DeleteDatabase { database } => {
+            forward(request, shard(env, &database)?, "/", claims, &[(DATABASE, &database)], id, true).await
+        }
+        Route::Query => query(request, env, claims, id).await,
+        Route::Subscribe => upgrade(request, lake(env)?, "/subscribe", claims, id).await,
+        Route::Changes => upgrade(request, lake(env)?, "/changes", claims, id).await,
+        Route::Iceberg { path } => iceberg(request, env, &path, claims, id).await,
+    }
+}
+
+/// The one lake of this deployment.
+pub(crate) fn lake(env: &Env) -> Result<Stub> {
+    env.durable_object("LAKE")?.get_by_name(&lake_name(env)?)
+}
+
+/// The one catalog of this deployment.
+pub(crate) fn catalog(env: &Env) -> Result<Stub> {
+    env.durable_object("CATALOG")?.get_by_name(&lake_name(env)?)
+}
+
+fn shard(env: &Env, database: &str) -> Result<Stub> {
+    env.durable_object("DOSQL")?.get_by_name(database)
+}
+
+/// The lake's name, which is also the warehouse's.
+pub(crate) fn lake_name(env: &Env) -> Result<String> {
+    Ok(env.var("LAKE_NAME")?.to_string())
+}
+
+/// The origin under which the client knows us, with a trailing slash.
+fn origin(request: &Request) -> Result<String> {
+    let url = request.url()?;
+    Ok(format!("{}/", url.origin().ascii_serialization()))
+}
+
+fn inner_headers(request: &Request, claims: Option<&Claims>, id: &str) -> Result<Headers> {
+    let headers = Headers::new();
+    for name in ["content-type", "idempotency-key", "if-none-match", "x-iceberg-access-delegation", "accept"] {
+        if let Some(value) = request.headers().get(name)? {
+            headers.set(name, &value)?;
+        }
+    }
+    headers.set(REQUEST_ID, id)?;
+    headers.set(ORIGIN, &origin(request)?)?;
+    if let Some(claims) = claims {
+        headers.set(CLAIMS, &lake_api::token::claims_to_json(claims))?;
+    }
+    Ok(headers)
+}
+
+async fn forward(
+    request: &mut Request,
+    stub: Stub,
+    path: &str,
+    claims: Option<&Claims>,
+    extra: &[(&str, &str)],
+    id: &str,
+    has_body: bool,
+) -> Result<Response> {
+    let headers = inner_headers(request, claims, id)?;
+    for (name, value) in extra {
+        headers.set(name, value)?;
+    }
+    let mut init = RequestInit::new();
+    init.with_method(request.method()).with_headers(headers);
+    if has_body && !matches!(request.method(), worker::Method::Get | worker::Method::Head) {
+        match http::body(request).await? {
+            Ok(bytes) => init.with_body(Some(js_sys::Uint8Array::from(bytes.as_slice()).into())),
+            Err(reason) => return http::error(&reason, id),
+        };
+    }
+    let inner = Request::new_with_init(&format!("http://lake.internal{path}"), &init)?;
+    match stub.fetch_with_request(inner).await {
+        Ok(response) => rebuild(response, id).await,
+        Err(reason) => http::error(&http::unreachable("the object behind this address", &reason), id),
+    }
+}
+
+/// A response from a stub has headers that cannot be changed; this one can.
+async fn rebuild(mut response: Response, id: &str) -> Result<Response> {
+    let status = response.status_code();
+    let headers = Headers::new();
+    for (name, value) in response.headers().entries() {
+        headers.set(&name, &value)?;
+    }
+    headers.set(REQUEST_ID, id)?;
+    if matches!(status, 204 | 304) {
+        return Ok(Response::empty()?.with_status(status).with_headers(headers));
+    }
+    let bytes = response.bytes().await?;
+    Ok(Response::from_bytes(bytes)?.with_status(status).with_headers(headers))
+}
+
+async fn query(request: &mut Request, env: &Env, claims: Option<&Claims>, id: &str) -> Result<Response> {
+    let mut init = RequestInit::new();
+    init.with_method(worker::Method::Post).with_headers(inner_headers(request, claims, id)?);
+    match http::body(request).await? {
+        Ok(bytes) => init.with_body(Some(js_sys::Uint8Array::from(bytes.as_slice()).into())),
+        Err(reason) => return http::error(&reason, id),
+    };
+    match env.service("QUERY")?.fetch("http://query.internal/query", Some(init)).await {
+        Ok(response) => rebuild(response, id).await,
+        Err(reason) => http::error(&http::unreachable("the query script", &reason), id),
+    }
+}
+
+async fn upgrade(request: &Request, stub: Stub, path: &str, claims: Option<&Claims>, id: &str) -> Result<Response> {
+    if !request.headers().get("upgrade")?.is_some_and(|value| value.eq_ignore_ascii_case("websocket")) {
+        let reason = ApiError::new(ErrorCode::Invalid, "this address speaks WebSocket only");
+        return http::error(&reason.hint("send `Upgrade: websocket`"), id);
+    }
+    let headers = inner_headers(request, claims, id)?;
+    headers.set("upgrade", "websocket")?;
+    if let Some(offered) = request.headers().get("sec-websocket-protocol")? {
+        headers.set("sec-websocket-protocol", &offered)?;
+    }
+    let mut init = RequestInit::new();
+    init.with_headers(headers);
+    stub.fetch_with_request(Request::new_with_init(&format!("http://lake.internal{path}"), &init)?).await
+}
+
+/// Reading the catalog shows what is committed, so the lake is asked first to commit what is older than a table's
+/// `freshness` (commit on read). If it cannot in time, the reader gets the last snapshot.
+async fn iceberg(request: &mut Request, env: &Env, path: &str, claims: Option<&Claims>, id: &str) -> Result<Response> {
+    if claims.is_some() && lake_catalog::rest::shows(request.method().as_ref(), path).is_some() {
+        flush(env, id).await;
+    }
+    let query = request.url()?.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let authorization = request.headers().get("authorization")?.unwrap_or_default();
+    let target = format!("/iceberg{path}{query}");
+    forward(request, catalog(env)?, &target, claims, &[("authorization", &authorization)], id, true).await
+}
+
+/// Asks the lake for a commit and waits for it, at most as long as the lake's own limit.
+pub(crate) async fn flush(env: &Env, id: &str) {
+    let asked = async {
+        let headers = Headers::new();
+        headers.set(REQUEST_ID, id)?;
+        let mut init = RequestInit::new();
+        init.with_method(worker::Method::Post).with_headers(headers);
+        lake(env)?.fetch_with_request(Request::new_with_init("http://lake.internal/flush", &init)?).await?.bytes().await
+    };
+    // A reader is never refused because a commit failed: it gets the last snapshot, and the lake counts the miss.
+    if let Err(reason) = asked.await {
+        worker::console_error!("{id} commit on read: {reason}");
+    }
+}
+
+async fn status(env: &Env, id: &str) -> Result<Response> {
+    http::json(gather_status(env).await?.to_string(), 200, id)
+}
+
+/// What the lake, the catalog and the query script say of themselves.
+pub(crate) async fn gather_status(env: &Env) -> Result<serde_json::Value> {
+    let mut whole = serde_json::Map::new();
+    for (name, part) in [
+        ("lake", lake(env)?.fetch_with_str("http://lake.internal/status").await),
+        ("catalog", catalog(env)?.fetch_with_str("http://lake.internal/status").await),
+        ("query", env.service("QUERY")?.fetch("http://query.internal/status", None).await),
+    ] {
+        let text = part?.text().await?;
+        whole.insert(name.to_owned(), serde_json::from_str(&text)?);
+    }
+    whole.insert("front".to_owned(), serde_json::json!({"memoryBytes": memory::linear_bytes()}));
+    Ok(serde_json::Value::Object(whole))
+}
+
+fn allow_origin(headers: &mut Headers, asked_from: Option<&str>) -> Result<()> {
+    if asked_from.is_none() {
+        return Ok(());
+    }
+    headers.set("access-control-allow-origin", "*")?;
+    headers.set("access-control-allow-methods", "GET, POST, PUT, DELETE, OPTIONS")?;
+    headers.set("access-control-allow-headers", "authorization, content-type, idempotency-key, x-request-id")?;
+    headers.set("access-control-expose-headers", REQUEST_ID)?;
+    headers.set("access-control-max-age", "86400")
+}
