@@ -6,7 +6,7 @@ import { type Environment, systemEnvironment } from './environment.ts'
 import { invalid, LakeError } from './error.ts'
 import { Emitter, type LakeEvents, type LakeListener } from './events.ts'
 import { addressOf, type Fetch, Http, parseBase } from './http.ts'
-import type { LakePosition } from './lsn.ts'
+import type { LakePositionLike } from './lsn.ts'
 import { decodeQuery, encodeQuery, type LakeQueryOptions, type LakeQueryResult } from './query.ts'
 import { retryPolicy, type RetryOptions, type RetryPolicy } from './retry.ts'
 import type { Row } from './row.ts'
@@ -46,7 +46,7 @@ export interface CDCStreamOptions {
   /** Kinds of change. Default all. */
   readonly operations?: readonly CDCOperation[] | undefined
   /** Position in the lake to start after: the `position` of a batch or an answer. Default now. */
-  readonly fromLSN?: LakePosition | bigint | undefined
+  readonly fromLSN?: LakePositionLike | undefined
   /** Namespace of tables named without one. Default `default`. */
   readonly namespace?: string | undefined
   /** Most events of a batch. Default the server's. */

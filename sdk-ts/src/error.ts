@@ -77,7 +77,7 @@ export class TimeoutError extends LakeError {
 
 /** Reads the body of an error answer; anything that is not one of ours becomes `unexpected_answer`. */
 export function errorOfAnswer(status: number, body: string, requestId: string | undefined): LakeError {
-  const facts = factsOfBody(body)
+  const facts = factsOfBody(status, body)
   if (facts === undefined) {
     return new LakeError({
       code: 'unexpected_answer',
@@ -94,7 +94,7 @@ export function errorOfAnswer(status: number, body: string, requestId: string | 
   return /^[0-9A-Z]{5}$/.test(facts.code) ? new QueryError(all) : new LakeError(all)
 }
 
-function factsOfBody(body: string): LakeErrorFacts | undefined {
+function factsOfBody(status: number, body: string): LakeErrorFacts | undefined {
   let parsed: unknown
   try {
     parsed = JSON.parse(body)
@@ -104,7 +104,12 @@ function factsOfBody(body: string): LakeErrorFacts | undefined {
   }
   if (!isRecord(parsed) || !isRecord(parsed['error'])) return undefined
   const error = parsed['error']
-  if (typeof error['code'] !== 'string' || typeof error['message'] !== 'string') return undefined
+  if (typeof error['message'] !== 'string') return undefined
+  if (typeof error['type'] === 'string') {
+    // The catalog's: Iceberg's REST specification has a type and a status, which say all that there is to know.
+    return { code: error['type'], message: error['message'], retryable: status === 429 || status === 503, noSideEffects: status < 500 }
+  }
+  if (typeof error['code'] !== 'string') return undefined
   return {
     code: error['code'],
     message: error['message'],

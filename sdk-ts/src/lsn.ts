@@ -11,6 +11,12 @@ export type LSN = bigint & { readonly [brand]: 'LSN' }
 /** Position of one row change in the lake: a total order over all shards. */
 export type LakePosition = bigint & { readonly [brand]: 'LakePosition' }
 
+/** Any number that is not known to be a position of something else, in place of a `LakePosition`. */
+export type LakePositionLike = bigint & { readonly [brand]?: 'LakePosition' }
+
+/** Any number that is not known to be a position of something else, in place of an `LSN`. */
+export type LSNLike = bigint & { readonly [brand]?: 'LSN' }
+
 /** Iceberg's id of a snapshot, in decimal. */
 export type SnapshotId = string & { readonly [brand]: 'SnapshotId' }
 

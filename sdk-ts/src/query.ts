@@ -2,7 +2,7 @@
 
 import { bigintField, decodeResult, numberField, optional, parseObject, textField } from './answer.ts'
 import { invalid, isRecord, unexpectedAnswer } from './error.ts'
-import { createLakePosition, type LakePosition, type LSN, type SnapshotId } from './lsn.ts'
+import { createLakePosition, type LakePosition, type LakePositionLike, type LSNLike, type SnapshotId } from './lsn.ts'
 import { type Row, withJson } from './row.ts'
 import { encodeParameter, type LakeParameter } from './value.ts'
 
@@ -11,7 +11,7 @@ export interface After {
   /** Name of the database that committed it. */
   readonly database: string
   /** The `lsn` of its answer. */
-  readonly lsn: LSN | bigint
+  readonly lsn: LSNLike
 }
 
 /** Options of a query. */
@@ -19,7 +19,7 @@ export interface LakeQueryOptions {
   /** Values of `?` or `$1`, in order. Default none. */
   readonly params?: readonly LakeParameter[] | undefined
   /** The past to look at: a time, a snapshot id, or a position in the lake. Default the present. */
-  readonly asOf?: Date | SnapshotId | LakePosition | string | bigint | undefined
+  readonly asOf?: Date | SnapshotId | string | LakePositionLike | undefined
   /** Namespace of tables named without one. Default `default`. */
   readonly namespace?: string | undefined
   /** Read your writes: wait until the lake has this transaction. Default do not wait. */
