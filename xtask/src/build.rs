@@ -14,9 +14,9 @@ use serde_json::{Value, json};
 use crate::bind::{ENTRY_MODULE, bind};
 use crate::fingerprint;
 use crate::lock::Lock;
+use crate::options::Options;
 use crate::paths;
 use crate::process::{progress, run};
-use crate::options::Options;
 use crate::script::{self, DEV_PROFILE, SCRIPTS, Script};
 use crate::toolchain::rust;
 

@@ -29,9 +29,7 @@ pub(crate) fn command(options: Options) -> Result<()> {
         }
         run(command.args(["--package", "lake-platform", "--", "--deny", "warnings"]))
     });
-    steps.run("docs", || {
-        run(cargo().args(["doc", "--quiet", "--no-deps"]).env("RUSTDOCFLAGS", "--deny warnings"))
-    });
+    steps.run("docs", || run(cargo().args(["doc", "--quiet", "--no-deps"]).env("RUSTDOCFLAGS", "--deny warnings")));
     steps.run("types", types);
     steps.finish()
 }
@@ -46,7 +44,9 @@ fn cargo() -> Command {
 fn types() -> Result<()> {
     for project in ["sdk-ts", "tests/e2e", "tests/contract", "tests/bench", "demo"] {
         if paths::root().join(project).join("tsconfig.json").exists() {
-            run(node::command()?.arg(paths::root().join("node_modules/typescript/bin/tsc")).args(["--noEmit", "-p", project]))?;
+            run(node::command()?
+                .arg(paths::root().join("node_modules/typescript/bin/tsc"))
+                .args(["--noEmit", "-p", project]))?;
         }
     }
     Ok(())

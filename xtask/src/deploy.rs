@@ -105,6 +105,9 @@ mod tests {
         let text = "name = \"a\"\n\n[vars]\nX = \"1\"\n\n[[durable_objects.bindings]]\nname = \"O\"\nclass_name = \"O\"\n\n\
                     [[durable_objects.bindings]]\nname = \"P\"\nscript_name = \"b\"\n\n[[services]]\nbinding = \"B\"\n";
         let kept: String = sections(text).filter(|section| !names_another_script(section)).collect();
-        assert_eq!(kept, "name = \"a\"\n\n[vars]\nX = \"1\"\n\n[[durable_objects.bindings]]\nname = \"O\"\nclass_name = \"O\"\n\n");
+        assert_eq!(
+            kept,
+            "name = \"a\"\n\n[vars]\nX = \"1\"\n\n[[durable_objects.bindings]]\nname = \"O\"\nclass_name = \"O\"\n\n"
+        );
     }
 }

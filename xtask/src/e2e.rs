@@ -80,10 +80,7 @@ pub(crate) fn client_python() -> Result<Command> {
 /// How a Node program finds that Python.
 pub(crate) fn python_environment() -> Result<Vec<(&'static str, PathBuf)>> {
     let environment = python::CLIENTS.ensure()?;
-    Ok(vec![
-        ("LAKE_PYTHON", environment.join("bin/python")),
-        ("LAKE_PYTHON_HOME", python::home(&environment)?),
-    ])
+    Ok(vec![("LAKE_PYTHON", environment.join("bin/python")), ("LAKE_PYTHON_HOME", python::home(&environment)?)])
 }
 
 /// Files of a folder in name order; all if there are no words.

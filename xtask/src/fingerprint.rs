@@ -41,11 +41,8 @@ pub(crate) fn of_package(package: &str, profile: &str, entry_module: &str) -> Re
 
 /// The folders of a package and of all our packages that it is built from.
 fn folders_of(package: &str) -> Result<BTreeSet<PathBuf>> {
-    let text = output(
-        Command::new("cargo")
-            .args(["metadata", "--no-deps", "--format-version=1"])
-            .current_dir(paths::root()),
-    )?;
+    let text =
+        output(Command::new("cargo").args(["metadata", "--no-deps", "--format-version=1"]).current_dir(paths::root()))?;
     let metadata: Value = serde_json::from_str(&text)?;
     let packages = metadata["packages"].as_array().context("cargo metadata lists no packages")?;
     let mut folders = BTreeSet::new();

@@ -23,10 +23,7 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 /// Runs to the end silently; the output is shown only when it failed.
 pub(crate) fn run_quiet(command: &mut Command) -> Result<()> {
     let shown = shown(command);
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("cannot start: {shown}"))?;
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start: {shown}"))?;
     if !output.status.success() {
         bail!(
             "failed ({}): {shown}\n{}{}",
@@ -41,10 +38,7 @@ pub(crate) fn run_quiet(command: &mut Command) -> Result<()> {
 /// What a command prints on stdout, trimmed; stderr is passed through.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let shown = shown(command);
-    let output = command
-        .stderr(Stdio::inherit())
-        .output()
-        .with_context(|| format!("cannot start: {shown}"))?;
+    let output = command.stderr(Stdio::inherit()).output().with_context(|| format!("cannot start: {shown}"))?;
     if !output.status.success() {
         bail!("failed ({}): {shown}", output.status);
     }

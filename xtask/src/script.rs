@@ -28,7 +28,14 @@ pub(crate) const SCRIPTS: [Script; 3] = [
         durable_objects: &["DoSql"],
         gzip_max: 2_000_000,
     },
-    Script { name: "lake", package: "lake-worker", profile: "wasm", config: "wrangler.toml", durable_objects: &["DoLake", "Catalog"], gzip_max: 3_000_000 },
+    Script {
+        name: "lake",
+        package: "lake-worker",
+        profile: "wasm",
+        config: "wrangler.toml",
+        durable_objects: &["DoLake", "Catalog"],
+        gzip_max: 3_000_000,
+    },
     Script {
         name: "query",
         package: "query-worker",

@@ -32,10 +32,7 @@ pub(crate) fn ensure() -> Result<Compiler> {
     std::fs::create_dir_all(&folder)?;
     let compiler = Compiler { cc: folder.join("wasm-cc"), ar: folder.join("wasm-ar") };
     let caches = paths::cache().join("zig-cache");
-    let header = format!(
-        "#!/bin/sh\nexport ZIG_GLOBAL_CACHE_DIR='{0}' ZIG_LOCAL_CACHE_DIR='{0}'\n",
-        caches.display()
-    );
+    let header = format!("#!/bin/sh\nexport ZIG_GLOBAL_CACHE_DIR='{0}' ZIG_LOCAL_CACHE_DIR='{0}'\n", caches.display());
     // cc-rs passes a --target that zig cannot parse, so every one is dropped. Without
     // -fno-sanitize=all a debug build has functions with more locals than V8 accepts.
     write_script(
