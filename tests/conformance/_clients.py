@@ -86,14 +86,18 @@ def attach(connection, name="lake", token=TOKEN):
 
 
 def create_secret(connection, namespace, table, name="lake_r2"):
-    """Lets `r2://` paths of one table through, with the short-lived credentials that the catalog vends for it."""
+    """Lets `r2://` paths of one table through, with the short-lived credentials that the catalog vends for it.
+
+    The scope names `s3://` too: that is how the table's own metadata spells its files.
+    """
     config = load_table(namespace, table)["config"]
     host = URL.split("://", 1)[1]
     connection.execute(f"""
         CREATE OR REPLACE SECRET {name} (
             TYPE r2, KEY_ID '{config["s3.access-key-id"]}', SECRET '{config["s3.secret-access-key"]}',
             SESSION_TOKEN '{config["s3.session-token"]}', ENDPOINT '{host}', URL_STYLE 'path', USE_SSL false,
-            REGION 'auto', SCOPE 'r2://lakehouse/warehouse/{namespace}/{table}')
+            REGION 'auto',
+            SCOPE ['r2://lakehouse/warehouse/{namespace}/{table}', 's3://lakehouse/warehouse/{namespace}/{table}'])
     """)
 
 

@@ -15,7 +15,7 @@ impl<S: ShardStorage> Catalog<S> {
         let own = &self.settings.lake_name;
         match query.find("warehouse").filter(|warehouse| !warehouse.is_empty()) {
             Some(warehouse) if warehouse != own => {
-                Err(RestError::BadRequest(format!("There is no warehouse `{warehouse}` here; it is `{own}`")))
+                Err(RestError::NoSuchWarehouse(format!("There is no warehouse `{warehouse}` here; it is `{own}`")))
             }
             _ => Ok(RestResponse::value(&json!({"defaults": {}, "overrides": {}, "endpoints": ENDPOINTS}))),
         }

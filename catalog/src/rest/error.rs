@@ -14,6 +14,8 @@ pub enum RestError {
     Unauthorized(String),
     /// The token, or the table, does not allow this.
     Forbidden(String),
+    /// The lake has another name.
+    NoSuchWarehouse(String),
     /// No such namespace.
     NoSuchNamespace(String),
     /// No such table.
@@ -39,6 +41,7 @@ impl RestError {
             RestError::BadRequest(_) => (400, "BadRequestException"),
             RestError::Unauthorized(_) => (401, "NotAuthorizedException"),
             RestError::Forbidden(_) => (403, "ForbiddenException"),
+            RestError::NoSuchWarehouse(_) => (404, "NoSuchWarehouseException"),
             RestError::NoSuchNamespace(_) => (404, "NoSuchNamespaceException"),
             RestError::NoSuchTable(_) => (404, "NoSuchTableException"),
             RestError::NotFound(_) => (404, "NotFoundException"),
@@ -55,6 +58,7 @@ impl RestError {
             RestError::BadRequest(message)
             | RestError::Unauthorized(message)
             | RestError::Forbidden(message)
+            | RestError::NoSuchWarehouse(message)
             | RestError::NotFound(message)
             | RestError::Unavailable(message)
             | RestError::StateUnknown(message)

@@ -91,7 +91,7 @@ fn config_names_what_exists_and_no_prefix() {
     assert!(endpoints.contains(&json!("HEAD /v1/{prefix}/namespaces/{namespace}/tables/{table}")));
     assert!(endpoints.iter().all(|endpoint| !endpoint.as_str().unwrap().starts_with("POST")));
     assert_eq!(world.get("/v1/config"), config);
-    world.check("all", "GET", "/v1/config?warehouse=other", 400);
+    world.check("all", "GET", "/v1/config?warehouse=other", 404);
 }
 
 #[test]
