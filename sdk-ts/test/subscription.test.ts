@@ -179,6 +179,18 @@ test('a server that never confirms is given up after the time limit and the fail
   await assert.rejects(first, { name: 'ConnectionError', retryable: true })
 })
 
+test('tables of one name in two namespaces keep their own columns', async () => {
+  await using server = await serve()
+  const batches = clientOf(server.url).subscribe()
+  const first = batches.next()
+  const peer = await server.accept()
+  await confirm(peer, 1)
+  peer.send({ ...relation, namespace: 'other', columns: [{ name: 'id', type: 'text' }] })
+  peer.send(batch(2))
+  assert.equal((await first).value.events[0].after.id, 2n)
+  await batches.return?.()
+})
+
 test('break closes the connection', async () => {
   await using server = await serve()
   const loop = (async () => {
