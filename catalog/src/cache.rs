@@ -62,6 +62,16 @@ impl MetadataCache {
         Some(file)
     }
 
+    /// Keeps the file that replaces another. Who still needs the old one reads it again.
+    pub(crate) fn replace(&mut self, old: &str, location: &str, file: &Rc<MetadataFile>) {
+        if let Some(at) = self.files.iter().position(|(held, _)| held == old)
+            && let Some((_, forgotten)) = self.files.remove(at)
+        {
+            self.bytes -= forgotten.json.len();
+        }
+        self.keep(location, file);
+    }
+
     /// Keeps a file, and forgets those not used for longest.
     pub(crate) fn keep(&mut self, location: &str, file: &Rc<MetadataFile>) {
         if self.find(location).is_some() {
@@ -94,6 +104,16 @@ mod tests {
         cache.keep("d", &file(CACHE_BYTES_MAX / 3));
         assert!(cache.find("b").is_none());
         assert!(cache.find("a").is_some() && cache.find("c").is_some() && cache.find("d").is_some());
+    }
+
+    #[test]
+    fn a_replaced_file_makes_room_for_its_successor() {
+        let mut cache = MetadataCache::default();
+        cache.keep("a0", &file(10));
+        cache.replace("a0", "a1", &file(20));
+        cache.replace("unknown", "b1", &file(5));
+        assert!(cache.find("a0").is_none() && cache.find("a1").is_some() && cache.find("b1").is_some());
+        assert_eq!(cache.bytes, 25);
     }
 
     #[test]

@@ -125,7 +125,8 @@ impl<S: ShardStorage> Catalog<S> {
         fault!("catalog.after_swap", Stop::Error(CatalogError::StateUnknown("died".into())));
 
         for table in &staged {
-            self.cache.borrow_mut().keep(&table.after.metadata_location, &table.file);
+            let (old, new) = (&table.before.metadata_location, &table.after.metadata_location);
+            self.cache.borrow_mut().replace(old, new, &table.file);
         }
         let hints = stream::iter(&staged)
             .map(|table| self.write_version_hint(store, &table.after))

@@ -25,8 +25,9 @@ pub const COMMIT_RECORD_BYTES_MAX: usize = 16 << 20;
 /// Commits whose flush id is still known. A lake has one flush open and settles it before the next.
 pub const COMMITS_KEPT: u64 = 16;
 
-/// Bytes of `metadata.json` that are kept in memory.
-pub const CACHE_BYTES_MAX: usize = 6 << 20;
+/// Bytes of `metadata.json` that are kept in memory. Parsed, which those of written tables are, a file takes several
+/// times that, of the 128 MB that this object shares with the lake.
+pub const CACHE_BYTES_MAX: usize = 4 << 20;
 
 /// Tables whose `metadata.json` is kept in memory.
 pub const CACHE_ENTRIES_MAX: usize = 64;

@@ -129,3 +129,81 @@ pub(crate) fn of_flush(storage: &impl ShardStorage, flush_id: &str) -> Result<Op
     }
     Ok(None)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lake_test_host::MemoryStorage;
+    use proptest::prelude::*;
+
+    fn record() -> CommitRecord {
+        let table = |name: &str| TableName { namespace: "default".into(), name: name.into() };
+        let metadata_location = "s3://lakehouse/warehouse/default/orders/metadata/00007-x.metadata.json".to_owned();
+        CommitRecord {
+            number: 7,
+            flush_id: "f7".into(),
+            epoch: 3,
+            position: 9_007_199_254_740_993,
+            committed_micros: 1_763_696_544_000_001,
+            watermarks: vec![Watermark { database: "shop".into(), timeline: "0f".repeat(16), lsn: u64::MAX }],
+            tables: vec![
+                RecordedTable { table: table("orders"), metadata_location, changed: true },
+                RecordedTable { table: table("quiet"), metadata_location: "s3://b/m".into(), changed: false },
+            ],
+        }
+    }
+
+    /// The bytes of format 1: they are in buckets.
+    fn golden() -> Vec<u8> {
+        let hex = include_str!("../../../tests/fixtures/catalog/commit_record_v1.hex").trim();
+        (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+    }
+
+    #[test]
+    fn the_bytes_of_format_1_stay() {
+        assert_eq!(CommitRecord::decode(&golden()), Ok(record()));
+        assert_eq!(record().encode(), Ok(golden()), "{}", String::from_utf8_lossy(&record().encode().unwrap()));
+    }
+
+    #[test]
+    fn keys_are_in_order_of_numbers() {
+        assert_eq!(commit_record_key(7), "_lake/commits/00000000000000000007");
+        assert!(commit_record_key(9) < commit_record_key(10));
+        assert!(commit_record_key(u64::MAX) > commit_record_key(u64::MAX / 2));
+    }
+
+    #[test]
+    fn a_record_of_several_parts_reads_back() {
+        let storage = MemoryStorage::new();
+        let bytes: Vec<u8> = (0..PART_BYTES_MAX * 2 + 5).map(|at| at as u8).collect();
+        let mut batch = WriteBatch::new();
+        put(&mut batch, 1, b"older");
+        put(&mut batch, 2, &bytes);
+        storage.apply(&batch).unwrap();
+        assert_eq!(last_number(&storage), Ok(2));
+        assert_eq!(read_bytes(&storage, 2), Ok(Some(bytes)));
+        assert_eq!(read_bytes(&storage, 1), Ok(Some(b"older".to_vec())));
+        assert_eq!(read_bytes(&storage, 3), Ok(None));
+    }
+
+    #[test]
+    fn a_record_of_a_newer_build_is_named() {
+        let newer = CommitRecord::decode(&blob::seal(2, b"{}"));
+        assert_eq!(newer, Err(CatalogError::Newer { what: "a commit record", format: 2 }));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes: Vec<u8>) {
+            let _read_or_refused = (CommitRecord::decode(&bytes), CommitRecord::decode(&blob::seal(FORMAT, &bytes)));
+        }
+
+        #[test]
+        fn a_changed_byte_is_refused(at in 0usize..1_000, flip in 1u8..) {
+            let mut bytes = golden();
+            let at = at % bytes.len();
+            bytes[at] ^= flip;
+            prop_assert!(CommitRecord::decode(&bytes).is_err());
+        }
+    }
+}
