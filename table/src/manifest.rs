@@ -1,7 +1,7 @@
 //! Manifests and manifest lists: bytes in, entries out, and back.
 
 use bytes::Bytes;
-use futures::executor::block_on;
+use futures::FutureExt;
 use iceberg::io::{FileIO, FileWrite};
 use iceberg::spec::{
     FormatVersion, Manifest, ManifestContentType, ManifestEntry, ManifestFile, ManifestList, ManifestListWriter,
@@ -10,9 +10,14 @@ use iceberg::spec::{
 
 use crate::error::{ReadFile, TableError};
 
-/// Where the writers of the `iceberg` crate put their bytes before they are taken out again. Nothing there waits,
-/// so driving those futures to their end in place is safe.
+/// Where the writers of the `iceberg` crate put their bytes before they are taken out again.
 const MEMORY: &str = "memory:///file.avro";
+
+/// Polls a future of the memory store once: nothing there waits, and an executor cannot run inside another.
+fn drive<T>(future: impl Future<Output = Result<T, iceberg::Error>>) -> Result<T, TableError> {
+    let ended = future.now_or_never().ok_or(TableError::Unsupported("waiting for memory"))?;
+    Ok(ended?)
+}
 
 /// An entry whose sequence numbers and snapshot are known.
 pub(crate) type Entry = ManifestEntry;
@@ -90,9 +95,9 @@ pub(crate) fn write_manifest(
             }
         }
     }
-    let mut manifest = block_on(writer.write_manifest_file())?;
+    let mut manifest = drive(writer.write_manifest_file())?;
     location.clone_into(&mut manifest.manifest_path);
-    let bytes = block_on(io.new_input(MEMORY)?.read())?;
+    let bytes = drive(io.new_input(MEMORY)?.read())?;
     Ok((manifest, bytes))
 }
 
@@ -108,11 +113,11 @@ pub(crate) fn write_manifest_list(
     manifests: Vec<ManifestFile>,
 ) -> Result<Bytes, TableError> {
     let io = FileIO::new_with_memory();
-    let writer: Box<dyn FileWrite> = block_on(io.new_output(MEMORY)?.writer())?;
+    let writer: Box<dyn FileWrite> = drive(io.new_output(MEMORY)?.writer())?;
     let mut writer = ManifestListWriter::v2(writer, snapshot_id, parent, sequence_number);
     writer.add_manifests(manifests.into_iter())?;
-    block_on(writer.close())?;
-    Ok(block_on(io.new_input(MEMORY)?.read())?)
+    drive(writer.close())?;
+    drive(async { io.new_input(MEMORY)?.read().await })
 }
 
 /// Refuses tables of a format that is not written here.

@@ -136,7 +136,9 @@ impl<S: ShardStorage> Lake<S> {
     /// Merges runs of the key index of these tables where there are too many.
     pub(super) fn merge_index(&self, tables: impl Iterator<Item = u32>) -> Result<(), FlushError> {
         for table in tables {
-            while let Some(runs) = self.state().files.get(&table).and_then(|files| plan_merge(&files.runs)) {
+            loop {
+                let plan = self.state().files.get(&table).and_then(|files| plan_merge(&files.runs));
+                let Some(runs) = plan else { break };
                 self.merge_table(table, &runs)?;
             }
         }

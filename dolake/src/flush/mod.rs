@@ -145,7 +145,8 @@ impl<S: ShardStorage> Lake<S> {
             snapshot_id: snapshot_id.max(1),
             sent: false,
         };
-        self.store_intent(&intent, WriteBatch::new(), !self.state().has_epoch)?;
+        let is_new_instance = !self.state().has_epoch;
+        self.store_intent(&intent, WriteBatch::new(), is_new_instance)?;
         lake_host::fault!("flush.after_intent", fault());
         Ok((intent, fold))
     }
