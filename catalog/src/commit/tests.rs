@@ -35,12 +35,18 @@ impl World {
         world
     }
 
-    /// The object starts again: faults are over, memory is gone.
-    fn wake(&mut self) {
+    /// Faults are over; the object goes on with what it has in memory.
+    fn heal(&self) {
         disarm_faults();
         self.storage.revive();
         self.store.come_up();
+    }
+
+    /// Faults are over; the object starts again, its memory is gone.
+    fn wake(&mut self) {
+        self.heal();
         self.catalog = open(&self.storage);
+        run(self.catalog.recover(&self.store)).unwrap();
     }
 
     fn ensure(&self, name: &str) -> Result<TableState, CatalogError> {
@@ -278,6 +284,22 @@ fn two_commits_at_once_do_not_both_take_effect() {
 }
 
 #[test]
+fn two_commits_that_move_no_position_do_not_both_move_a_table() {
+    let world = World::with_tables();
+    world.store.set_yields(2);
+    let still = |id: &str| FlushCommit { flush_id: id.into(), end: 0, ..flush(1, 1) };
+    let (one, other) = (still("one"), still("other"));
+    let (one, other) = run(async {
+        futures::join!(
+            world.catalog.commit_flush(&world.store, &world.random, NOW, &one),
+            world.catalog.commit_flush(&world.store, &world.random, NOW, &other),
+        )
+    });
+    assert_eq!(committed(one.unwrap()).number, 1);
+    assert!(matches!(other, Ok(FlushOutcome::Conflict { .. })), "{other:?}");
+}
+
+#[test]
 fn the_same_flush_twice_at_once_is_committed_once() {
     let world = World::with_tables();
     world.store.set_yields(2);
@@ -352,16 +374,20 @@ fn only_the_last_records_are_kept_in_the_object() {
     assert_eq!((1..=21).filter(|number| world.record(*number).is_some()).count(), 20);
 }
 
-/// Commits flush 1, dies as `arrange` says during flush 2, wakes as the next instance of the lake would see it, and
-/// checks that flush 2 took effect as a whole or not at all, and does once it is sent again.
+/// Commits flush 1, fails as `arrange` says during flush 2, and checks that flush 2 took effect as a whole or not at all
+/// and does once it is sent again: after the object was evicted, and when it stays.
 fn check_death(what: &str, arrange: impl Fn(&World)) {
-    let mut world = World::with_tables();
-    committed(world.commit(&flush(1, 1)).unwrap());
-    arrange(&world);
-    let outcome = world.commit(&flush(2, 1));
-    world.wake();
-    run(world.catalog.recover(&world.store)).unwrap();
+    for recover in [World::wake, |world: &mut World| world.heal()] {
+        let mut world = World::with_tables();
+        committed(world.commit(&flush(1, 1)).unwrap());
+        arrange(&world);
+        let outcome = world.commit(&flush(2, 1));
+        recover(&mut world);
+        check_settled(what, &world, &outcome);
+    }
+}
 
+fn check_settled(what: &str, world: &World, outcome: &Result<FlushOutcome, CatalogError>) {
     let seen = (world.snapshot_id("items"), world.snapshot_id("orders"), world.catalog.position().unwrap());
     match world.settle("f2", 2) {
         Settlement::Committed(done) => {
