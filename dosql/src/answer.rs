@@ -21,10 +21,10 @@ impl Answer {
 
     /// Adds the result of a statement.
     pub(crate) fn push(&mut self, rows: RowWriter, outcome: Outcome) {
-        let Outcome { columns, command, affected, .. } = outcome;
+        let Outcome { columns, command, affected } = outcome;
         let count = affected.unwrap_or_else(|| rows.row_count());
-        self.facts.push(RowWriter::new().finish(&[], &command, Some(count)));
-        self.results.push(rows.finish(&columns, &command, affected));
+        self.facts.push(RowWriter::new().finish(&[], command, Some(count)));
+        self.results.push(rows.finish(&columns, command, affected));
     }
 
     /// Bytes so far.

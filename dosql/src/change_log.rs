@@ -4,7 +4,6 @@ use std::rc::Rc;
 
 use lake_cdc::limits::PART_BYTES_MAX;
 use lake_cdc::{Lsn, TransactionPart};
-use lake_host::ShardStorage;
 
 use crate::limits::LOG_SCAN_ROWS;
 use crate::storage::counted::Counted;

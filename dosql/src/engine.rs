@@ -4,7 +4,7 @@
 
 use std::rc::Rc;
 
-use lake_dialect::SqlError;
+use lake_dialect::{SqlError, sqlstate};
 
 use crate::budget::StepBudget;
 use crate::collector::Collector;
@@ -119,7 +119,14 @@ impl Engine {
 
     /// The same for an error of SQLite.
     pub(crate) fn explain_sqlite(&self, error: rusqlite::Error) -> ShardError {
-        self.cause().unwrap_or_else(|| ShardError::Sql(sql::from_sqlite_error(&error, &self.catalog)))
+        self.cause().unwrap_or_else(|| match error.sqlite_error_code() {
+            // A constraint that is checked at the end of the transaction.
+            Some(rusqlite::ErrorCode::ConstraintViolation) => {
+                let message = "a row violates a foreign key constraint";
+                ShardError::Sql(SqlError::new(sqlstate::FOREIGN_KEY_VIOLATION, message))
+            }
+            _ => ShardError::Internal(format!("SQLite: {error}")),
+        })
     }
 
     fn cause(&self) -> Option<ShardError> {

@@ -18,8 +18,11 @@ pub const READER_CACHE_KIB: u32 = 512;
 /// Pages kept that are the same as their stored image: 1 MiB.
 pub const CLEAN_PAGES_MAX: usize = 256;
 
-/// Pages kept that are newer than their stored image: 2 MiB. They are in memory because the log alone holds them.
-pub const UNIMAGED_PAGES_MAX: usize = 512;
+/// Pages kept that are newer than their stored image: 4 MiB. They are in memory because the log alone holds them.
+pub const UNIMAGED_PAGES_MAX: usize = 1_024;
+
+/// The same for a shard at rest, of which there can be ten: 512 KiB.
+pub const QUIET_UNIMAGED_PAGES_MAX: usize = 128;
 
 /// Pages one transaction may change: 16 MiB, all of it in memory until its one write (54000).
 pub const DIRTY_PAGES_MAX: usize = 4_096;

@@ -226,7 +226,6 @@ impl Outbox {
         match (Frame::decode(bytes), self.link) {
             (Ok(Frame::HelloReply(reply)), Link::Greeting) if reply.accepted <= facts.committed.lsn => {
                 self.link = Link::Open;
-                self.attempts = 0;
                 self.refusal = None;
                 self.end_is_sent = false;
                 self.durable = reply.durable;
@@ -387,6 +386,8 @@ impl Outbox {
             self.in_flight.pop_front();
         }
         self.accepted = self.accepted.max(Some(lsn));
+        // Not at the greeting: a lake that greets and then fails would be dialled without a pause.
+        self.attempts = 0;
     }
 
     fn resume_after(&mut self, accepted: Option<Lsn>) {
@@ -428,7 +429,10 @@ impl Outbox {
         }
         if self.accepted < facts.committed.lsn {
             self.idle_since = None;
-        } else if facts.meta.life == Life::Ending {
+            return;
+        }
+        self.attempts = 0;
+        if facts.meta.life == Life::Ending {
             if !std::mem::replace(&mut self.end_is_sent, true) {
                 reaction.steps.push(OutboxStep::Send(Frame::End { lsn: facts.committed.lsn }.encode()));
             }

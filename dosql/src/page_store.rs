@@ -14,7 +14,7 @@ use lake_host::{StorageError, WriteBatch};
 
 use crate::limits::{
     CLEAN_PAGES_MAX, DELTA_PAGES_MAX, DIRTY_PAGES_MAX, LOG_DELTA_BYTES_MAX, LOG_ENTRIES_MAX, LOG_SCAN_ROWS, PAGE_BYTES,
-    PAGES_MAX, UNIMAGED_PAGES_MAX,
+    PAGES_MAX, QUIET_UNIMAGED_PAGES_MAX, UNIMAGED_PAGES_MAX,
 };
 use crate::page_cache::PageCache;
 use crate::storage::base::LogPosition;
@@ -362,19 +362,19 @@ impl PageStore {
         let deltas = plan.deltas.clone().unwrap_or_default();
         log_entry::stage(&mut batch, self.branch, plan.position, deltas, &sealed.record);
         if plan.deltas.is_none() {
-            self.stage_images(&mut batch, changed, plan);
+            self.stage_images(&mut batch, changed, plan.lsn, plan.position);
         }
         batch
     }
 
-    fn stage_images(&self, batch: &mut WriteBatch, changed: &[Changed], plan: &CommitPlan) {
+    fn stage_images(&self, batch: &mut WriteBatch, changed: &[Changed], lsn: Lsn, position: LogPosition) {
         let state = self.state.borrow();
         let mut stage = |number: u32, page: &Page| {
             // A pinned reader may still need the image before.
             if number <= state.imaged.page_count && state.pins.is_empty() {
-                batch.delete_range(keys::page_images_before(self.branch, number, plan.lsn));
+                batch.delete_range(keys::page_images_before(self.branch, number, lsn));
             }
-            batch.put(keys::page_image(self.branch, number, plan.lsn), page_image::encode(page));
+            batch.put(keys::page_image(self.branch, number, lsn), page_image::encode(page));
         };
         let is_changed = |number: &u32| changed.binary_search_by_key(number, |(changed, ..)| *changed).is_ok();
         let mut others = state.unimaged.iter().filter(|(number, _)| !is_changed(number)).collect::<Vec<_>>();
@@ -387,7 +387,7 @@ impl PageStore {
         for (number, _, page) in changed {
             stage(*number, page);
         }
-        batch.put(keys::base(self.branch), plan.position.encode());
+        batch.put(keys::base(self.branch), position.encode());
         if let (Some(durable), Some(committed)) = (self.durable.get(), state.committed.lsn) {
             batch.delete_range(keys::log_through(self.branch, durable.min(committed)));
         }
@@ -410,20 +410,23 @@ impl PageStore {
                 state.log_delta_bytes += deltas.len() as u64;
                 state.log_entries += 1;
             }
-            None => {
-                state.imaged = plan.position;
-                state.log_delta_bytes = 0;
-                state.log_entries = 0;
-                state.clean.clear();
-                if !is_pinned {
-                    for (number, mut versions) in std::mem::take(&mut state.unimaged) {
-                        if let Some((_, page)) = versions.pop() {
-                            state.clean.keep(number, page);
-                        }
-                    }
-                }
-            }
+            None => state.images_made(),
         }
+    }
+
+    /// Writes images of the pages that only the log holds, if they are many: for a quiet moment, after which they take
+    /// no memory and waking again has less to read.
+    pub(crate) fn make_images(&self) -> Result<(), StorageError> {
+        let committed = self.committed();
+        let Some(lsn) = committed.lsn else { return Ok(()) };
+        if self.state.borrow().unimaged.len() <= QUIET_UNIMAGED_PAGES_MAX || !self.state.borrow().pins.is_empty() {
+            return Ok(());
+        }
+        let mut batch = WriteBatch::new();
+        self.stage_images(&mut batch, &[], lsn, committed);
+        self.storage.apply(&batch)?;
+        self.state.borrow_mut().images_made();
+        Ok(())
     }
 
     /// The rows of the log that neither pages nor the lake need, if there are some: everything at or before both the
@@ -449,6 +452,24 @@ impl PageStore {
     /// Why the last call from SQLite failed.
     pub(crate) fn take_failure(&self) -> Option<PageError> {
         self.failure.borrow_mut().take()
+    }
+}
+
+impl State {
+    /// Everything committed is in images.
+    fn images_made(&mut self) {
+        self.imaged = self.committed;
+        self.log_delta_bytes = 0;
+        self.log_entries = 0;
+        self.clean.clear();
+        // A pinned reader goes on reading versions that no image has any more.
+        if self.pins.is_empty() {
+            for (number, mut versions) in std::mem::take(&mut self.unimaged) {
+                if let Some((_, page)) = versions.pop() {
+                    self.clean.keep(number, page);
+                }
+            }
+        }
     }
 }
 

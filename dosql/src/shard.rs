@@ -15,6 +15,7 @@ use crate::limits::BACKLOG_BYTES_MAX;
 use crate::outbox::{Facts, Outbox, OutboxStep, Reaction};
 use crate::page_store::PageStore;
 use crate::request::Request;
+use crate::sql::StatementKind;
 use crate::status;
 use crate::storage::counted::{Counted, CountedStorage};
 use crate::storage::keys::{self, BranchId};
@@ -237,7 +238,7 @@ impl Inner {
         engine.prepare(now.0, seed);
         if let Request::One(statement) = &request {
             let plan = engine.plan(&statement.sql)?;
-            if plan.is_read_only() {
+            if plan.kind() == StatementKind::Read {
                 let answer = transaction::read(engine, &plan, statement)?;
                 let committed = self.store.committed();
                 return Ok(answer.finish(committed.lsn, committed.lsn.map(|_| committed.stamp)));
@@ -413,6 +414,8 @@ impl Inner {
     fn settle(&mut self) {
         let Some(meta) = &self.meta else { return };
         let settled = ShardMeta { accepted: self.outbox.accepted(), durable: self.outbox.durable(), ..meta.clone() };
+        // Failing, the log still holds the pages.
+        let _ = self.store.make_images();
         let mut batch = self.store.plan_trim().unwrap_or_default();
         batch.alarm = Some(AlarmChange::Clear);
         if settled != *meta {

@@ -18,7 +18,7 @@ use crate::error::ShardError;
 use crate::page_store::{PageError, Sealed};
 use crate::request::{Request, Statement};
 use crate::schema::Catalog;
-use crate::sql::{self, Plan, SavepointCommand};
+use crate::sql::{self, Outcome, Plan, Run, StatementKind};
 
 /// Position and time that a transaction will have if it writes.
 #[derive(Clone, Copy, Debug)]
@@ -57,9 +57,15 @@ struct Savepoint {
 pub(crate) fn read(engine: &mut Engine, plan: &Plan, statement: &Statement) -> Result<Answer, ShardError> {
     let mut answer = Answer::new(false);
     let mut rows = RowWriter::with_room(ANSWER_BYTES_MAX);
-    let outcome =
-        sql::execute(plan, &engine.connections.reader, &engine.environment, &statement.params, &mut rows, &mut |_| {});
-    let outcome = outcome.map_err(|error| engine.explain(error))?;
+    let mut run = Run {
+        connection: &engine.connections.reader,
+        catalog: &engine.catalog,
+        parameters: &statement.params,
+        environment: &engine.environment,
+        rows: &mut rows,
+        schema_changed: &mut |_| {},
+    };
+    let outcome = sql::execute(plan, &mut run).map_err(|error| engine.explain(error))?;
     answer.push(rows, outcome);
     Ok(answer)
 }
@@ -85,11 +91,18 @@ fn run_statements(engine: &mut Engine, request: &Request) -> Result<(Answer, boo
     let mut has_written = false;
     for statement in request.statements() {
         let plan = engine.plan(&statement.sql)?;
-        has_written |= plan.is_write();
         let mut rows = RowWriter::with_room(ANSWER_BYTES_MAX.saturating_sub(answer.len()));
-        let outcome = match plan.savepoint() {
-            Some(command) => run_savepoint(engine, command, &mut savepoints)?,
-            None => run_statement(engine, &plan, statement, &mut rows)?,
+        let kind = plan.kind();
+        let outcome = match &kind {
+            StatementKind::Savepoint(name) => set_savepoint(engine, name, &mut savepoints)?,
+            StatementKind::RollbackTo(name) => roll_back_to(engine, name, &mut savepoints)?,
+            StatementKind::Release(name) => release(engine, name, &mut savepoints)?,
+            StatementKind::Write | StatementKind::Definition => {
+                has_written = true;
+                engine.install_catalog()?;
+                run_statement(engine, &plan, statement, &mut rows)?
+            }
+            StatementKind::Read | StatementKind::Nothing => run_statement(engine, &plan, statement, &mut rows)?,
         };
         answer.push(rows, outcome);
     }
@@ -98,66 +111,70 @@ fn run_statements(engine: &mut Engine, request: &Request) -> Result<(Answer, boo
 
 fn run_statement(
     engine: &mut Engine,
-    plan: &Rc<Plan>,
+    plan: &Plan,
     statement: &Statement,
     rows: &mut RowWriter,
-) -> Result<sql::Outcome, ShardError> {
-    if plan.is_write() {
-        engine.install_catalog()?;
-    }
+) -> Result<Outcome, ShardError> {
     let collector = Rc::clone(&engine.collector);
-    let outcome = sql::execute(
-        plan,
-        &engine.connections.writer,
-        &engine.environment,
-        &statement.params,
+    let mut changed = None;
+    let mut run = Run {
+        connection: &engine.connections.writer,
+        catalog: &engine.catalog,
+        parameters: &statement.params,
+        environment: &engine.environment,
         rows,
-        &mut |catalog: &Catalog| collector.schema_changed(catalog.clone()),
-    );
+        schema_changed: &mut |catalog: Catalog| {
+            collector.schema_changed(catalog.clone());
+            changed = Some(catalog);
+        },
+    };
+    let outcome = sql::execute(plan, &mut run);
     engine.collector.check().map_err(collect_error)?;
     let outcome = outcome.map_err(|error| engine.explain(error))?;
-    if outcome.schema_changed {
-        engine.reload_catalog()?;
-        engine.collector.schema_changed(engine.catalog.clone());
+    if let Some(catalog) = changed {
+        engine.catalog = catalog;
     }
     Ok(outcome)
 }
 
-fn run_savepoint(
-    engine: &mut Engine,
-    command: &SavepointCommand,
-    savepoints: &mut Vec<Savepoint>,
-) -> Result<sql::Outcome, ShardError> {
-    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-    let find = |savepoints: &[Savepoint], name: &str| {
-        savepoints.iter().rposition(|savepoint| savepoint.name == name).ok_or_else(|| {
-            ShardError::Sql(SqlError::new(sqlstate::INVALID_SAVEPOINT, format!("savepoint \"{name}\" does not exist")))
-        })
-    };
-    match command {
-        SavepointCommand::Savepoint(name) => {
-            engine.run_sql(&format!("SAVEPOINT {}", quoted(name)))?;
-            let (mark, catalog) = (engine.collector.mark(), engine.catalog.clone());
-            savepoints.push(Savepoint { name: name.clone(), mark, catalog });
-            Ok(sql::Outcome::command("SAVEPOINT"))
-        }
-        SavepointCommand::RollbackTo(name) => {
-            let index = find(savepoints, name)?;
-            engine.run_sql(&format!("ROLLBACK TO {}", quoted(name)))?;
-            savepoints.truncate(index + 1);
-            if let Some(savepoint) = savepoints.last() {
-                engine.catalog = savepoint.catalog.clone();
-                engine.collector.cut_back(savepoint.mark, savepoint.catalog.clone());
-            }
-            Ok(sql::Outcome::command("ROLLBACK"))
-        }
-        SavepointCommand::Release(name) => {
-            let index = find(savepoints, name)?;
-            engine.run_sql(&format!("RELEASE {}", quoted(name)))?;
-            savepoints.truncate(index);
-            Ok(sql::Outcome::command("RELEASE"))
-        }
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+fn find_savepoint(savepoints: &[Savepoint], name: &str) -> Result<usize, ShardError> {
+    savepoints.iter().rposition(|savepoint| savepoint.name == name).ok_or_else(|| {
+        SqlError::new(sqlstate::INVALID_SAVEPOINT, format!("savepoint \"{name}\" does not exist")).into()
+    })
+}
+
+fn done(command: &'static str) -> Outcome {
+    Outcome { columns: Vec::new(), affected: Some(0), command }
+}
+
+fn set_savepoint(engine: &Engine, name: &str, savepoints: &mut Vec<Savepoint>) -> Result<Outcome, ShardError> {
+    engine.run_sql(&format!("SAVEPOINT {}", quoted(name)))?;
+    let (mark, catalog) = (engine.collector.mark(), engine.catalog.clone());
+    savepoints.push(Savepoint { name: name.to_owned(), mark, catalog });
+    Ok(done("SAVEPOINT"))
+}
+
+fn roll_back_to(engine: &mut Engine, name: &str, savepoints: &mut Vec<Savepoint>) -> Result<Outcome, ShardError> {
+    let index = find_savepoint(savepoints, name)?;
+    engine.run_sql(&format!("ROLLBACK TO {}", quoted(name)))?;
+    // The savepoint itself stays, as in Postgres.
+    savepoints.truncate(index + 1);
+    if let Some(savepoint) = savepoints.last() {
+        engine.catalog = savepoint.catalog.clone();
+        engine.collector.cut_back(savepoint.mark, savepoint.catalog.clone());
     }
+    Ok(done("ROLLBACK"))
+}
+
+fn release(engine: &Engine, name: &str, savepoints: &mut Vec<Savepoint>) -> Result<Outcome, ShardError> {
+    let index = find_savepoint(savepoints, name)?;
+    engine.run_sql(&format!("RELEASE {}", quoted(name)))?;
+    savepoints.truncate(index);
+    Ok(done("RELEASE"))
 }
 
 /// Commits what ran, with `extra` in the same batch.
