@@ -8,6 +8,7 @@ pub mod limits;
 pub mod metrics;
 pub mod route;
 pub mod scope;
+pub mod storage_key;
 pub mod subscribe;
 pub mod token;
 

@@ -50,3 +50,6 @@ pub const KEY_BYTES_MIN: usize = 32;
 
 /// Longest name of a key. It is part of every access key id.
 pub const KID_BYTES_MAX: usize = 16;
+
+/// Longest access key id in bytes; it holds a prefix of at most two folder names.
+pub const ACCESS_KEY_ID_BYTES_MAX: usize = 1_024;

@@ -2,12 +2,11 @@
 //!
 //! Sans-io. [`plan`] verifies who asks (SigV4) and what for, and says what to do; [`serve`] does it over a store, or a
 //! shell does the same by streaming with [`object::head_of`]. Stateless: credentials are derived, not stored
-//! ([`credentials`]). Reads only: get, head, list; the rest of S3 is refused in its own words.
+//! ([`lake_api::storage_key`]). Reads only: get, head, list; the rest of S3 is refused in its own words.
 //!
 //! Two rules keep one table's credentials from reading another's files: the signature is checked over the raw path in
 //! canonical encoding, and what is authorised is the decoded key that goes to the store, against `prefix + "/"`.
 
-pub mod credentials;
 mod error;
 mod list;
 pub mod object;

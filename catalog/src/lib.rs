@@ -9,7 +9,7 @@
 //!   [`rest::oauth::token`] need no catalog and can run in front of it;
 //! - for storage reads: [`facade::plan`] verifies an S3 request and says what to do, [`facade::serve`] does it;
 //!   [`Catalog::version_hint`] answers the one object that is not in the store as it is;
-//!   [`facade::credentials::derive`] makes credentials for a prefix.
+//!   `lake_api::storage_key::derive` makes credentials for a prefix.
 
 mod cache;
 mod catalog;

@@ -56,9 +56,6 @@ pub const SIGNATURE_WINDOW_SECONDS: i64 = 900;
 /// Longest time a presigned URL may ask for, in seconds: AWS' own bound of a week.
 pub const PRESIGNED_SECONDS_MAX: i64 = 604_800;
 
-/// Longest access key id in bytes; it holds a prefix of at most two folder names.
-pub const ACCESS_KEY_ID_BYTES_MAX: usize = 1_024;
-
 /// Longest raw path or query of a storage request in bytes.
 pub const TARGET_BYTES_MAX: usize = 8 << 10;
 

@@ -1,5 +1,6 @@
 //! The errors that S3 clients know.
 
+use lake_api::storage_key::InvalidAccessKeyId;
 use lake_host::ObjectStoreError;
 use thiserror::Error;
 
@@ -115,5 +116,11 @@ impl From<ObjectStoreError> for FacadeError {
             // The store's own words are for the log of whoever implements it, not for clients.
             ObjectStoreError::Failed(_) => FacadeError::ServiceUnavailable,
         }
+    }
+}
+
+impl From<InvalidAccessKeyId> for FacadeError {
+    fn from(_: InvalidAccessKeyId) -> FacadeError {
+        FacadeError::InvalidAccessKeyId
     }
 }

@@ -2,9 +2,9 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use lake_api::storage_key::Grant;
 use lake_host::{ListedObject, ObjectStore};
 
-use super::credentials::Grant;
 use super::path::encode_path;
 use super::time::iso;
 use super::xml::escape;

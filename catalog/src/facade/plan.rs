@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use lake_api::storage_key::Grant;
 use lake_api::token::Keys;
 
-use super::credentials::Grant;
 use super::list::{self, Listing};
 use super::object::Read;
 use super::{FacadeError, path, signature};

@@ -7,10 +7,10 @@
 use std::collections::BTreeMap;
 
 use hmac::{Hmac, Mac};
+use lake_api::storage_key::{Grant, claimed};
 use lake_api::token::Keys;
 use sha2::{Digest, Sha256};
 
-use super::credentials::{Grant, claimed};
 use super::path::{Target, canonical_query};
 use super::time::parse_amz;
 use super::{FacadeError, FacadeRequest};

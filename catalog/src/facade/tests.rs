@@ -1,8 +1,8 @@
 //! Serving over a store in memory.
 
 use super::*;
-use credentials::Grant;
 use lake_api::scope::Access;
+use lake_api::storage_key::Grant;
 use lake_host::ByteRange;
 use lake_test_host::{MemoryObjectStore, run};
 

@@ -7,13 +7,13 @@
 use std::collections::BTreeMap;
 
 use lake_api::scope::Access;
+use lake_api::storage_key::{Grant, derive};
 use lake_host::ShardStorage;
 use lake_table::TableName;
 use serde_json::{Value, json};
 
 use super::{Caller, RestError, RestResponse};
 use crate::catalog::Catalog;
-use crate::facade::credentials::{Grant, derive};
 use crate::limits::CREDENTIALS_SECONDS;
 use crate::location::key_of;
 use crate::storage::pointer::Pointer;

@@ -177,7 +177,7 @@ fn vended_credentials_open_their_table_and_end_with_the_token() {
     let loaded: Value = serde_json::from_slice(&response.body).unwrap();
     assert_eq!(loaded["config"]["s3.session-token-expires-at-ms"], ((NOW_SECONDS + 60) * 1_000).to_string());
     let id = loaded["config"]["s3.access-key-id"].as_str().unwrap();
-    let grant = crate::facade::credentials::claimed(&world.keys, id).unwrap().grant;
+    let grant = lake_api::storage_key::claimed(&world.keys, id).unwrap().grant;
     assert_eq!((grant.prefix.as_str(), grant.expires_at), ("warehouse/default/orders", NOW_SECONDS + 60));
     assert_eq!((grant.access, grant.is_session), (lake_api::scope::Access::Read, true));
 }

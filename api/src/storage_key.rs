@@ -1,4 +1,4 @@
-//! Storage credentials that are derived and not stored.
+//! Storage credentials for the S3 facade, derived and not stored.
 //!
 //! The access key id *is* the grant: what prefix, how far, until when, under which key of the lake. The secret is a MAC
 //! over the access key id, so nobody can make or change one without the key, and whoever verifies a signature needs the
@@ -12,18 +12,22 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use lake_api::scope::Access;
-use lake_api::token::Keys;
-use lake_host::blob;
+use thiserror::Error;
 
-use super::FacadeError;
 use crate::limits::ACCESS_KEY_ID_BYTES_MAX;
+use crate::scope::Access;
+use crate::token::Keys;
 
 const FORMAT: u8 = 1;
 const WRITES: u8 = 1;
 const NEEDS_SESSION: u8 = 2;
 const SECRET_LABEL: &str = "s3-secret-1";
 const SESSION_LABEL: &str = "s3-session-1";
+
+/// Not an access key id of this lake.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("the access key id is none of this lake's")]
+pub struct InvalidAccessKeyId;
 
 /// What credentials open.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,16 +80,19 @@ pub fn derive(keys: &Keys, grant: &Grant) -> Credentials {
 
 /// What an access key id claims, and the secret that a request must have been signed with. Nothing is true of the claim
 /// until the signature was verified.
-pub(crate) struct Claimed {
-    pub(crate) grant: Grant,
-    pub(crate) secret_access_key: String,
-    pub(crate) session_token: Option<String>,
+pub struct Claimed {
+    /// What is claimed.
+    pub grant: Grant,
+    /// The secret that signs.
+    pub secret_access_key: String,
+    /// The session token that has to come along, for grants that need one.
+    pub session_token: Option<String>,
 }
 
 /// Reads an access key id.
-pub(crate) fn claimed(keys: &Keys, access_key_id: &str) -> Result<Claimed, FacadeError> {
-    let (kid, grant) = decode(access_key_id).ok_or(FacadeError::InvalidAccessKeyId)?;
-    let mac = |label| keys.mac(&kid, label, access_key_id.as_bytes()).ok_or(FacadeError::InvalidAccessKeyId);
+pub fn claimed(keys: &Keys, access_key_id: &str) -> Result<Claimed, InvalidAccessKeyId> {
+    let (kid, grant) = decode(access_key_id).ok_or(InvalidAccessKeyId)?;
+    let mac = |label| keys.mac(&kid, label, access_key_id.as_bytes()).ok_or(InvalidAccessKeyId);
     let secret_access_key = URL_SAFE_NO_PAD.encode(mac(SECRET_LABEL)?);
     let session_token = if grant.is_session { Some(URL_SAFE_NO_PAD.encode(mac(SESSION_LABEL)?)) } else { None };
     Ok(Claimed { grant, secret_access_key, session_token })
@@ -105,7 +112,15 @@ fn encode(kid: &str, grant: &Grant) -> String {
     payload.push(kid.len() as u8);
     payload.extend_from_slice(kid.as_bytes());
     payload.extend_from_slice(grant.prefix.as_bytes());
-    URL_SAFE_NO_PAD.encode(blob::seal(FORMAT, &payload))
+    URL_SAFE_NO_PAD.encode(seal(&payload))
+}
+
+/// The envelope of everything of ours that is kept somewhere: format first, checksum last.
+fn seal(payload: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![FORMAT];
+    bytes.extend_from_slice(payload);
+    bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
+    bytes
 }
 
 fn decode(access_key_id: &str) -> Option<(String, Grant)> {
@@ -113,7 +128,11 @@ fn decode(access_key_id: &str) -> Option<(String, Grant)> {
         return None;
     }
     let bytes = URL_SAFE_NO_PAD.decode(access_key_id).ok()?;
-    let payload = blob::open(FORMAT, &bytes).ok()?;
+    let (body, checksum) = bytes.split_last_chunk::<4>()?;
+    let (format, payload) = body.split_first()?;
+    if *format != FORMAT || crc32fast::hash(body).to_le_bytes() != *checksum {
+        return None;
+    }
     let (flags, rest) = payload.split_first()?;
     let (expires_at, rest) = rest.split_first_chunk::<8>()?;
     let (kid_length, rest) = rest.split_first()?;
@@ -166,7 +185,7 @@ mod tests {
     fn a_key_of_another_lake_is_unknown() {
         let other = Keys::new("k2", &[1; 32]).unwrap();
         let derived = derive(&other, &grant());
-        assert_eq!(claimed(&keys(1), &derived.access_key_id).map(|_| ()), Err(FacadeError::InvalidAccessKeyId));
+        assert_eq!(claimed(&keys(1), &derived.access_key_id).map(|_| ()), Err(InvalidAccessKeyId));
     }
 
     #[test]
@@ -193,7 +212,7 @@ mod tests {
 
         #[test]
         fn sealed_nonsense_does_not_panic(payload: Vec<u8>) {
-            let _read_or_refused = claimed(&keys(1), &URL_SAFE_NO_PAD.encode(blob::seal(FORMAT, &payload)));
+            let _read_or_refused = claimed(&keys(1), &URL_SAFE_NO_PAD.encode(seal(&payload)));
         }
     }
 }
