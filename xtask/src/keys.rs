@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
+use lake_api::scope::Access;
+use lake_api::storage_key::{Grant, derive};
 use lake_api::token::{Claims, Keys, mint};
 
 use crate::options::Options;
@@ -52,6 +54,17 @@ pub(crate) fn local_token(keys: &Keys, scopes: &str) -> Result<String> {
     token(keys, "local", scopes, HOURS_DEFAULT)
 }
 
+/// An S3 key that reads everything below a prefix of the bucket, for engines that cannot ask the catalog for one:
+/// `warehouse` for all tables, `warehouse/default` for a namespace, `warehouse/default/orders` for a table.
+fn storage_key(keys: &Keys, prefix: &str, hours: i64) -> Result<serde_json::Value> {
+    let prefix = prefix.trim_matches('/').to_owned();
+    anyhow::ensure!(!prefix.is_empty(), "--s3 names a prefix of the bucket, such as warehouse/default");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() as i64;
+    let grant = Grant { prefix, access: Access::Read, expires_at: now + hours * 3600, is_session: false };
+    let made = derive(keys, &grant);
+    Ok(serde_json::json!({"accessKeyId": made.access_key_id, "secretAccessKey": made.secret_access_key}))
+}
+
 /// The command.
 pub(crate) fn command(mut options: Options) -> Result<()> {
     if options.flag("--new-keys") {
@@ -67,6 +80,11 @@ pub(crate) fn command(mut options: Options) -> Result<()> {
     let scopes = options.value("--scopes")?.unwrap_or_else(|| "all".to_owned());
     let subject = options.value("--subject")?.unwrap_or_else(|| "local".to_owned());
     let hours = options.number("--hours")?.unwrap_or(HOURS_DEFAULT);
+    if let Some(prefix) = options.value("--s3")? {
+        options.finish()?;
+        println!("{}", storage_key(&keys, &prefix, hours)?);
+        return Ok(());
+    }
     options.finish()?;
     println!("{}", token(&keys, &subject, &scopes, hours)?);
     Ok(())

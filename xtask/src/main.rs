@@ -45,6 +45,7 @@ cargo xtask COMMAND
   build   compile the scripts                --script dosql|lake|query
   deploy  put them on Cloudflare             --dry-run
   token   a token for a lake                 --scopes S  --state DIR | --keys FILE  --hours N  --subject S  --new-keys
+                                             --s3 PREFIX: a key for reading the bucket instead
   doctor  what is missing on this machine
   setup   install now what the others install when they need it
   wasm    cargo for wasm                     e.g. wasm check -p lake-dosql
