@@ -12,7 +12,7 @@ use crate::error::LakeError;
 use crate::flush::transaction_id;
 use crate::lake::Lake;
 use crate::limits::VIEW_TAIL_BYTES_MAX;
-use crate::stored::{LakeTable, Shape, TailBlob, TailEntry, keys};
+use crate::stored::{LakeTable, Shape, Shard, TailBlob, TailEntry, keys};
 use crate::tail::TailIndex;
 
 /// The answer to a request for a view.
@@ -63,7 +63,9 @@ impl<S: ShardStorage> Lake<S> {
         }
         let state = self.state();
         let asked = |namespace: &String| request.tables.iter().any(|(wanted, _)| wanted == namespace);
-        let shards = state.shards.values().filter(|shard| asked(&shard.namespace) && shard.accepted().is_some());
+        // A database that was deleted stamps nothing any more, and must not keep times from becoming final.
+        let is_alive = |shard: &&Shard| asked(&shard.namespace) && shard.accepted().is_some() && !shard.ended;
+        let shards = state.shards.values().filter(is_alive);
         Ok(ViewAnswer::Ready(Box::new(View {
             position: LakePosition(state.meta.position),
             snapshot_position,

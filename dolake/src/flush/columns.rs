@@ -11,10 +11,36 @@ use arrow::array::{
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, FieldRef, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
+use iceberg::spec::Schema;
 use lake_cdc::Value;
 use parquet::arrow::PARQUET_FIELD_ID_META_KEY;
 
 use crate::limits::{COLUMN_BATCH_BYTES, COLUMN_BATCH_ROWS};
+use crate::stored::{Shape, system};
+
+/// Values of the columns that the lake adds, by field id less one.
+pub(crate) type SystemValues = [Value; 6];
+
+/// Where a column's value comes from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Source {
+    /// The row, at this index.
+    Row(usize),
+    /// The lake, at this index of its values.
+    System(usize),
+    /// The row's shard does not have the column.
+    Null,
+}
+
+/// Where the columns of `schema` come from in rows of `shape`.
+pub(crate) fn sources(schema: &Schema, shape: &Shape) -> Vec<Source> {
+    let source = |id: i32| match shape.index_of(id) {
+        Some(index) => Source::Row(index),
+        None if (system::SHARD..=system::TRANSACTION_ID).contains(&id) => Source::System(id as usize - 1),
+        None => Source::Null,
+    };
+    schema.as_struct().fields().iter().map(|field| source(field.id)).collect()
+}
 
 /// A batch of rows under construction.
 pub(crate) struct Columns {
@@ -37,10 +63,14 @@ impl Columns {
         Ok(Columns { schema, field_ids, columns, rows: 0, bytes: 0, with_nan: BTreeSet::new() })
     }
 
-    /// Appends a row. `value_of` gives the value of a field id.
-    pub(crate) fn push<'v>(&mut self, value_of: impl Fn(i32) -> Option<&'v Value>) -> Result<(), ArrowError> {
-        for (id, column) in self.field_ids.iter().zip(&mut self.columns) {
-            let value = value_of(*id).unwrap_or(&Value::Null);
+    /// Appends a row, each value from where `sources` says.
+    pub(crate) fn push(&mut self, sources: &[Source], row: &[Value], system: &SystemValues) -> Result<(), ArrowError> {
+        for ((source, column), id) in sources.iter().zip(&mut self.columns).zip(&self.field_ids) {
+            let value = match source {
+                Source::Row(index) => row.get(*index).unwrap_or(&Value::Null),
+                Source::System(index) => &system[*index],
+                Source::Null => &Value::Null,
+            };
             if is_nan(value) {
                 self.with_nan.insert(*id);
             }

@@ -192,6 +192,8 @@ impl<S: ShardStorage> Lake<S> {
             let database = self.database_of(blob.shard)?;
             let mut position = blob.base;
             for transaction in &blob.transactions {
+                let (lsn, stamp) = (transaction.lsn.get(), transaction.stamp.0);
+                let mut mark = ChangeMark::new(blob.shard, &database, blob.timeline, lsn, stamp);
                 for entry in &transaction.entries {
                     position += u64::from(entry.is_change());
                     let (operation, shape, row) = match entry {
@@ -200,19 +202,12 @@ impl<S: ShardStorage> Lake<S> {
                         TailEntry::Delete { shape, before } => ("DELETE", shape, before),
                         TailEntry::DropTable { .. } | TailEntry::EndOfShard => continue,
                     };
-                    let shape = self.state().shape(*shape)?;
-                    let Some(write) = writes.get_mut(&shape.table) else { continue };
-                    let mark = ChangeMark {
-                        operation,
-                        position,
-                        shard: blob.shard,
-                        database: &database,
-                        timeline: blob.timeline,
-                        lsn: transaction.lsn.get(),
-                        stamp: transaction.stamp.0,
-                    };
-                    let row = row.decode().map_err(LakeError::from)?;
-                    write.push(self, ports.store(), &shape, &row, &mark).await?;
+                    mark.set(operation, position);
+                    let table = self.state().shape(*shape)?.table;
+                    if let Some(write) = writes.get_mut(&table) {
+                        let row = row.decode().map_err(LakeError::from)?;
+                        write.push(self, ports.store(), *shape, &row, &mark).await?;
+                    }
                 }
             }
             bytes += index.bytes;

@@ -1,6 +1,7 @@
 //! Writing the files of a flush: data of current rows, history by day, and delete files.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use iceberg::spec::{DataFile, Literal, Struct, TableMetadata};
@@ -8,7 +9,7 @@ use lake_cdc::{Row, TimelineId, Value};
 use lake_host::{ObjectStore, PutCondition, ShardStorage, WriteBatch};
 use lake_table::{DataFileWriter, NewFile, ReadFile, read_position_deletes, write_position_deletes};
 
-use super::columns::Columns;
+use super::columns::{Columns, Source, SystemValues, sources};
 use super::plan::TableFold;
 use crate::error::{FlushError, LakeError};
 use crate::index::{Entry, Location, RunWriter, find};
@@ -32,8 +33,8 @@ impl OpenFile {
         Ok(OpenFile { columns: Columns::new(writer.arrow_schema().clone())?, writer })
     }
 
-    fn push<'v>(&mut self, value_of: impl Fn(i32) -> Option<&'v Value>) -> Result<(), FlushError> {
-        self.columns.push(value_of)?;
+    fn push(&mut self, sources: &[Source], row: &Row, system: &SystemValues) -> Result<(), FlushError> {
+        self.columns.push(sources, &row.0, system)?;
         if self.columns.is_full() {
             self.drain()?;
         }
@@ -53,15 +54,41 @@ impl OpenFile {
     }
 }
 
-/// What a change carries besides its row.
-pub(crate) struct ChangeMark<'a> {
-    pub(crate) operation: &'static str,
-    pub(crate) position: u64,
+/// What a change carries besides its row. One for a transaction, moved on from change to change.
+pub(crate) struct ChangeMark {
     pub(crate) shard: u32,
-    pub(crate) database: &'a str,
-    pub(crate) timeline: TimelineId,
-    pub(crate) lsn: u64,
-    pub(crate) stamp: i64,
+    position: u64,
+    stamp: i64,
+    values: SystemValues,
+}
+
+impl ChangeMark {
+    pub(crate) fn new(shard: u32, database: &str, timeline: TimelineId, lsn: u64, stamp: i64) -> ChangeMark {
+        let mut values = std::array::from_fn(|_| Value::Null);
+        let mut set = |id: i32, value| values[id as usize - 1] = value;
+        set(system::SHARD, Value::Text(database.to_owned()));
+        set(system::COMMIT_TIMESTAMP, Value::TimestampTz(stamp));
+        set(system::LSN, Value::Int8(lsn as i64));
+        set(system::TRANSACTION_ID, Value::Text(transaction_id(timeline, lsn)));
+        ChangeMark { shard, position: 0, stamp, values }
+    }
+
+    /// Moves on to the next change.
+    pub(crate) fn set(&mut self, operation: &str, position: u64) {
+        self.position = position;
+        self.values[system::POSITION as usize - 1] = Value::Int8(position as i64);
+        match &mut self.values[system::OPERATION as usize - 1] {
+            Value::Text(text) if text == operation => {}
+            other => *other = Value::Text(operation.to_owned()),
+        }
+    }
+}
+
+/// Where the columns of both tables come from in rows of one shape.
+struct Projection {
+    shape: Rc<Shape>,
+    current: Vec<Source>,
+    history: Vec<Source>,
 }
 
 /// The name of a transaction: its timeline and place in it.
@@ -80,6 +107,8 @@ pub(crate) struct TableWrite {
     current: Option<OpenFile>,
     current_number: u32,
     current_shards: Vec<(u32, u32)>,
+    current_rows: u32,
+    projections: HashMap<u32, Rc<Projection>>,
     history: BTreeMap<i32, OpenFile>,
     history_count: u32,
     /// Index entries of the rows written.
@@ -117,6 +146,8 @@ impl TableWrite {
             current: None,
             current_number,
             current_shards: Vec::new(),
+            current_rows: 0,
+            projections: HashMap::new(),
             history: BTreeMap::new(),
             history_count: 0,
             entries: Vec::new(),
@@ -131,27 +162,28 @@ impl TableWrite {
         }
     }
 
+    fn projection<S: ShardStorage>(&mut self, lake: &Lake<S>, number: u32) -> Result<Rc<Projection>, LakeError> {
+        if let Some(known) = self.projections.get(&number) {
+            return Ok(known.clone());
+        }
+        let shape = lake.state().shape(number)?;
+        let current = sources(self.metadata.current_schema(), &shape);
+        let history = sources(self.history_metadata.current_schema(), &shape);
+        let projection = Rc::new(Projection { shape, current, history });
+        self.projections.insert(number, projection.clone());
+        Ok(projection)
+    }
+
     /// Appends a change to history, and its image to the current rows if it is the last of its key.
     pub(crate) async fn push<S: ShardStorage, O: ObjectStore>(
         &mut self,
         lake: &Lake<S>,
         store: &O,
-        shape: &Shape,
+        shape: u32,
         row: &Row,
-        mark: &ChangeMark<'_>,
+        mark: &ChangeMark,
     ) -> Result<(), FlushError> {
-        let extra = [
-            (system::SHARD, Value::Text(mark.database.to_owned())),
-            (system::COMMIT_TIMESTAMP, Value::TimestampTz(mark.stamp)),
-            (system::OPERATION, Value::Text(mark.operation.to_owned())),
-            (system::POSITION, Value::Int8(mark.position as i64)),
-            (system::LSN, Value::Int8(mark.lsn as i64)),
-            (system::TRANSACTION_ID, Value::Text(transaction_id(mark.timeline, mark.lsn))),
-        ];
-        let value_of = |id: i32| match shape.index_of(id) {
-            Some(index) => row.0.get(index),
-            None => extra.iter().find(|(extra_id, _)| *extra_id == id).map(|(_, value)| value),
-        };
+        let projection = self.projection(lake, shape)?;
         let day = mark.stamp.div_euclid(DAY_MICROS) as i32;
         if !self.history.contains_key(&day) {
             if self.history.len() >= OPEN_DAYS_MAX
@@ -159,41 +191,43 @@ impl TableWrite {
             {
                 self.close_history(store, oldest).await?;
             }
-            let name = format!("{}/data/{}-{}.parquet", self.history_metadata.location(), self.flush_id, self.history_count);
+            let (root, count) = (self.history_metadata.location(), self.history_count);
+            let name = format!("{root}/data/{}-{count}.parquet", self.flush_id);
             self.history_count += 1;
             let partition = Struct::from_iter([Some(Literal::date(day))]);
             self.history.insert(day, OpenFile::new(name, &self.history_metadata, partition)?);
         }
         if let Some(open) = self.history.get_mut(&day) {
-            open.push(value_of)?;
+            open.push(&projection.history, row, &mark.values)?;
             self.files.history_rows += 1;
         }
-        let key = shape.key_bytes(&row.0);
+        let key = projection.shape.key_bytes(&row.0);
         let fold = self.fold.keys.get(&mark.shard).and_then(|keys| keys.get(&key));
         if fold.is_some_and(|fold| fold.last == Some(mark.position)) {
-            self.push_current(value_of, lake.hasher().hash(mark.shard, &key), mark.shard)?;
+            self.push_current(&projection, row, mark, lake.hasher().hash(mark.shard, &key))?;
         }
         Ok(())
     }
 
-    fn push_current<'v>(
+    fn push_current(
         &mut self,
-        value_of: impl Fn(i32) -> Option<&'v Value>,
+        projection: &Projection,
+        row: &Row,
+        mark: &ChangeMark,
         hash: u64,
-        shard: u32,
     ) -> Result<(), FlushError> {
         if self.current.is_none() {
             let name = format!("{}/data/{}.parquet", self.metadata.location(), self.flush_id);
             self.current = Some(OpenFile::new(name, &self.metadata, Struct::empty())?);
         }
         let Some(open) = &mut self.current else { return Ok(()) };
-        open.push(value_of)?;
-        let row = self.current_shards.iter().map(|(_, rows)| rows).sum::<u32>();
+        open.push(&projection.current, row, &mark.values)?;
         match self.current_shards.last_mut() {
-            Some((owner, rows)) if *owner == shard => *rows += 1,
-            _ => self.current_shards.push((shard, 1)),
+            Some((owner, rows)) if *owner == mark.shard => *rows += 1,
+            _ => self.current_shards.push((mark.shard, 1)),
         }
-        let location = Location { file: self.current_number, row };
+        let location = Location { file: self.current_number, row: self.current_rows };
+        self.current_rows += 1;
         self.entries.push(Entry { hash, location, dead: false });
         self.files.rows += 1;
         Ok(())

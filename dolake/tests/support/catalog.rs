@@ -26,6 +26,7 @@ pub struct MemoryCatalog {
     pointers: RefCell<Pointers>,
     store: MemoryObjectStore,
     clock: ManualClock,
+    root: RefCell<String>,
     lose_answer: Cell<bool>,
     fail: Cell<bool>,
     conflicts: Cell<u32>,
@@ -37,10 +38,16 @@ impl MemoryCatalog {
             pointers: RefCell::default(),
             store,
             clock,
+            root: RefCell::new("s3://lakehouse".into()),
             lose_answer: Cell::new(false),
             fail: Cell::new(false),
             conflicts: Cell::new(0),
         }
+    }
+
+    /// Where tables lie, instead of a bucket.
+    pub fn set_root(&self, root: &str) {
+        root.clone_into(&mut self.root.borrow_mut());
     }
 
     /// The next commit holds, and nobody is told.
@@ -71,22 +78,22 @@ impl MemoryCatalog {
         self.pointers.borrow().tables.get(&table).map(|(_, metadata)| metadata.clone())
     }
 
+    pub fn metadata_location(&self, namespace: &str, name: &str) -> Option<String> {
+        let table = TableName { namespace: namespace.into(), name: name.into() };
+        self.pointers.borrow().tables.get(&table).map(|(location, _)| location.clone())
+    }
+
     fn state(&self, table: &TableName) -> Option<TableState> {
         let pointers = self.pointers.borrow();
         let (location, metadata) = pointers.tables.get(table)?;
-        Some(TableState {
-            table: table.clone(),
-            metadata_location: location.clone(),
-            metadata: metadata.clone(),
-        })
+        Some(TableState { table: table.clone(), metadata_location: location.clone(), metadata: metadata.clone() })
     }
 
     /// Faults of the store are the lake's affair here.
     fn write(&self, metadata: &TableMetadata, version: u64) -> String {
         let location = format!("{}/metadata/{version:05}.metadata.json", metadata.location());
         let json = serde_json::to_vec(metadata).expect("metadata is JSON");
-        let key = location.trim_start_matches("s3://lakehouse/").to_owned();
-        self.store.place(&key, &json);
+        self.store.place(super::key_of(&location), &json);
         location
     }
 }
@@ -101,7 +108,7 @@ impl TableCatalog for MemoryCatalog {
             pointers.created += 1;
             pointers.created
         };
-        let location = format!("s3://lakehouse/warehouse/{}/{}", request.table.namespace, request.table.name);
+        let location = format!("{}/warehouse/{}/{}", self.root.borrow(), request.table.namespace, request.table.name);
         let now = self.clock.now_micros() / 1_000;
         let metadata = create_metadata(request, &location, [number; 16], now)
             .map_err(|error| CatalogError::Failed(error.to_string()))?;

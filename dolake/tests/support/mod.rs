@@ -1,5 +1,5 @@
 //! A lake with shards, a catalog and an object store around it, all in memory, and a model of what must be in the tables.
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub)]
 
 pub mod catalog;
 pub mod read;
@@ -63,6 +63,12 @@ impl World {
     pub fn flush(&self, lake: &Lake<MemoryStorage>) -> Result<Flushed, FlushError> {
         run(lake.flush(self))
     }
+}
+
+/// What comes after the scheme and the bucket.
+pub fn key_of(location: &str) -> &str {
+    let (_, path) = location.split_once("://").expect("a location with a scheme");
+    path.split_once('/').expect("a key").1
 }
 
 /// Sends everything a shard has that the lake has not, over a new connection.

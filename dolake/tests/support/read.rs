@@ -21,8 +21,7 @@ pub struct Files(pub MemoryObjectStore);
 
 impl ReadFile for Files {
     async fn read(&self, location: &str) -> Result<Bytes, ReadError> {
-        let key = location.trim_start_matches("s3://lakehouse/");
-        match self.0.get(key, ByteRange::Full).await {
+        match self.0.get(super::key_of(location), ByteRange::Full).await {
             Ok(Some(object)) => Ok(Bytes::from(object.bytes)),
             Ok(None) => Err(ReadError::Missing(location.to_owned())),
             Err(error) => Err(ReadError::Failed(error.to_string())),

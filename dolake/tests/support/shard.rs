@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use lake_cdc::limits::PART_BYTES_MAX;
 use lake_cdc::{
     Change, Column, ColumnId, ColumnType, Entry, Frame, Hello, Lsn, Micros, PROTOCOL_VERSION_MAX, PROTOCOL_VERSION_MIN,
     Relation, Row, TableId, TimelineId, Transaction, TransactionPart, Value,
@@ -53,10 +54,18 @@ impl Shard {
         }
     }
 
-    /// One frame a transaction.
+    /// One frame a part of a transaction.
     pub fn frames_after(&self, accepted: Option<Lsn>) -> Vec<Frame> {
-        let missing = self.log.iter().filter(|transaction| Some(transaction.lsn) > accepted);
-        missing.map(|transaction| self.frame(transaction.lsn)).collect()
+        let mut frames = Vec::new();
+        for transaction in self.log.iter().filter(|transaction| Some(transaction.lsn) > accepted) {
+            let bytes = transaction.encode();
+            let parts = bytes.chunks(PART_BYTES_MAX).collect::<Vec<&[u8]>>();
+            for (index, part) in parts.iter().enumerate() {
+                let (part, last, bytes) = (index as u32, index + 1 == parts.len(), part.to_vec());
+                frames.push(Frame::Changes(vec![TransactionPart { lsn: transaction.lsn, part, last, bytes }]));
+            }
+        }
+        frames
     }
 
     pub fn frame(&self, lsn: Lsn) -> Frame {
