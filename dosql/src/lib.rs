@@ -4,15 +4,29 @@
 //! position together. The outbox tells the lake. Nothing here knows the platform, reads a clock or a random source;
 //! `unsafe` is in `vfs` alone.
 
+mod answer;
+mod budget;
 mod change_log;
+mod collector;
 mod connections;
+mod engine;
+mod error;
+mod idempotent;
 pub mod limits;
 mod outbox;
 mod page_cache;
 mod page_store;
+mod request;
+pub mod schema;
+mod shard;
+pub mod sql;
+mod status;
 mod storage;
+mod transaction;
 mod vfs;
 
+pub use error::ShardError;
 pub use outbox::OutboxStep;
+pub use shard::Shard;
 pub use storage::OpenError;
 

@@ -1,0 +1,496 @@
+//! Aggregates, also over windows.
+//!
+//! What is exact can take a row out again, so it works over frames that slide. What is not (floats, and texts
+//! joined in order) refuses such a frame instead of answering almost right.
+
+use std::panic::{RefUnwindSafe, UnwindSafe};
+
+use lake_cdc::Value;
+use lake_cdc::text::json::Json;
+use lake_dialect::{SqlError, sqlstate};
+use rusqlite::Connection;
+use rusqlite::functions::{Aggregate, Context, FunctionFlags, WindowAggregate};
+use rusqlite::types::{Value as SqliteValue, ValueRef};
+
+use super::super::decimal::Decimal;
+use super::super::input::{float, to_value};
+use super::super::interval::Interval;
+use super::super::limits::TEXT_BYTES_MAX;
+use super::super::pg_type::PgType;
+use super::cast::encode_array;
+use super::{carry, decimal, decimal_of, float_of, int_of, integer, interval_of, out_of_range, str_of, string};
+
+/// One running aggregate.
+trait Accumulator: Default + Send + UnwindSafe + RefUnwindSafe + 'static {
+    fn add(&mut self, arguments: &[ValueRef<'_>]) -> Result<(), SqlError>;
+    fn remove(&mut self, _arguments: &[ValueRef<'_>]) -> Result<(), SqlError> {
+        Err(SqlError::unsupported("this aggregate over a frame that does not begin at UNBOUNDED PRECEDING"))
+    }
+    fn result(&self) -> Result<SqliteValue, SqlError>;
+}
+
+/// Drives an accumulator for SQLite. `SEES_NULLS`: NULL is a value like others.
+struct Driver<A, const SEES_NULLS: bool>(std::marker::PhantomData<fn() -> A>);
+
+fn arguments<'c>(context: &'c Context<'_>) -> Vec<ValueRef<'c>> {
+    (0..context.len()).map(|index| context.get_raw(index)).collect()
+}
+
+impl<A: Accumulator, const SEES_NULLS: bool> Aggregate<A, SqliteValue> for Driver<A, SEES_NULLS> {
+    fn init(&self, _: &mut Context<'_>) -> rusqlite::Result<A> {
+        Ok(A::default())
+    }
+
+    fn step(&self, context: &mut Context<'_>, accumulator: &mut A) -> rusqlite::Result<()> {
+        if context.len() == 1 {
+            let value = context.get_raw(0);
+            return if value == ValueRef::Null && !SEES_NULLS { Ok(()) } else { accumulator.add(&[value]).map_err(carry) };
+        }
+        let arguments = arguments(context);
+        if !SEES_NULLS && arguments[0] == ValueRef::Null {
+            return Ok(());
+        }
+        accumulator.add(&arguments).map_err(carry)
+    }
+
+    fn finalize(&self, _: &mut Context<'_>, accumulator: Option<A>) -> rusqlite::Result<SqliteValue> {
+        accumulator.unwrap_or_default().result().map_err(carry)
+    }
+}
+
+impl<A: Accumulator, const SEES_NULLS: bool> WindowAggregate<A, SqliteValue> for Driver<A, SEES_NULLS> {
+    fn value(&self, accumulator: Option<&mut A>) -> rusqlite::Result<SqliteValue> {
+        match accumulator {
+            Some(accumulator) => accumulator.result().map_err(carry),
+            None => A::default().result().map_err(carry),
+        }
+    }
+
+    fn inverse(&self, context: &mut Context<'_>, accumulator: &mut A) -> rusqlite::Result<()> {
+        let arguments = arguments(context);
+        if !SEES_NULLS && arguments[0] == ValueRef::Null {
+            return Ok(());
+        }
+        accumulator.remove(&arguments).map_err(carry)
+    }
+}
+
+#[derive(Default)]
+struct SumInt {
+    sum: i128,
+    count: i64,
+}
+
+impl Accumulator for SumInt {
+    fn add(&mut self, a: &[ValueRef<'_>]) -> Result<(), SqlError> {
+        self.sum += i128::from(int_of(a, 0)?);
+        self.count += 1;
+        Ok(())
+    }
+
+    fn remove(&mut self, a: &[ValueRef<'_>]) -> Result<(), SqlError> {
+        self.sum -= i128::from(int_of(a, 0)?);
+        self.count -= 1;
+        Ok(())
+    }
+
+    fn result(&self) -> Result<SqliteValue, SqlError> {
+        if self.count == 0 {
+            return Ok(SqliteValue::Null);
+        }
+        i64::try_from(self.sum).map(integer).map_err(|_| out_of_range("bigint"))
+    }
+}
+
+/// Sum and count of exact numbers. Integers add up in 128 bits; decimals of one scale too, until they do not fit.
+#[derive(Default)]
+struct Exact {
+    small: i128,
+    small_scale: u32,
+    large: Option<Decimal>,
+    count: i64,
+    nan_count: i64,
+    /// The greatest scale that was added: what the sum shows.
+    scale: u32,
+}
+
+/// Digits and scale of a decimal text that fits 30 digits.
+fn small_decimal(text: &str) -> Option<(i128, u32)> {
+    if text.len() > 30 {
+        return None;
+    }
+    let (negative, unsigned) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    };
+    let mut value = 0i128;
+    let mut scale = 0;
+    let mut after_point = false;
+    for byte in unsigned.bytes() {
+        match byte {
+            b'0'..=b'9' => {
+                value = value * 10 + i128::from(byte - b'0');
+                scale += u32::from(after_point);
+            }
+            b'.' => after_point = true,
+            _ => return None,
+        }
+    }
+    Some((if negative { -value } else { value }, scale))
+}
+
+impl Exact {
+    fn change(&mut self, value: ValueRef<'_>, sign: i64) -> Result<(), SqlError> {
+        let small = match value {
+            ValueRef::Integer(value) => Some((i128::from(value), 0)),
+            ValueRef::Text(_) => small_decimal(str_of(&[value], 0)?),
+            _ => None,
+        };
+        self.count += sign;
+        if let Some((digits, scale)) = small {
+            self.scale = self.scale.max(scale);
+            if self.count == sign && self.small == 0 {
+                self.small_scale = scale;
+            }
+            if scale == self.small_scale
+                && let Some(sum) = self.small.checked_add(digits * i128::from(sign))
+            {
+                self.small = sum;
+                return Ok(());
+            }
+        }
+        let number = decimal_of(&[value], 0)?;
+        if matches!(number, Decimal::NaN) {
+            self.nan_count += sign;
+            return Ok(());
+        }
+        self.scale = self.scale.max(number.scale());
+        let number = if sign < 0 { number.negate() } else { number };
+        self.large = Some(match &self.large {
+            Some(sum) => sum.add(&number),
+            None => number,
+        });
+        Ok(())
+    }
+
+    fn sum(&self) -> Decimal {
+        if self.nan_count > 0 {
+            return Decimal::NaN;
+        }
+        let small = Decimal::new(self.small.into(), self.small_scale);
+        let sum = match &self.large {
+            Some(large) => large.add(&small),
+            None => small,
+        };
+        sum.round(i64::from(self.scale))
+    }
+}
+
+#[derive(Default)]
+struct SumNumeric(Exact);
+
+impl Accumulator for SumNumeric {
+    fn add(&mut self, a: &[ValueRef<'_>]) -> Result<(), SqlError> {
+        self.0.change(a[0], 1)
+    }
+
+    fn remove(&mut self, a: &[ValueRef<'_>]) -> Result<(), SqlError> {
+        self.0.change(a[0], -1)
+    }
+
+    fn result(&self) -> Result<SqliteValue, SqlError> {
+        Ok(if self.0.count == 0 { SqliteValue::Null } else { decimal(&self.0.sum()) })
+    }
+}
+
+#[derive(Default)]
+struct AvgNumeric(Exact);
+
+impl Accumulator for AvgNumeric {
+    fn add(&mut self, a: &[ValueRef<'_>]) -> Result<(), SqlError> {
+        self.0.change(a[0], 1)
+    }
+
+    fn remove(&mut self, a: &[ValueRef<'_>]) -> Result<(), SqlError> {
+        self.0.change(a[0], -1)
+    }
+
+    fn result(&self) -> Result<SqliteValue, SqlError> {
+        if self.0.count == 0 {
+            return Ok(SqliteValue::Null);
+        }
+        Ok(decimal(&self.0.sum().divide(&Decimal::from_integer(self.0.count))?))
+    }
+}
+
+/// Youngs and Cramer's running sums, which are what Postgres computes floats with.
+#[derive(Default)]
+struct Moments {
+    count: f64,
+    sum: f64,
+    squares: f64,
+}
+
+impl Moments {
+    fn add(&mut self, value: f64) {
+        let before = self.count;
+        let sum_before = self.sum;
+        self.count += 1.0;
+        self.sum += value;
+        if before > 0.0 {
+            let difference = value * self.count - self.sum;
+            self.squares += difference * difference / (self.count * before);
+            if self.squares.is_infinite() && !value.is_infinite() && !sum_before.is_infinite() {
+                self.squares = f64::INFINITY;
+            } else if value.is_infinite() || sum_before.is_infinite() {
+                self.squares = f64::NAN;
+            }
+        } else if !value.is_finite() {
+            self.squares = f64::NAN;
+        }
+    }
+}
+
+macro_rules! float_aggregate {
+    ($name:ident, $result:expr) => {
+        #[derive(Default)]
+        struct $name(Moments);
+
+        impl Accumulator for $name {
+            fn add(&mut self, a: &[ValueRef<'_>]) -> Result<(), SqlError> {
+                let value = float_of(a, 0)?;
+                let finite = self.0.sum.is_finite() && value.is_finite();
+                self.0.add(value);
+                if finite && self.0.sum.is_infinite() {
+                    return Err(SqlError::new(sqlstate::NUMERIC_OUT_OF_RANGE, "value out of range: overflow"));
+                }
+                Ok(())
+            }
+
+            fn result(&self) -> Result<SqliteValue, SqlError> {
+                let result: fn(&Moments) -> Option<f64> = $result;
+                Ok(result(&self.0).map_or(SqliteValue::Null, float))
+            }
+        }
+    };
+}
+
+float_aggregate!(SumFloat8, |m| (m.count > 0.0).then_some(m.sum));
+float_aggregate!(AvgFloat, |m| (m.count > 0.0).then_some(m.sum / m.count));
+float_aggregate!(VarPop, |m| (m.count > 0.0).then_some(m.squares / m.count));
+float_aggregate!(VarSamp, |m| (m.count > 1.0).then_some(m.squares / (m.count - 1.0)));
+float_aggregate!(StddevPop, |m| (m.count > 0.0).then_some((m.squares / m.count).sqrt()));
+float_aggregate!(StddevSamp, |m| (m.count > 1.0).then_some((m.squares / (m.count - 1.0)).sqrt()));
+
+/// Adds in single precision, step by step.
+#[derive(Default)]
+struct SumFloat4 {
+    sum: f32,
+    count: i64,
+}
+
+impl Accumulator for SumFloat4 {
+    fn add(&mut self, a: &[ValueRef<'_>]) -> Result<(), SqlError> {
+        let value = float_of(a, 0)? as f32;
+        let finite = self.sum.is_finite() && value.is_finite();
+        // The first value is taken as it is: a sum of -0 alone is -0.
+        self.sum = if self.count == 0 { value } else { self.sum + value };
+        self.count += 1;
+        if finite && self.sum.is_infinite() {
+            return Err(SqlError::new(sqlstate::NUMERIC_OUT_OF_RANGE, "value out of range: overflow"));
+        }
+        Ok(())
+    }
+
+    fn result(&self) -> Result<SqliteValue, SqlError> {
+        Ok(if self.count == 0 { SqliteValue::Null } else { float(f64::from(self.sum)) })
+    }
+}
+
+#[derive(Default)]
+struct SumInterval {
+    sum: Interval,
+    count: i64,
+}
+
+impl Accumulator for SumInterval {
+    fn add(&mut self, a: &[ValueRef<'_>]) -> Result<(), SqlError> {
+        self.sum = self.sum.add(interval_of(a, 0)?)?;
+        self.count += 1;
+        Ok(())
+    }
+
+    fn remove(&mut self, a: &[ValueRef<'_>]) -> Result<(), SqlError> {
+        self.sum = self.sum.add(interval_of(a, 0)?.negate()?)?;
+        self.count -= 1;
+        Ok(())
+    }
+
+    fn result(&self) -> Result<SqliteValue, SqlError> {
+        Ok(if self.count == 0 { SqliteValue::Null } else { string(self.sum.encode()) })
+    }
+}
+
+#[derive(Default)]
+struct AvgInterval(SumInterval);
+
+impl Accumulator for AvgInterval {
+    fn add(&mut self, a: &[ValueRef<'_>]) -> Result<(), SqlError> {
+        self.0.add(a)
+    }
+
+    fn remove(&mut self, a: &[ValueRef<'_>]) -> Result<(), SqlError> {
+        self.0.remove(a)
+    }
+
+    fn result(&self) -> Result<SqliteValue, SqlError> {
+        if self.0.count == 0 {
+            return Ok(SqliteValue::Null);
+        }
+        Ok(string(self.0.sum.multiply(1.0 / self.0.count as f64)?.encode()))
+    }
+}
+
+#[derive(Default)]
+struct StringAgg {
+    text: Option<String>,
+}
+
+impl Accumulator for StringAgg {
+    fn add(&mut self, a: &[ValueRef<'_>]) -> Result<(), SqlError> {
+        let part = str_of(a, 0)?;
+        match &mut self.text {
+            None => self.text = Some(part.to_owned()),
+            Some(text) => {
+                if text.len() + part.len() > TEXT_BYTES_MAX {
+                    return Err(SqlError::new(sqlstate::PROGRAM_LIMIT, "the text of string_agg() is too long"));
+                }
+                if a.get(1).is_some_and(|separator| *separator != ValueRef::Null) {
+                    text.push_str(str_of(a, 1)?);
+                }
+                text.push_str(part);
+            }
+        }
+        Ok(())
+    }
+
+    fn result(&self) -> Result<SqliteValue, SqlError> {
+        Ok(self.text.clone().map_or(SqliteValue::Null, SqliteValue::Text))
+    }
+}
+
+#[derive(Default)]
+struct ArrayAgg {
+    elements: Vec<Value>,
+}
+
+impl Accumulator for ArrayAgg {
+    fn add(&mut self, a: &[ValueRef<'_>]) -> Result<(), SqlError> {
+        let ty = PgType::from_name(str_of(a, 0)?).unwrap_or(PgType::Text);
+        if self.elements.len() > TEXT_BYTES_MAX / 16 {
+            return Err(SqlError::new(sqlstate::PROGRAM_LIMIT, "the array of array_agg() is too long"));
+        }
+        self.elements.push(to_value(a[1], &ty));
+        Ok(())
+    }
+
+    fn result(&self) -> Result<SqliteValue, SqlError> {
+        Ok(if self.elements.is_empty() { SqliteValue::Null } else { encode_array(self.elements.clone()) })
+    }
+}
+
+#[derive(Default)]
+struct JsonAgg {
+    parts: Vec<String>,
+    bytes: usize,
+}
+
+impl JsonAgg {
+    fn text(&self) -> Option<String> {
+        (!self.parts.is_empty()).then(|| format!("[{}]", self.parts.join(", ")))
+    }
+}
+
+impl Accumulator for JsonAgg {
+    fn add(&mut self, a: &[ValueRef<'_>]) -> Result<(), SqlError> {
+        let ty = PgType::from_name(str_of(a, 0)?).unwrap_or(PgType::Text);
+        let part = super::json::to_json(&ty, a[1])?;
+        self.bytes += part.len();
+        if self.bytes > TEXT_BYTES_MAX {
+            return Err(SqlError::new(sqlstate::PROGRAM_LIMIT, "the text of json_agg() is too long"));
+        }
+        self.parts.push(part);
+        Ok(())
+    }
+
+    fn result(&self) -> Result<SqliteValue, SqlError> {
+        Ok(self.text().map_or(SqliteValue::Null, SqliteValue::Text))
+    }
+}
+
+#[derive(Default)]
+struct JsonbAgg(JsonAgg);
+
+impl Accumulator for JsonbAgg {
+    fn add(&mut self, a: &[ValueRef<'_>]) -> Result<(), SqlError> {
+        self.0.add(a)
+    }
+
+    fn result(&self) -> Result<SqliteValue, SqlError> {
+        match self.0.text() {
+            None => Ok(SqliteValue::Null),
+            Some(text) => {
+                Ok(string(Json::parse_jsonb(&text).map_err(super::super::input::from_text_error)?.to_string()))
+            }
+        }
+    }
+}
+
+macro_rules! bit_aggregate {
+    ($name:ident, $operator:expr) => {
+        #[derive(Default)]
+        struct $name(Option<i64>);
+
+        impl Accumulator for $name {
+            fn add(&mut self, a: &[ValueRef<'_>]) -> Result<(), SqlError> {
+                let operator: fn(i64, i64) -> i64 = $operator;
+                let value = int_of(a, 0)?;
+                self.0 = Some(self.0.map_or(value, |bits| operator(bits, value)));
+                Ok(())
+            }
+
+            fn result(&self) -> Result<SqliteValue, SqlError> {
+                Ok(self.0.map_or(SqliteValue::Null, integer))
+            }
+        }
+    };
+}
+
+bit_aggregate!(BitAnd, |a, b| a & b);
+bit_aggregate!(BitOr, |a, b| a | b);
+
+fn define<A: Accumulator, const SEES_NULLS: bool>(connection: &Connection, name: &str, count: i32) -> rusqlite::Result<()> {
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
+    connection.create_window_function(name, count, flags, Driver::<A, SEES_NULLS>(std::marker::PhantomData))
+}
+
+pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
+    define::<SumInt, false>(connection, "pg_sum_int", 1)?;
+    define::<SumNumeric, false>(connection, "pg_sum_numeric", 1)?;
+    define::<AvgNumeric, false>(connection, "pg_avg_numeric", 1)?;
+    define::<SumFloat4, false>(connection, "pg_sum_float4", 1)?;
+    define::<SumFloat8, false>(connection, "pg_sum_float8", 1)?;
+    define::<AvgFloat, false>(connection, "pg_avg_float", 1)?;
+    define::<SumInterval, false>(connection, "pg_sum_interval", 1)?;
+    define::<AvgInterval, false>(connection, "pg_avg_interval", 1)?;
+    define::<VarPop, false>(connection, "pg_var_pop", 1)?;
+    define::<VarSamp, false>(connection, "pg_var_samp", 1)?;
+    define::<StddevPop, false>(connection, "pg_stddev_pop", 1)?;
+    define::<StddevSamp, false>(connection, "pg_stddev_samp", 1)?;
+    define::<BitAnd, false>(connection, "pg_bit_and", 1)?;
+    define::<BitOr, false>(connection, "pg_bit_or", 1)?;
+    define::<StringAgg, false>(connection, "pg_string_agg", 2)?;
+    define::<ArrayAgg, true>(connection, "pg_array_agg", 2)?;
+    define::<JsonAgg, true>(connection, "pg_json_agg", 2)?;
+    define::<JsonbAgg, true>(connection, "pg_jsonb_agg", 2)
+}
