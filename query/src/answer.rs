@@ -132,7 +132,7 @@ pub(crate) fn print(array: &ArrayRef, at: usize) -> Result<String> {
             crate::pg::interval::print(array.as_primitive::<IntervalMonthDayNanoType>().value(at))
         }
         DataType::Decimal256(_, scale) if *scale == numeric::DYNAMIC_SCALE => {
-            numeric::print(array.as_primitive::<Decimal256Type>().value(at))
+            numeric::Number::unpack(array.as_primitive::<Decimal256Type>().value(at)).to_string()
         }
         DataType::Decimal256(_, scale) => {
             numeric::print_scaled(array.as_primitive::<Decimal256Type>().value(at), u32::try_from(*scale).unwrap_or(0))

@@ -77,6 +77,9 @@ pub(crate) fn from_datafusion(error: &DataFusionError) -> ApiError {
             other => ApiError::new(ErrorCode::Unavailable, format!("a data file cannot be read: {other}")),
         },
         DataFusionError::SchemaError(inner, _) => from_schema(inner),
+        DataFusionError::NotImplemented(message) if message.contains("Physical plan does not support logical expression") => {
+            sql("0A000", "a subquery in this place is not supported; write it as a join".into())
+        }
         DataFusionError::NotImplemented(message) => sql("0A000", first_line(message)),
         DataFusionError::ResourcesExhausted(message) => sql("53200", first_line(message)),
         DataFusionError::SQL(_, _) => sql("42601", first_line(&error.to_string())),

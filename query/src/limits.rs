@@ -37,3 +37,6 @@ pub const PAST_KEYS_BYTES_MAX: usize = 40 << 20;
 
 /// How far into the future `asOf` may lie, in microseconds: clocks differ.
 pub const FUTURE_MICROS_MAX: i64 = 60_000_000;
+
+/// Longest text that a function may make, in bytes: an answer ends there too.
+pub const TEXT_BYTES_MAX: usize = 16 << 20;

@@ -230,7 +230,7 @@ fn session(now: Micros) -> Result<SessionState> {
     let runtime =
         RuntimeEnvBuilder::new().with_memory_pool(Arc::new(GreedyMemoryPool::new(MEMORY_BYTES_MAX))).build_arc()?;
     let builder = SessionStateBuilder::new().with_default_features().with_config(config).with_runtime_env(runtime);
-    Ok(pg::register(builder, now).with_physical_optimizer_rule(Arc::new(crate::sequence::InSequence)).build())
+    pg::register(builder.with_physical_optimizer_rule(Arc::new(crate::sequence::InSequence)), now)
 }
 
 impl From<crate::lake::LakeError> for ApiError {

@@ -5,5 +5,6 @@ pub(crate) mod parameters;
 pub(crate) mod read;
 pub(crate) mod rewrite;
 pub(crate) mod tables;
+pub(crate) mod types;
 pub(crate) mod versions;
 pub(crate) mod wildcard;
