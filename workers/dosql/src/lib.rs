@@ -1,25 +1,11 @@
-//! The `dosql` script: the shard as a Durable Object, one per database.
+//! The `dosql` script: the Durable Object `DoSql`, one database each.
 
-use worker::{Context, DurableObject, Env, Request, Response, Result, State, durable_object, event};
+mod do_sql;
 
-/// Shards are reached through the lake's front door only.
+use worker::{Context, Env, Request, Response, Result, event};
+
+/// Requests come to the objects through the front door's bindings; the script itself only says that it is there.
 #[event(fetch)]
 async fn fetch(_request: Request, _env: Env, _context: Context) -> Result<Response> {
-    Response::error("not found", 404)
-}
-
-/// One database.
-#[durable_object]
-pub struct DoSql {
-    _state: State,
-}
-
-impl DurableObject for DoSql {
-    fn new(state: State, _env: Env) -> Self {
-        Self { _state: state }
-    }
-
-    async fn fetch(&self, _request: Request) -> Result<Response> {
-        Response::from_json(&serde_json::json!({"status": "ok", "object": "DoSql"}))
-    }
+    Response::ok("dosql")
 }

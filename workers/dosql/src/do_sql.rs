@@ -1,0 +1,218 @@
+//! The Durable Object of one database: passes requests to the shard and carries its outbox to the lake.
+//!
+//! The object's storage and the shard are synchronous, so between reading a request's body and answering nothing else
+//! of this object runs. The outgoing socket lives in a task of its own that ends when the outbox closes it.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use futures::StreamExt;
+use lake_api::{ApiError, ErrorCode};
+use lake_cdc::{Micros, TimelineId};
+use lake_dosql::{OutboxStep, Shard};
+use lake_host::{Clock, Random};
+use lake_platform::http::{self, REQUEST_ID};
+use lake_platform::{DurableStorage, WorkerClock, WorkerRandom, memory};
+use worker::{
+    DurableObject, Env, Headers, Request, RequestInit, Response, Result, State, WebSocket, WebsocketEvent, console_error,
+    durable_object,
+};
+
+/// One database.
+#[durable_object]
+pub struct DoSql {
+    inner: Rc<Inner>,
+}
+
+struct Inner {
+    state: State,
+    env: Env,
+    shard: RefCell<Option<(DurableStorage, Shard<DurableStorage>)>>,
+    socket: RefCell<Option<WebSocket>>,
+    connecting: Cell<bool>,
+}
+
+impl DurableObject for DoSql {
+    fn new(state: State, env: Env) -> Self {
+        let inner = Inner {
+            state,
+            env,
+            shard: RefCell::new(None),
+            socket: RefCell::new(None),
+            connecting: Cell::new(false),
+        };
+        Self { inner: Rc::new(inner) }
+    }
+
+    async fn fetch(&self, mut request: Request) -> Result<Response> {
+        let id = http::request_id(&request, &WorkerRandom)?;
+        let method = request.method();
+        let path = request.path();
+        let key = request.headers().get("idempotency-key")?;
+        let Some(database) = request.headers().get("x-lake-database")? else {
+            return http::error(&ApiError::new(ErrorCode::Invalid, "the request names no database"), &id);
+        };
+        let body = match http::body(&mut request).await? {
+            Ok(body) => body,
+            Err(reason) => return http::error(&reason, &id),
+        };
+        let now = now();
+        let outcome = self.inner.with_shard(&database, |shard| match (method, path.as_str()) {
+            (worker::Method::Post, "/sql") => {
+                shard.sql(&body, key.as_deref(), TimelineId(WorkerRandom.id()), now, seed()).map_err(Into::into)
+            }
+            (worker::Method::Put, "/") => shard.create(&body, TimelineId(WorkerRandom.id()), now).map_err(Into::into),
+            (worker::Method::Delete, "/") => shard.delete(now).map_err(Into::into),
+            (worker::Method::Get, "/") => shard.status_answer().map_err(Into::into).map(with_memory),
+            _ => Err(ApiError::new(ErrorCode::NotFound, format!("there is nothing at {path}"))),
+        });
+        Inner::carry(&self.inner, &database, |shard| shard.after_request(now));
+        http::answer(outcome, &id)
+    }
+
+    async fn alarm(&self) -> Result<Response> {
+        let fired = DurableStorage::open(&self.inner.state).and_then(|fresh| match self.inner.shard.borrow().as_ref() {
+            Some((storage, _)) => storage.alarm_fired(),
+            None => fresh.alarm_fired(),
+        });
+        if let Err(reason) = fired {
+            console_error!("the alarm cannot be taken: {reason}");
+        }
+        match self.inner.state.id().name() {
+            Some(database) => Inner::carry(&self.inner, &database, |shard| shard.on_alarm(now())),
+            None => console_error!("the object has no name: its alarm cannot be served"),
+        }
+        Response::empty()
+    }
+}
+
+fn now() -> Micros {
+    Micros(WorkerClock.now_micros())
+}
+
+fn seed() -> [u8; 32] {
+    let mut seed = [0; 32];
+    WorkerRandom.fill(&mut seed);
+    seed
+}
+
+/// Adds the linear memory of this isolate, which all databases on it share.
+fn with_memory(status: String) -> String {
+    match status.strip_suffix('}') {
+        Some(fields) => format!("{fields},\"memoryBytes\":{}}}", memory::linear_bytes()),
+        None => status,
+    }
+}
+
+impl Inner {
+    fn with_shard<T>(
+        &self,
+        database: &str,
+        act: impl FnOnce(&mut Shard<DurableStorage>) -> std::result::Result<T, ApiError>,
+    ) -> std::result::Result<T, ApiError> {
+        let mut held = self.shard.borrow_mut();
+        if held.is_none() {
+            let storage = DurableStorage::open(&self.state).map_err(|reason| {
+                console_error!("{database}: the storage cannot be opened: {reason}");
+                ApiError::new(ErrorCode::Unavailable, "the storage of the database cannot be opened")
+            })?;
+            let shard = Shard::open(storage.clone(), database, now(), seed()).map_err(|reason| {
+                console_error!("{database}: {reason}");
+                ApiError::new(ErrorCode::Unavailable, format!("the database cannot be opened: {reason}"))
+            })?;
+            *held = Some((storage, shard));
+        }
+        match held.as_mut() {
+            Some((_, shard)) => act(shard),
+            None => Err(ApiError::new(ErrorCode::Internal, "the shard is not open")),
+        }
+    }
+
+    /// Lets the outbox decide and does what it says.
+    fn carry(inner: &Rc<Inner>, database: &str, decide: impl FnOnce(&mut Shard<DurableStorage>) -> Vec<OutboxStep>) {
+        let steps = match inner.with_shard(database, |shard| Ok(decide(shard))) {
+            Ok(steps) => steps,
+            Err(reason) => return console_error!("{database}: {}", reason.message),
+        };
+        for step in steps {
+            match step {
+                OutboxStep::Connect => Inner::connect(inner, database),
+                OutboxStep::Send(message) => inner.send(&message),
+                OutboxStep::Close => inner.close(),
+                OutboxStep::WakeIn { millis } => Inner::wake_in(inner, database, millis),
+            }
+        }
+    }
+
+    fn send(&self, message: &[u8]) {
+        let failed = match self.socket.borrow().as_ref() {
+            Some(socket) => socket.send_with_bytes(message).err(),
+            None => None,
+        };
+        if let Some(reason) = failed {
+            // The stream's end tells the outbox; what was not acknowledged is sent again on the next socket.
+            console_error!("the socket to the lake failed: {reason}");
+            self.close();
+        }
+    }
+
+    fn close(&self) {
+        if let Some(socket) = self.socket.borrow_mut().take()
+            && let Err(reason) = socket.close(Some(1000), Some("idle"))
+        {
+            console_error!("the socket to the lake did not close: {reason}");
+        }
+    }
+
+    fn connect(inner: &Rc<Inner>, database: &str) {
+        if inner.connecting.replace(true) {
+            return;
+        }
+        let task = Rc::clone(inner);
+        let database = database.to_owned();
+        inner.state.wait_until(async move {
+            if let Err(reason) = task.run_socket(&database, &task).await {
+                console_error!("{database}: the lake cannot be reached: {reason}");
+            }
+            task.connecting.set(false);
+            task.socket.borrow_mut().take();
+            Inner::carry(&task, &database, |shard| shard.on_closed(now()));
+        });
+    }
+
+    async fn run_socket(&self, database: &str, inner: &Rc<Inner>) -> Result<()> {
+        let headers = Headers::new();
+        headers.set("upgrade", "websocket")?;
+        headers.set(REQUEST_ID, &format!("{:032x}", u128::from_be_bytes(WorkerRandom.id())))?;
+        let mut init = RequestInit::new();
+        init.with_headers(headers);
+        let lake = self.env.durable_object("LAKE")?.get_by_name(&self.env.var("LAKE_NAME")?.to_string())?;
+        let response = lake.fetch_with_request(Request::new_with_init("http://lake.internal/changes", &init)?).await?;
+        let Some(socket) = response.websocket() else {
+            return Err(worker::Error::RustError("the lake refused the socket".to_owned()));
+        };
+        let mut events = socket.events()?;
+        socket.accept()?;
+        *self.socket.borrow_mut() = Some(socket.clone());
+        Inner::carry(inner, database, |shard| shard.on_open(now()));
+        while let Some(event) = events.next().await {
+            match event? {
+                WebsocketEvent::Message(message) => {
+                    let bytes = message.bytes().unwrap_or_default();
+                    Inner::carry(inner, database, |shard| shard.on_message(&bytes, now()));
+                }
+                WebsocketEvent::Close(_) => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn wake_in(inner: &Rc<Inner>, database: &str, millis: u32) {
+        let task = Rc::clone(inner);
+        let database = database.to_owned();
+        inner.state.wait_until(async move {
+            worker::Delay::from(std::time::Duration::from_millis(u64::from(millis))).await;
+            Inner::carry(&task, &database, |shard| shard.on_timer(now()));
+        });
+    }
+}
