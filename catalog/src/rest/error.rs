@@ -65,7 +65,7 @@ impl RestError {
             | RestError::Internal(message) => message.clone(),
             RestError::NoSuchNamespace(name) => format!("Namespace does not exist: {name}"),
             RestError::NoSuchTable(name) => format!("Table does not exist: {name}"),
-            RestError::Unsupported(what) => format!("{what} is not supported by this catalog"),
+            RestError::Unsupported(what) => format!("This catalog does not support {what}"),
             RestError::TooLarge => "The body is too large".to_owned(),
         }
     }

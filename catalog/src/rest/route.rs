@@ -66,17 +66,17 @@ impl Route {
             ("POST" | "DELETE", ["namespaces", namespace, "tables", name]) => Route::Write(table(namespace, name)?),
             ("POST", ["namespaces", namespace, "tables", name, "unregister"]) => Route::Write(table(namespace, name)?),
             ("POST", ["namespaces"]) | ("DELETE", ["namespaces", _]) | ("POST", ["namespaces", _, "properties"]) => {
-                Route::Unsupported("Changing namespaces")
+                Route::Unsupported("changing namespaces")
             }
-            ("POST", ["namespaces", _, "tables"]) => Route::Unsupported("Creating tables"),
-            ("POST", ["namespaces", _, "register" | "register-view"]) => Route::Unsupported("Registering tables"),
-            ("POST", ["tables", "rename"]) => Route::Unsupported("Renaming tables"),
-            ("POST", ["transactions", "commit"]) => Route::Unsupported("Committing several tables"),
-            (_, ["namespaces", _, "views", ..]) | (_, ["views", ..]) => Route::Unsupported("Views"),
-            (_, ["namespaces", _, "functions", ..]) => Route::Unsupported("Functions"),
-            (_, ["namespaces", _, "tables", _, "plan" | "tasks", ..]) => Route::Unsupported("Planning scans"),
-            ("POST", ["namespaces", _, "tables", _, "sign"]) => Route::Unsupported("Remote signing"),
-            ("POST", ["namespaces", _, "tables", _, "metrics"]) => Route::Unsupported("Metrics reports"),
+            ("POST", ["namespaces", _, "tables"]) => Route::Unsupported("creating tables"),
+            ("POST", ["namespaces", _, "register" | "register-view"]) => Route::Unsupported("registering tables"),
+            ("POST", ["tables", "rename"]) => Route::Unsupported("renaming tables"),
+            ("POST", ["transactions", "commit"]) => Route::Unsupported("committing several tables"),
+            (_, ["namespaces", _, "views", ..]) | (_, ["views", ..]) => Route::Unsupported("views"),
+            (_, ["namespaces", _, "functions", ..]) => Route::Unsupported("functions"),
+            (_, ["namespaces", _, "tables", _, "plan" | "tasks", ..]) => Route::Unsupported("planning scans"),
+            ("POST", ["namespaces", _, "tables", _, "sign"]) => Route::Unsupported("remote signing"),
+            ("POST", ["namespaces", _, "tables", _, "metrics"]) => Route::Unsupported("metrics reports"),
             _ => return Err(not_found()),
         })
     }
