@@ -44,7 +44,7 @@ pub const LOG_SCAN_ROWS: usize = 8;
 pub const BACKLOG_BYTES_MAX: u64 = 512 << 20;
 
 /// Steps of SQLite's machine that one request may take (57014): some seconds of the 30 that the platform grants.
-pub const STEPS_MAX: u64 = 400_000_000;
+pub const STEPS_MAX: u64 = 200_000_000;
 
 /// Steps between two looks at the budget.
 pub const STEPS_PER_CHECK: u32 = 10_000;

@@ -1,0 +1,9 @@
+//! A shard on deterministic storage: requests in, answers, log and storage out.
+
+mod bench;
+mod capture;
+mod crash;
+mod idempotency;
+mod lake;
+mod life;
+mod requests;
