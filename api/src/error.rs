@@ -191,6 +191,19 @@ impl ApiError {
         self
     }
 
+    /// Reads the body of an error answer of another script. A code that is not one of [`NAMED_CODES`] is our bug.
+    pub fn from_json(body: &[u8]) -> ApiError {
+        let read: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+        let field = |name: &str| read["error"][name].as_str().map(str::to_owned);
+        let code = field("code").and_then(|name| NAMED_CODES.into_iter().find(|code| code.name() == name));
+        ApiError {
+            code: code.unwrap_or(ErrorCode::Internal),
+            message: field("message").unwrap_or_else(|| "an answer cannot be read".to_owned()),
+            detail: field("detail"),
+            hint: field("hint"),
+        }
+    }
+
     /// The body of the answer.
     pub fn to_json(&self, request_id: &str) -> String {
         json!({"error": {
@@ -236,6 +249,13 @@ mod tests {
         check(ErrorCode::CommitStateUnknown, 500, false, false);
         check(ErrorCode::Internal, 500, false, false);
         check(ErrorCode::Unavailable, 503, true, true);
+    }
+
+    #[test]
+    fn an_error_of_another_script_is_passed_on_as_it_was() {
+        let error = ApiError::new(ErrorCode::NotYet, "the lake has lsn 3").hint("ask again");
+        assert_eq!(ApiError::from_json(error.to_json("id").as_bytes()), error);
+        assert_eq!(ApiError::from_json(b"<html>").code, ErrorCode::Internal);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What a query asks of the lake. The caller implements it: with a stub of the object, or with the lake in process.
 
+use lake_api::ApiError;
 use lake_cdc::{LakePosition, View, ViewRequest};
 use thiserror::Error;
 
@@ -12,6 +13,9 @@ pub enum LakeError {
         /// Where the lake is.
         position: LakePosition,
     },
+    /// The lake, or who asks it, refused: the error is for the client as it is.
+    #[error("{}", .0.message)]
+    Refused(ApiError),
     /// The lake cannot be reached, or its answer cannot be read.
     #[error("the lake is not available: {0}")]
     Unavailable(String),

@@ -1,11 +1,48 @@
 //! The `query` script: SQL over snapshots and the unflushed tail; stateless.
 
+mod lake_object;
+
+use lake_api::token::{Claims, claims_from_json};
+use lake_api::{ApiError, ErrorCode};
+use lake_cdc::Micros;
+use lake_host::Clock;
+use lake_platform::{R2Store, WorkerClock, WorkerRandom, http, memory};
+use lake_query::QueryRequest;
 use worker::{Context, Env, Request, Response, Result, event};
 
+use lake_object::LakeObject;
+
+/// Only the front door reaches this script, and it has checked the token.
 #[event(fetch)]
-async fn fetch(request: Request, _env: Env, _context: Context) -> Result<Response> {
+async fn fetch(mut request: Request, env: Env, _context: Context) -> Result<Response> {
+    let id = http::request_id(&request, &WorkerRandom)?;
     match request.path().as_str() {
-        "/healthz" => Response::from_json(&serde_json::json!({"status": "ok"})),
-        _ => Response::error("not found", 404),
+        "/query" => {
+            let claims = request.headers().get("x-lake-claims")?.unwrap_or_default();
+            let claims = match claims_from_json(&claims) {
+                Ok(claims) => claims,
+                Err(reason) => {
+                    return http::error(&ApiError::new(ErrorCode::Unauthorized, reason.to_string()), &id);
+                }
+            };
+            let body = match http::body(&mut request).await? {
+                Ok(body) => body,
+                Err(reason) => return http::error(&reason, &id),
+            };
+            http::answer(query(&body, claims, &env, &id).await?, &id)
+        }
+        "/status" => http::json(format!("{{\"memoryBytes\":{}}}", memory::linear_bytes()), 200, &id),
+        path => http::error(&ApiError::new(ErrorCode::NotFound, format!("there is nothing at {path}")), &id),
     }
+}
+
+async fn query(body: &[u8], claims: Claims, env: &Env, id: &str) -> Result<std::result::Result<String, ApiError>> {
+    let request = match QueryRequest::from_json(body) {
+        Ok(request) => request,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let lake = LakeObject::new(env.clone(), claims, id);
+    let store = R2Store::new(env.bucket("R2")?);
+    let began = WorkerClock.now_micros();
+    Ok(lake_query::run(&request, &lake, &store, Micros(began), || WorkerClock.now_micros() - began).await)
 }
