@@ -6,7 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use lake_host::{ByteRange, ObjectStore, PutCondition, ShardStorage};
+use lake_host::{ByteRange, ObjectStore, PutCondition, PutOutcome, ShardStorage};
 use lake_table::{TableName, TableState};
 
 use crate::cache::{MetadataCache, MetadataFile};
@@ -42,13 +42,20 @@ pub struct Catalog<S> {
     pub(crate) cache: RefCell<MetadataCache>,
     // The last commit whose record is known to be in the store.
     recorded: Cell<u64>,
+    bucket_is_admitted: Cell<bool>,
 }
 
 impl<S: ShardStorage> Catalog<S> {
     /// The catalog in a storage; refused if a newer build wrote it.
     pub fn open(storage: S, settings: Settings) -> Result<Catalog<S>, CatalogError> {
         format::admit(&storage)?;
-        Ok(Catalog { storage, settings, cache: RefCell::default(), recorded: Cell::new(0) })
+        Ok(Catalog {
+            storage,
+            settings,
+            cache: RefCell::default(),
+            recorded: Cell::default(),
+            bucket_is_admitted: Cell::default(),
+        })
     }
 
     /// Writes the last commit's record if dying in between has left it unwritten. For an object that wakes.
@@ -134,8 +141,30 @@ impl<S: ShardStorage> Catalog<S> {
         }
         let bytes = commit_record::read_bytes(&self.storage, last)?;
         let bytes = bytes.ok_or_else(|| CatalogError::corrupt("a commit record", "its bytes are missing"))?;
-        store.put(&commit_record::commit_record_key(last), bytes, PutCondition::Absent).await?;
+        let key = commit_record::commit_record_key(last);
+        if store.put(&key, bytes.clone(), PutCondition::Absent).await? == PutOutcome::ConditionFailed {
+            let object = store.get(&key, ByteRange::Full).await?;
+            if object.is_none_or(|object| object.bytes != bytes) {
+                return Err(CatalogError::corrupt("the bucket", format!("{key} is of another history of this lake")));
+            }
+        }
         self.recorded.set(self.recorded.get().max(last));
+        Ok(())
+    }
+
+    /// Refuses a bucket that holds commits this catalog does not know: its storage was lost and the bucket was not. Going
+    /// on would give their numbers to other commits. Asked once per instance, before its first commit.
+    pub(crate) async fn admit_bucket(&self, store: &impl ObjectStore) -> Result<(), CatalogError> {
+        if self.bucket_is_admitted.get() {
+            return Ok(());
+        }
+        let next = commit_record::commit_record_key(commit_record::last_number(&self.storage)? + 1);
+        let is_taken = store.head(&next).await?.is_some();
+        // A commit beside this one may have been admitted and have written that record since.
+        if is_taken && !self.bucket_is_admitted.get() {
+            return Err(CatalogError::corrupt("the bucket", format!("{next} is of another history of this lake")));
+        }
+        self.bucket_is_admitted.set(true);
         Ok(())
     }
 

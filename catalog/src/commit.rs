@@ -55,6 +55,7 @@ impl<S: ShardStorage> Catalog<S> {
         check(commit)?;
         // The record of the commit before, so that numbers in the store have no gap.
         self.record_last_commit(store).await?;
+        self.admit_bucket(store).await?;
         match self.stage_and_swap(store, random, now_micros, commit).await {
             Ok(()) => {}
             Err(Stop::Outcome(outcome)) => return Ok(outcome),

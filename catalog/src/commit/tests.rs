@@ -458,6 +458,31 @@ fn a_storage_of_a_newer_build_is_refused() {
 }
 
 #[test]
+fn a_bucket_of_another_history_is_not_written_over() {
+    let old = World::with_tables();
+    committed(old.commit(&flush(1, 1)).unwrap());
+    let mut lost = World::new();
+    lost.store = old.store.clone();
+    let made = lost.ensure("orders").unwrap();
+    assert_eq!(made.metadata.location(), "s3://lakehouse/warehouse/default/orders.2");
+    let commit = FlushCommit { tables: vec![table_commit("orders", None, 1)], ..flush(1, 1) };
+    assert!(matches!(lost.commit(&commit), Err(CatalogError::Corrupt { what: "the bucket", .. })));
+    assert_eq!(lost.catalog.position(), Ok(0));
+    assert_eq!(old.record(1).unwrap().tables.len(), 2);
+}
+
+#[test]
+fn a_record_that_is_not_ours_is_never_taken_for_written() {
+    let mut world = World::with_tables();
+    committed(world.commit(&flush(1, 1)).unwrap());
+    world.store.lose(&commit_record_key(1));
+    world.store.place(&commit_record_key(1), b"somebody else's");
+    world.catalog = open(&world.storage);
+    let recovered = run(world.catalog.recover(&world.store));
+    assert!(matches!(recovered, Err(CatalogError::Corrupt { what: "the bucket", .. })), "{recovered:?}");
+}
+
+#[test]
 fn damage_is_named() {
     let world = World::with_tables();
     let key = world.storage.keys(b"t/").remove(0);
