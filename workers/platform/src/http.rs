@@ -1,5 +1,6 @@
 //! Answers as the contract in `api` wants them: JSON, a request id on each, errors from the one table.
 
+use futures::StreamExt;
 use lake_api::limits::BODY_BYTES_MAX;
 use lake_api::{ApiError, ErrorCode};
 use lake_host::Random;
@@ -46,7 +47,23 @@ pub fn unreachable(what: &str, reason: &worker::Error) -> ApiError {
         .hint("resend with the same Idempotency-Key, or read first")
 }
 
-/// The whole body, refused before it is read if it says it is over the limit, and after it if it did not say.
+/// Most bytes of a refused body that are read away: beyond, a client may see a cut connection in place of the answer.
+const READ_AWAY_BYTES_MAX: usize = 4 * BODY_BYTES_MAX;
+
+/// Reads a body and keeps nothing: a client that is still sending when the connection closes never sees the answer.
+async fn read_away(request: &mut Request) -> Result<()> {
+    let mut stream = request.stream()?;
+    let mut read = 0;
+    while let Some(chunk) = stream.next().await {
+        read += chunk?.len();
+        if read > READ_AWAY_BYTES_MAX {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The whole body, refused before it is kept if it says it is over the limit, and after it if it did not say.
 pub async fn body(request: &mut Request) -> Result<std::result::Result<Vec<u8>, ApiError>> {
     let too_large = || {
         ApiError::new(ErrorCode::BodyTooLarge, format!("the body is larger than {} MiB", BODY_BYTES_MAX >> 20))
@@ -54,6 +71,7 @@ pub async fn body(request: &mut Request) -> Result<std::result::Result<Vec<u8>, 
     };
     let announced = request.headers().get("content-length")?.and_then(|length| length.parse::<usize>().ok());
     if announced.is_some_and(|length| length > BODY_BYTES_MAX) {
+        read_away(request).await?;
         return Ok(Err(too_large()));
     }
     let bytes = request.bytes().await?;
