@@ -16,8 +16,10 @@ async function insert(database: string, id: bigint, body: string): Promise<void>
 }
 
 test('a read does not make a database, a write does', async () => {
-  await assert.rejects(lake.client.sql('nowhere', 'SELECT 1'), { code: 'database_not_found', status: 404 })
+  await assert.rejects(lake.client.sql('nowhere', 'SELECT * FROM notes'), { code: '42P01' })
+  await assert.rejects(lake.client.databaseStatus('nowhere'), { code: 'database_not_found', status: 404 })
   await lake.client.sql('somewhere', 'CREATE TABLE notes (id bigint PRIMARY KEY, body text)')
+  assert.equal((await lake.client.databaseStatus('somewhere'))['state'], 'live')
   const listed = await (await lake.fetch('/v1/databases')).json()
   assert.ok(JSON.stringify(listed).includes('"somewhere"'), JSON.stringify(listed))
   assert.ok(!JSON.stringify(listed).includes('"nowhere"'))
@@ -36,7 +38,7 @@ test('a database created again under its name starts anew and loses nothing of t
   await insert('again', 1n, 'old')
   await insert('again', 2n, 'old')
   await client.deleteDatabase('again')
-  await assert.rejects(client.sql('again', 'SELECT * FROM notes'), { code: 'database_not_found' })
+  await assert.rejects(client.sql('again', 'SELECT * FROM notes'), { code: '42P01' })
   await client.sql('again', create)
   await insert('again', 1n, 'new')
   const { rows } = await client.query('SELECT id, body FROM notes', { namespace: 'again' })
