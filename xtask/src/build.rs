@@ -27,12 +27,18 @@ pub(crate) enum Mode {
     Release,
     /// Quick to compile.
     Dev,
+    /// What is in `build/`, whatever it was made from: for one who works on something else than the scripts.
+    Kept,
 }
 
 impl Mode {
-    /// `--dev` chooses the quick one.
+    /// `--dev` chooses the quick one, `--no-build` what is there.
     pub(crate) fn from(options: &mut Options) -> Self {
-        if options.flag("--dev") { Mode::Dev } else { Mode::Release }
+        match (options.flag("--dev"), options.flag("--no-build")) {
+            (_, true) => Mode::Kept,
+            (true, false) => Mode::Dev,
+            (false, false) => Mode::Release,
+        }
     }
 }
 
@@ -67,12 +73,13 @@ pub(crate) fn command(mut options: Options) -> Result<()> {
 
 /// Builds one script unless it is built already.
 pub(crate) fn build(script: &Script, mode: Mode) -> Result<Built> {
+    let folder = paths::built_script(script.name);
     let profile = match mode {
         Mode::Release => script.profile,
         Mode::Dev => DEV_PROFILE,
+        Mode::Kept => return kept(&folder),
     };
     let print = fingerprint::of_package(script.package, profile, ENTRY_MODULE)?;
-    let folder = paths::built_script(script.name);
     if let Some(built) = read_stamp(&folder, &print) {
         return Ok(built);
     }
@@ -111,11 +118,22 @@ pub(crate) fn build(script: &Script, mode: Mode) -> Result<Built> {
     Ok(built)
 }
 
+fn kept(folder: &Path) -> Result<Built> {
+    let stamp = stamp(folder).with_context(|| format!("nothing was built in {}", folder.display()))?;
+    sizes(&stamp).context("the stamp of the build has no sizes")
+}
+
 fn read_stamp(folder: &Path, print: &str) -> Option<Built> {
-    let text = fs::read_to_string(folder.join(STAMP)).ok()?;
-    let stamp: Value = serde_json::from_str(&text).ok()?;
-    (stamp["fingerprint"] == print)
-        .then(|| Some(Built { raw: stamp["raw"].as_u64()?, gzip: stamp["gzip"].as_u64()? }))?
+    let stamp = stamp(folder)?;
+    if stamp["fingerprint"] == print { sizes(&stamp) } else { None }
+}
+
+fn stamp(folder: &Path) -> Option<Value> {
+    serde_json::from_str(&fs::read_to_string(folder.join(STAMP)).ok()?).ok()
+}
+
+fn sizes(stamp: &Value) -> Option<Built> {
+    Some(Built { raw: stamp["raw"].as_u64()?, gzip: stamp["gzip"].as_u64()? })
 }
 
 /// Replaces a folder by a copy of another.

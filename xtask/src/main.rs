@@ -50,7 +50,7 @@ cargo xtask COMMAND
   setup   install now what the others install when they need it
   wasm    cargo for wasm                     e.g. wasm check -p lake-dosql
 
-Commands that build scripts take --dev: quicker to compile, larger, slower.
+Commands that build scripts take --dev (quicker to compile, larger, slower) and --no-build (what was built last).
 ";
 
 fn main() -> ExitCode {
