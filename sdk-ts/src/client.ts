@@ -1,9 +1,9 @@
 /** The client: where the lake is, who asks, and one method for each thing that can be asked. */
 
-import { parseObject } from './answer.ts'
+import { listField, parseObject, textField } from './answer.ts'
 import type { CDCBatch, CDCOperation } from './change.ts'
 import { type Environment, systemEnvironment } from './environment.ts'
-import { invalid, LakeError } from './error.ts'
+import { invalid, isRecord, LakeError, unexpectedAnswer } from './error.ts'
 import { Emitter, type LakeEvents, type LakeListener } from './events.ts'
 import { addressOf, type Fetch, Http, parseBase } from './http.ts'
 import type { LakePositionLike } from './lsn.ts'
@@ -63,6 +63,14 @@ export interface DatabaseOptions {
   readonly namespace?: string | undefined
   /** Stops waiting; the promise rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined
+}
+
+/** A database of the lake. */
+export interface Database {
+  /** Its name. */
+  readonly name: string
+  /** The namespace it feeds. */
+  readonly namespace: string
 }
 
 /** Options of a request that has no others. */
@@ -157,6 +165,15 @@ export class LakeClient {
   async createDatabase(database: string, options: DatabaseOptions = {}): Promise<void> {
     const body = JSON.stringify({ namespace: options.namespace })
     await this.#send('PUT', databasePath(database), options.signal, { body, repeatable: 'safe' })
+  }
+
+  /** The databases that the lake has heard of. */
+  async listDatabases(options: RequestOptions = {}): Promise<Database[]> {
+    const answer = parseObject(await this.#send('GET', '/v1/databases', options.signal))
+    return listField(answer, 'databases').map(each => {
+      if (!isRecord(each)) throw unexpectedAnswer('a database is not a JSON object')
+      return { name: textField(each, 'name'), namespace: textField(each, 'namespace') }
+    })
   }
 
   /** Deletes a database. Its rows leave the lake's current tables; history stays. */

@@ -164,3 +164,10 @@ test('once listens once, off not at all', async () => {
   await assert.rejects(client.query('SELECT 1'))
   assert.deepEqual([once, never], [1, 0])
 })
+
+test('databases are listed with their namespaces', async () => {
+  const databases = [{ name: 'north', namespace: 'sales' }]
+  await using server = await serve({ status: 200, body: { databases } })
+  assert.deepEqual(await clientOf(server.url).listDatabases(), databases)
+  assert.equal(server.received[0]?.path, '/v1/databases')
+})

@@ -18,11 +18,12 @@ async function insert(database: string, id: bigint, body: string): Promise<void>
 test('a read does not make a database, a write does', async () => {
   await assert.rejects(lake.client.sql('nowhere', 'SELECT * FROM notes'), { code: '42P01' })
   await assert.rejects(lake.client.databaseStatus('nowhere'), { code: 'database_not_found', status: 404 })
-  await lake.client.sql('somewhere', 'CREATE TABLE notes (id bigint PRIMARY KEY, body text)')
+  const { lsn } = await lake.client.sql('somewhere', 'CREATE TABLE notes (id bigint PRIMARY KEY, body text)')
+  assert.ok(lsn !== undefined)
   assert.equal((await lake.client.databaseStatus('somewhere'))['state'], 'live')
-  const listed = await (await lake.fetch('/v1/databases')).json()
-  assert.ok(JSON.stringify(listed).includes('"somewhere"'), JSON.stringify(listed))
-  assert.ok(!JSON.stringify(listed).includes('"nowhere"'))
+  // The lake hears of a database with its first transaction.
+  await lake.client.query('SELECT 1', { after: { database: 'somewhere', lsn } })
+  assert.deepEqual(await lake.client.listDatabases(), [{ name: 'somewhere', namespace: 'somewhere' }])
 })
 
 test('creating a database twice is fine with the same options only', async () => {
