@@ -11,6 +11,7 @@ pub(crate) mod math;
 pub(crate) mod names;
 pub(crate) mod numeric;
 pub(crate) mod operators;
+pub(crate) mod order;
 pub(crate) mod planner;
 pub(crate) mod text;
 pub(crate) mod time;

@@ -211,6 +211,7 @@ async fn plan<F>(query: &Query<'_, F>) -> Result<(LogicalPlan, SessionState)> {
     let statement = DfStatement::Statement(Box::new(Statement::Query(sql)));
     let state = context.state();
     let plan = state.statement_to_plan(statement).await?;
+    pg::order::check(&plan)?;
     let plan = state.optimize(&plan)?;
     Ok((plan, state))
 }
@@ -241,6 +242,7 @@ impl From<crate::lake::LakeError> for ApiError {
                 ApiError::new(ErrorCode::NotYet, "the lake does not hold the transaction asked for yet")
                     .detail(format!("position {position}"))
             }
+            LakeError::Refused(reason) => reason,
             LakeError::Unavailable(message) => ApiError::new(ErrorCode::Unavailable, message),
         }
     }

@@ -99,7 +99,7 @@ async fn current(
 ) -> Result<LakeTable> {
     let snapshot = load(client, table.metadata_location.as_deref()).await?;
     let mut columns: Vec<TableColumn> =
-        table.fields.iter().enumerate().map(|(at, field)| user_column(at, field, Some(field.field_id))).collect();
+        table.fields.iter().enumerate().map(|(at, field)| user_column(at, field)).collect();
     let users = columns.iter().filter(|column| !lake_cdc::is_reserved_column(&column.name)).count();
     // A hidden key is reserved too: it comes after what is shown.
     columns.sort_by_key(|column| lake_cdc::is_reserved_column(&column.name));
@@ -125,10 +125,7 @@ async fn history(client: &StoreClient, table: &ViewTable, cut: Option<Cut>) -> R
         .fields
         .iter()
         .enumerate()
-        .map(|(at, field)| {
-            let id = snapshot.field_ids.get(&field.name).copied().or_else(|| snapshot.has(field.field_id));
-            user_column(at, field, id)
-        })
+        .map(|(at, field)| user_column(at, field))
         .collect();
     columns.extend(reserved_columns(&Source::HISTORY, &snapshot.field_ids));
     let schema = schema_of(&columns);
@@ -185,11 +182,12 @@ async fn load(client: &StoreClient, location: Option<&str>) -> Result<Snapshot> 
     }
 }
 
-fn user_column(at: usize, field: &ViewField, field_id: Option<i32>) -> TableColumn {
+/// Both tables know a column by one id; names change.
+fn user_column(at: usize, field: &ViewField) -> TableColumn {
     TableColumn {
         name: field.name.clone(),
         column_type: field.column_type.clone(),
-        field_id,
+        field_id: Some(field.field_id),
         source: Source::User(at),
     }
 }

@@ -55,7 +55,9 @@ impl Target {
             ("timestamp", []) => ColumnType::Timestamp,
             ("timestamptz", []) => ColumnType::TimestampTz,
             ("uuid", _) => ColumnType::Uuid,
-            ("text", _) | ("varchar", []) => ColumnType::Text,
+            ("text", _) => ColumnType::Text,
+            // Without a length it is as long as a text.
+            ("varchar", []) => ColumnType::Varchar(u32::MAX),
             ("varchar", [length, ..]) => ColumnType::Varchar(*length),
             ("bytea", _) => ColumnType::Bytea,
             ("json", _) => ColumnType::Json,

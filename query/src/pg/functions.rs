@@ -106,7 +106,7 @@ pub(crate) fn cast(value: Typed, code: &str) -> Result<Expr> {
         return Err(refuse("42846", format!("cannot cast type {} to {}", long_name(&value.name), long_name(&name))));
     }
     if matches!(value.name.as_str(), "json" | "jsonb") && !matches!(name.as_str(), "json" | "jsonb" | "text" | "varchar") {
-        return Err(unsupported("a cast from jsonb; take it apart with ->> first"));
+        return Err(refuse("0A000", "a cast from jsonb is not supported; take it apart with ->> first"));
     }
     if value.field.data_type() == field.data_type() && value.name == name && !code.contains('(') {
         return Ok(value.expr);

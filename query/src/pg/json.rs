@@ -2,13 +2,14 @@
 
 use arrow::datatypes::DataType;
 use datafusion::error::Result;
-use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::{Expr, Operator};
 use lake_cdc::Value;
 use lake_cdc::text::json::{Json, parse_json};
 
 use super::call::{Kernel, call, call_field};
 use super::cast::named_field;
 use super::datum::Datum;
+use super::numeric::Number;
 use super::typed::Typed;
 use crate::error::{from_text, refuse, unsupported};
 
@@ -126,14 +127,50 @@ fn contains(whole: &Json, part: &Json, at_top: bool) -> bool {
         (Json::Array(items), Json::Array(wanted)) => {
             wanted.iter().all(|value| items.iter().any(|item| contains(item, value, false)))
         }
-        (Json::Array(items), scalar) if at_top && !matches!(scalar, Json::Object(_)) => items.contains(scalar),
-        (whole, part) => whole == part,
+        (Json::Array(items), scalar) if at_top && !matches!(scalar, Json::Object(_)) => {
+            items.iter().any(|item| same(item, scalar))
+        }
+        (whole, part) => same(whole, part),
+    }
+}
+
+/// `left = right` of jsonb: numbers are equal by value. Their order is not that of their texts.
+pub(crate) fn compare(op: Operator, left: Expr, right: Expr) -> Result<Expr> {
+    let equal = call(
+        "json_equal",
+        DataType::Boolean,
+        Kernel::Strict(|values| Ok(Datum::Value(Value::Bool(same(&read(&values[0])?, &read(&values[1])?))))),
+        vec![left, right],
+    );
+    match op {
+        Operator::Eq => Ok(equal),
+        Operator::NotEq => Ok(!equal),
+        _ => Err(unsupported("an order of jsonb")),
+    }
+}
+
+fn same(left: &Json, right: &Json) -> bool {
+    match (left, right) {
+        (Json::Number(a), Json::Number(b)) => {
+            a == b || Number::parse(a).zip(Number::parse(b)).is_some_and(|(a, b)| a.equals(b))
+        }
+        (Json::Array(a), Json::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+        (Json::Object(a), Json::Object(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|((name, a), (other, b))| name == other && same(a, b))
+        }
+        (a, b) => a == b,
     }
 }
 
 /// Plans `name(args)`; `None` if it is no function of json.
 pub(crate) fn plan(name: &str, args: &[Typed]) -> Result<Option<Expr>> {
     let [value] = args else { return Ok(None) };
+    if value.is_unknown() && (name.starts_with("json_") || name.starts_with("jsonb_")) {
+        let target = super::cast::Target::parse(if name.starts_with("jsonb_") { "jsonb" } else { "json" })?;
+        let field = target.field();
+        let expr = value.clone().resolve_to(&target, field.data_type())?;
+        return plan(name, &[Typed { expr, field: std::sync::Arc::new(field), name: target.name() }]);
+    }
     if value.name != "json" && value.name != "jsonb" {
         return Ok(None);
     }

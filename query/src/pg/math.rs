@@ -64,8 +64,10 @@ pub(crate) fn plan(name: &str, args: &[Typed]) -> Result<Option<Expr>> {
         ("ceil" | "ceiling", []) => float("ceil", first, |v| Ok(v.ceil()))?,
         ("sign", []) => float("sign", first, |v| Ok(if v == 0.0 || v.is_nan() { v } else { v.signum() }))?,
         ("mod", [by]) => arithmetic(Arithmetic::Remainder, first, by.clone())?,
-        ("sqrt" | "exp" | "ln" | "log" | "log10" | "power" | "pow", _) if first.is_numeric() || rest.iter().any(Typed::is_numeric) => {
-            return Err(unsupported(format!("{name} of numeric; cast to float8")));
+        ("sqrt" | "exp" | "ln" | "log" | "log10" | "power" | "pow", _)
+            if args.iter().any(Typed::is_numeric) && !args.iter().any(Typed::is_float) =>
+        {
+            return Err(cast_first(&format!("{name} of numeric")));
         }
         ("sqrt", []) => float("sqrt", first, |v| {
             if v < 0.0 { Err(refuse("2201F", "cannot take square root of a negative number")) } else { Ok(v.sqrt()) }
@@ -85,10 +87,14 @@ pub(crate) fn plan(name: &str, args: &[Typed]) -> Result<Option<Expr>> {
     }))
 }
 
+fn cast_first(what: &str) -> datafusion::error::DataFusionError {
+    refuse("0A000", format!("{what} is not supported; cast to float8"))
+}
+
 /// `left ^ right`
 pub(crate) fn plan_power(left: Typed, right: Typed) -> Result<Expr> {
     if left.is_numeric() || right.is_numeric() {
-        return Err(unsupported("^ of numeric; cast to float8"));
+        return Err(cast_first("^ of numeric"));
     }
     let args = vec![convert_to_float(left)?, convert_to_float(right)?];
     Ok(call("power", DataType::Float64, Kernel::Strict(power), args))

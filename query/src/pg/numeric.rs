@@ -94,6 +94,11 @@ impl Number {
         Number { value: self.value.wrapping_neg(), shown: self.shown }
     }
 
+    /// True for the same value, however many digits are shown.
+    pub(crate) fn equals(self, other: Number) -> bool {
+        self.value == other.value
+    }
+
     pub(crate) fn is_zero(self) -> bool {
         self.value == i256::ZERO
     }

@@ -4,6 +4,7 @@ use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::kernels::numeric as kernels;
 use arrow::datatypes::{DataType, Float32Type, Float64Type, IntervalUnit, TimeUnit};
 use arrow::error::ArrowError;
+use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::expr::BinaryExpr;
 use datafusion::logical_expr::{Expr, Operator, cast as df_cast};
@@ -75,14 +76,41 @@ pub(crate) fn compare(op: Operator, left: Typed, right: Typed) -> Result<Expr> {
     // Any two numerics compare by value, whatever their scales.
     let decimals = name == "numeric" && !matches!(data_type, DataType::Decimal128(..));
     let [left, right] = pair;
+    if name == "jsonb" {
+        return super::json::compare(op, convert(left, &data_type, &name)?, convert(right, &data_type, &name)?);
+    }
     let (left, right) = if decimals {
         (plain(left)?, plain(right)?)
     } else if matches!(data_type, DataType::Interval(_)) {
         (time::interval_key(convert(left, &data_type, &name)?), time::interval_key(convert(right, &data_type, &name)?))
+    } else if data_type.is_floating() {
+        (one_zero(convert(left, &data_type, &name)?, &data_type), one_zero(convert(right, &data_type, &name)?, &data_type))
     } else {
         (convert(left, &data_type, &name)?, convert(right, &data_type, &name)?)
     };
     Ok(binary(left, op, right))
+}
+
+/// A float whose zero has no sign: Arrow orders -0 before 0, Postgres finds them equal.
+fn one_zero(value: Expr, data_type: &DataType) -> Expr {
+    if matches!(&value, Expr::Literal(literal, _) if !is_zero(literal)) {
+        return value;
+    }
+    let kernel = Kernel::Arrays(|arrays, _| match arrays.first() {
+        Some(array) if array.data_type() == &DataType::Float32 => {
+            Ok(std::sync::Arc::new(array.as_primitive::<Float32Type>().unary::<_, Float32Type>(|value| value + 0.0)))
+        }
+        Some(array) => {
+            Ok(std::sync::Arc::new(array.as_primitive::<Float64Type>().unary::<_, Float64Type>(|value| value + 0.0)))
+        }
+        None => Err(DataFusionError::Internal("an operand is missing".into())),
+    });
+    call("one_zero", data_type.clone(), kernel, vec![value])
+}
+
+fn is_zero(literal: &ScalarValue) -> bool {
+    matches!(literal, ScalarValue::Float64(Some(value)) if *value == 0.0)
+        || matches!(literal, ScalarValue::Float32(Some(value)) if *value == 0.0)
 }
 
 pub(crate) fn binary(left: Expr, op: Operator, right: Expr) -> Expr {

@@ -174,17 +174,17 @@ fn plan_aggregate_argument(name: &str, value: Typed) -> Result<Expr> {
             "int2" | "int4" => Ok(df_cast(value.expr, DataType::Int64)),
             "int8" => exact(value, 28),
             "numeric" if *value.data_type() == super::numeric::DYNAMIC => {
-                Err(unsupported("sum of numerics of different scales; round them first"))
+                Err(refuse("0A000", "sum of numerics of different scales is not supported; cast to numeric(p,s)"))
             }
             "numeric" | "float8" => Ok(value.expr),
-            "float4" => Err(unsupported("sum of real; cast to float8")),
+            "float4" => Err(refuse("0A000", "sum of real is not supported; cast to float8")),
             "interval" => Err(unsupported("sum of intervals")),
             _ => Err(missing()),
         },
         "avg" => match value.name.as_str() {
             "int2" | "int4" | "int8" => exact(value, 28),
             "numeric" if *value.data_type() == super::numeric::DYNAMIC => {
-                Err(unsupported("avg of numerics of different scales; round them first"))
+                Err(refuse("0A000", "avg of numerics of different scales is not supported; cast to numeric(p,s)"))
             }
             "numeric" => Ok(value.expr),
             "float4" => Ok(df_cast(value.expr, DataType::Float64)),
@@ -212,7 +212,7 @@ fn plan_aggregate_argument(name: &str, value: Typed) -> Result<Expr> {
             Ok(df_cast(value.expr, DataType::Float64))
         }
         "stddev" | "stddev_samp" | "stddev_pop" | "variance" | "var_samp" | "var_pop" if value.is_number() => {
-            Err(unsupported(format!("{name} of {}; cast to float8", value.name)))
+            Err(refuse("0A000", format!("{name} of {} is not supported; cast to float8", value.name)))
         }
         _ => Err(missing()),
     }

@@ -12,8 +12,8 @@ type Kernel = fn(&[Datum]) -> Result<Datum>;
 /// Argument types (`t` text, `i` int4), result (`t`, `i`, `b` boolean) and kernel of each function; several rows of a
 /// name are overloads.
 pub(crate) const FUNCTIONS: &[(&str, &str, char, Kernel)] = &[
-    ("lower", "t", 't', |v| Ok(Datum::text(v[0].as_text().to_lowercase()))),
-    ("upper", "t", 't', |v| Ok(Datum::text(v[0].as_text().to_uppercase()))),
+    ("lower", "t", 't', |v| Ok(Datum::text(v[0].as_text().chars().map(lower).collect::<String>()))),
+    ("upper", "t", 't', |v| Ok(Datum::text(v[0].as_text().chars().map(upper).collect::<String>()))),
     ("initcap", "t", 't', |v| Ok(Datum::text(initcap(v[0].as_text())))),
     ("length", "t", 'i', |v| int(v[0].as_text().chars().count())),
     ("char_length", "t", 'i', |v| int(v[0].as_text().chars().count())),
@@ -67,14 +67,32 @@ fn bounded(text: String) -> Result<Datum> {
     Ok(Datum::text(text))
 }
 
+/// One character for one, as Postgres maps them.
+fn upper(character: char) -> char {
+    let mut mapped = character.to_uppercase();
+    match (character, mapped.next(), mapped.next()) {
+        ('ß', _, _) => 'ẞ',
+        (_, Some(only), None) => only,
+        _ => character,
+    }
+}
+
+fn lower(character: char) -> char {
+    let mut mapped = character.to_lowercase();
+    match (mapped.next(), mapped.next()) {
+        (Some(only), None) => only,
+        _ => character,
+    }
+}
+
 fn initcap(text: &str) -> String {
     let mut inside = false;
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         if inside {
-            out.extend(character.to_lowercase());
+            out.push(lower(character));
         } else {
-            out.extend(character.to_uppercase());
+            out.push(upper(character));
         }
         inside = character.is_alphanumeric();
     }

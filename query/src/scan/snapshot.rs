@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use datafusion::error::{DataFusionError, Result};
 use iceberg::spec::{DataFile, Datum, TableMetadata};
-use lake_cdc::{LakePosition, Micros};
+use lake_cdc::Micros;
 use lake_table::{ReadError, ReadFile, ScanFile, TableError, plan_scan};
 
 use crate::error::{unavailable, unsupported};
@@ -19,15 +19,6 @@ pub(crate) struct Snapshot {
     pub(crate) files: Vec<FilePlan>,
     /// Greatest stamp of the changes in it, if the snapshot says so.
     pub(crate) max_stamp: Option<Micros>,
-    /// The position up to which it is complete, if the snapshot says so.
-    pub(crate) position: Option<LakePosition>,
-}
-
-impl Snapshot {
-    /// `field_id`, if the schema has it.
-    pub(crate) fn has(&self, field_id: i32) -> Option<i32> {
-        self.field_ids.values().copied().find(|id| *id == field_id)
-    }
 }
 
 /// A data file.
@@ -54,8 +45,7 @@ pub(crate) struct DeleteFile {
     pub(crate) size: u64,
 }
 
-/// Keys of a snapshot's summary that the lake writes.
-const POSITION: &str = "lake.position";
+/// Key of a snapshot's summary that the lake writes.
 const MAX_STAMP: &str = "lake.max-stamp";
 
 impl ReadFile for StoreClient {
@@ -77,10 +67,9 @@ pub(crate) async fn load(client: &StoreClient, metadata_location: &str) -> Resul
     };
     let summary = &current.summary().additional_properties;
     let max_stamp = summary.get(MAX_STAMP).and_then(|text| text.parse().ok()).map(Micros);
-    let position = summary.get(POSITION).and_then(|text| text.parse().ok()).map(LakePosition);
     let scan = plan_scan(client, &metadata, Some(current.snapshot_id()), &[]).await.map_err(damaged)?;
     let files = scan.iter().map(file_plan).collect::<Result<_>>()?;
-    Ok(Snapshot { field_ids, files, max_stamp, position })
+    Ok(Snapshot { field_ids, files, max_stamp })
 }
 
 fn damaged(error: TableError) -> DataFusionError {

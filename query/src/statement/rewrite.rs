@@ -9,10 +9,10 @@ use std::ops::ControlFlow;
 use lake_api::ApiError;
 use lake_dialect::ast::helpers::attached_token::AttachedToken;
 use lake_dialect::ast::{
-    BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DateTimeField, Distinct, Expr, Function, FunctionArg,
+    BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DataType, DateTimeField, Distinct, Expr, Function, FunctionArg,
     FunctionArgExpr, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, Interval, LimitClause, ObjectName,
     ObjectNamePart, Query, Select, SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, TableWithJoins,
-    TrimWhereField, UnaryOperator, Value, VisitMut, VisitorMut,
+    TrimWhereField, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
 };
 use lake_dialect::{column_name, fold};
 
@@ -143,15 +143,53 @@ fn prepare_body(body: &mut SetExpr) -> Result<(), ApiError> {
             prepare_body(right)
         }
         SetExpr::Values(values) => {
-            for value in values.rows.iter_mut().flatten() {
-                mark_literal(value);
-            }
-            Ok(())
+            settle_values(&mut values.rows)
         }
         // A nested query is visited on its own.
         SetExpr::Query(_) => Ok(()),
         _ => Err(unsupported("this kind of query")),
     }
+}
+
+/// DataFusion wants one type in each column of VALUES: literals take that of what is typed, or the widest of numbers.
+fn settle_values(rows: &mut [Vec<Expr>]) -> Result<(), ApiError> {
+    let width = rows.first().map_or(0, Vec::len);
+    if rows.iter().any(|row| row.len() != width) {
+        return Err(sql_error("42601", "VALUES lists must all be the same length"));
+    }
+    for at in 0..width {
+        let typed = rows.iter().find_map(|row| match row.get(at) {
+            Some(Expr::Cast { data_type, .. }) => Some(data_type.clone()),
+            Some(Expr::TypedString(typed)) => Some(typed.data_type.clone()),
+            Some(Expr::Interval(_)) => Some(DataType::Interval { fields: None, precision: None }),
+            _ => None,
+        });
+        let number = |value: &Value| matches!(value, Value::Number(text, _) if text.parse::<i32>().is_err());
+        let widens = rows.iter().any(|row| matches!(row.get(at), Some(Expr::Value(value)) if number(&value.value)));
+        for value in rows.iter_mut().filter_map(|row| row.get_mut(at)) {
+            let literal = match &*value {
+                Expr::Value(value) => Some(value.value.clone()),
+                Expr::UnaryOp { op: UnaryOperator::Minus, expr } => match expr.as_ref() {
+                    Expr::Value(value) => Some(value.value.clone()),
+                    _ => None,
+                },
+                _ => None,
+            };
+            let code = match (literal, &typed) {
+                (Some(Value::SingleQuotedString(_) | Value::Number(..)), Some(data_type)) => Some(types::code(data_type)?),
+                (Some(Value::Number(..)), None) if widens => Some("numeric".to_owned()),
+                _ => None,
+            };
+            match code {
+                Some(code) => {
+                    let taken = std::mem::replace(value, null());
+                    *value = operator(&format!("cast {code}"), taken, null());
+                }
+                None => mark_literal(value),
+            }
+        }
+    }
+    Ok(())
 }
 
 fn prepare_select(select: &mut Select) -> Result<(), ApiError> {
@@ -163,6 +201,11 @@ fn prepare_select(select: &mut Select) -> Result<(), ApiError> {
     }
     let mut names: HashMap<String, usize> = HashMap::new();
     for item in &mut select.projection {
+        if let SelectItem::ExprWithAlias { alias, .. } = item
+            && alias.quote_style == Some('\'')
+        {
+            return Err(sql_error("42601", "a column's name is no text"));
+        }
         name_item(item, &mut names);
         if let SelectItem::ExprWithAlias { expr, .. } = item {
             let _: ControlFlow<()> = expr.visit(&mut CountInstead { depth: 0 });
@@ -242,7 +285,7 @@ fn value_function(name: &str) -> Option<&'static str> {
 fn mark_literal(expr: &mut Expr) {
     let number = match &*expr {
         Expr::Value(value) => matches!(value.value, Value::Number(..)),
-        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => {
+        Expr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr } => {
             matches!(expr.as_ref(), Expr::Value(value) if matches!(value.value, Value::Number(..)))
         }
         _ => false,
@@ -414,9 +457,9 @@ fn rewrite_expr(expr: Expr) -> Result<Expr, ApiError> {
         Expr::Identifier(ident) if ident.quote_style.is_none() && value_function(&fold(&ident)).is_some() => {
             now(value_function(&fold(&ident)).unwrap_or("timestamptz"))
         }
+        Expr::Value(value) => rewrite_value(value)?,
         kept @ (Expr::Identifier(_)
         | Expr::CompoundIdentifier(_)
-        | Expr::Value(_)
         | Expr::Nested(_)
         | Expr::BinaryOp { .. }
         | Expr::IsNull(_)
@@ -434,6 +477,22 @@ fn rewrite_expr(expr: Expr) -> Result<Expr, ApiError> {
         | Expr::Rollup(_)) => kept,
         other => return Err(unsupported(&format!("the expression {other}"))),
     })
+}
+
+/// Numbers with an exponent are numerics of many digits; DataFusion would give them a negative scale.
+fn rewrite_value(mut value: ValueWithSpan) -> Result<Expr, ApiError> {
+    if let Value::Number(number, _) = &mut value.value {
+        number.retain(|digit| digit != '_');
+        if number.contains(['e', 'E']) {
+            return Ok(operator("cast numeric", text(number.clone()), null()));
+        }
+    }
+    match &value.value {
+        Value::Number(..) | Value::Null | Value::Boolean(_) | Value::SingleQuotedString(_) => Ok(Expr::Value(value)),
+        Value::DollarQuotedString(quoted) => Ok(text(quoted.value.clone())),
+        Value::EscapedStringLiteral(plain) | Value::UnicodeStringLiteral(plain) => Ok(text(plain.clone())),
+        _ => Err(unsupported("this kind of literal")),
+    }
 }
 
 fn now(kind: &str) -> Expr {
