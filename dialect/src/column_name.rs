@@ -34,14 +34,12 @@ fn strength(expr: &Expr) -> Option<(String, bool)> {
         },
         Expr::TypedString(typed) => Some((type_name(&typed.data_type), false)),
         Expr::Interval(_) => Some(("interval".to_owned(), false)),
-        Expr::Value(value) if matches!(value.value, sqlparser::ast::Value::Boolean(_)) => {
-            Some(("bool".to_owned(), false))
-        }
         Expr::Case { else_result, .. } => match else_result.as_deref().and_then(strength) {
             Some((name, true)) => Some((name, true)),
             _ => Some(("case".to_owned(), false)),
         },
-        Expr::Exists { .. } => good("exists"),
+        // NOT EXISTS is an operator over it.
+        Expr::Exists { negated: false, .. } => good("exists"),
         Expr::Array(_) => good("array"),
         Expr::Tuple(_) => good("row"),
         Expr::Extract { .. } => good("extract"),
@@ -154,7 +152,8 @@ mod tests {
             ("trim(a)", "btrim"),
             ("(select max(x) from t)", "max"),
             ("current_date", "current_date"),
-            ("true", "bool"),
+            ("true", "?column?"),
+            ("not exists(select 1)", "?column?"),
             ("null", "?column?"),
             ("a is null", "?column?"),
             ("now()::timestamptz", "now"),
