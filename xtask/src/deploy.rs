@@ -5,17 +5,22 @@
 //! that exists is never taken through the first pass, because it would lose its bindings for a moment.
 
 use std::fs;
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
 use crate::build::{Mode, build};
+use crate::keys;
 use crate::options::Options;
 use crate::paths;
-use crate::process::{progress, run};
-use crate::script::{SCRIPTS, Script};
+use crate::process::{output, progress, run, run_quiet};
+use crate::script::{self, SCRIPTS, Script};
 use crate::toolchain::node;
+
+/// The script with the front door, which alone has secrets.
+const FRONT: &str = "lake";
 
 /// The command. `--dry-run` bundles both passes and uploads nothing.
 pub(crate) fn command(mut options: Options) -> Result<()> {
@@ -31,18 +36,34 @@ pub(crate) fn command(mut options: Options) -> Result<()> {
             script.gzip_max
         );
     }
+    if is_dry {
+        return dry_run();
+    }
+    ensure_bucket()?;
     for script in &SCRIPTS {
-        if is_dry || !exists(script)? {
+        if !exists(script)? {
             progress(&format!("first pass: {}", script.name));
-            deploy(script, &without_other_scripts(script)?, is_dry)?;
+            run(&mut deployment(&without_other_scripts(script)?)?)?;
         }
     }
     for script in &SCRIPTS {
         progress(&format!("second pass: {}", script.name));
-        deploy(script, &paths::root().join(script.config), is_dry)?;
+        run(&mut deployment(&paths::root().join(script.config))?)?;
     }
-    if !is_dry {
-        progress("the lake needs its keys once: cargo xtask token --new-keys | npx wrangler secret put LAKE_KEYS");
+    ensure_keys()
+}
+
+/// Bundles what is in `build/` for both passes, as a deployment of a lake that does not exist yet would.
+pub(crate) fn dry_run() -> Result<()> {
+    let bundles = paths::root().join("build/deploy");
+    for script in &SCRIPTS {
+        for (pass, config) in [("first", without_other_scripts(script)?), ("second", paths::root().join(script.config))]
+        {
+            let folder = bundles.join(pass).join(script.name);
+            run_quiet(deployment(&config)?.arg("--dry-run").arg("--outdir").arg(&folder))?;
+            ensure!(folder.join("shim.js").exists(), "wrangler bundled no shim.js into {}", folder.display());
+            println!("{pass} pass: {}", script.name);
+        }
     }
     Ok(())
 }
@@ -54,21 +75,43 @@ fn wrangler() -> Result<Command> {
 }
 
 fn exists(script: &Script) -> Result<bool> {
-    let status = wrangler()?
-        .args(["deployments", "list", "--name", script.name])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()?;
-    Ok(status.success())
+    succeeds(&["deployments", "list", "--name", script.name])
 }
 
-fn deploy(script: &Script, config: &PathBuf, is_dry: bool) -> Result<()> {
+fn succeeds(arguments: &[&str]) -> Result<bool> {
+    Ok(wrangler()?.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status()?.success())
+}
+
+fn ensure_bucket() -> Result<()> {
+    let config = fs::read_to_string(paths::root().join(script::find(FRONT)?.config))?;
+    let name = config.lines().find_map(|line| line.strip_prefix("bucket_name = \"")?.strip_suffix('"'));
+    let name = name.context("the config names no bucket")?;
+    if !succeeds(&["r2", "bucket", "info", name])? {
+        progress(&format!("making the bucket {name}"));
+        run(wrangler()?.args(["r2", "bucket", "create", name]))?;
+    }
+    Ok(())
+}
+
+/// Gives the lake its keys, once. They stay in `.state/production`, where `cargo xtask token` finds them.
+fn ensure_keys() -> Result<()> {
+    let secrets = output(wrangler()?.args(["secret", "list", "--name", FRONT]))?;
+    if secrets.contains("LAKE_KEYS") {
+        return Ok(());
+    }
+    let state = paths::state("production");
+    let keys = keys::of_state(&state)?.to_json();
+    let mut child = wrangler()?.args(["secret", "put", "LAKE_KEYS", "--name", FRONT]).stdin(Stdio::piped()).spawn()?;
+    child.stdin.take().context("the command's input is piped")?.write_all(keys.as_bytes())?;
+    ensure!(child.wait()?.success(), "wrangler could not put the secret LAKE_KEYS");
+    progress(&format!("keep {}: tokens are made with it, by cargo xtask token --state", state.display()));
+    Ok(())
+}
+
+fn deployment(config: &Path) -> Result<Command> {
     let mut command = wrangler()?;
     command.arg("deploy").arg("--config").arg(config);
-    if is_dry {
-        command.arg("--dry-run").arg("--outdir").arg(paths::root().join("build/deploy").join(script.name));
-    }
-    run(&mut command)
+    Ok(command)
 }
 
 /// The script's configuration without bindings to other scripts, as a file next to the built script.

@@ -5,6 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::build::Mode;
+use crate::deploy;
 use crate::e2e;
 use crate::options::Options;
 use crate::paths;
@@ -27,6 +28,7 @@ pub(crate) fn command(mut options: Options) -> Result<()> {
     });
     if !only_native {
         steps.run("scripts", || serve::build_scripts(mode));
+        steps.run("deploy --dry-run", deploy::dry_run);
         steps.run("contract of the ports", e2e::contract);
         steps.run("SDK", sdk);
         steps.run("end to end", || e2e::specs(&[]));
