@@ -30,7 +30,10 @@ export interface LakeErrorFacts {
 /** A request or a subscription failed. */
 export class LakeError extends Error {
   override readonly name: string = 'LakeError'
-  /** A SQLSTATE (`42P01`) or a name: those of the server, and `timeout`, `connection_failed`, `closed`, `unexpected_answer`. */
+  /**
+   * A SQLSTATE (`42P01`) or a name: the server's, or the client's own `timeout`, `connection_failed`, `closed`,
+   * `unexpected_answer`.
+   */
   readonly code: string
   /** More of what is wrong. */
   readonly detail: string | undefined
@@ -107,7 +110,8 @@ function factsOfBody(status: number, body: string): LakeErrorFacts | undefined {
   if (typeof error['message'] !== 'string') return undefined
   if (typeof error['type'] === 'string') {
     // The catalog's: Iceberg's REST specification has a type and a status, which say all that there is to know.
-    return { code: error['type'], message: error['message'], retryable: status === 429 || status === 503, noSideEffects: status < 500 }
+    const retryable = status === 429 || status === 503
+    return { code: error['type'], message: error['message'], retryable, noSideEffects: status < 500 }
   }
   if (typeof error['code'] !== 'string') return undefined
   return {

@@ -1,7 +1,14 @@
 /** The public names of `@dotdo/lake.do`, and only those. */
 
 export { createLakeClient } from './client.ts'
-export type { CDCStreamOptions, Database, DatabaseOptions, LakeClient, LakeClientConfig, RequestOptions } from './client.ts'
+export type {
+  CDCStreamOptions,
+  Database,
+  DatabaseOptions,
+  LakeClient,
+  LakeClientConfig,
+  RequestOptions,
+} from './client.ts'
 export type {
   CDCBatch,
   CDCEvent,

@@ -17,8 +17,8 @@ export interface Statement {
 export interface SqlOptions {
   /**
    * Name under which the server remembers the answer for 24 hours, so that the same request sent again counts once.
-   * Default a new one for each call: repetitions by this client are always safe. Pass your own to be safe across restarts
-   * of your program.
+   * Default a new one for each call: repetitions by this client are always safe. Pass your own to be safe across
+   * restarts of your program.
    */
   readonly idempotencyKey?: string | undefined
   /** Stops waiting; the promise rejects with the signal's reason, and the outcome is not known. */
@@ -63,7 +63,10 @@ export interface SqlListResult extends Committed {
 }
 
 /** The body of `POST /v1/databases/{database}/sql`. */
-export function encodeSql(statements: string | readonly (string | Statement)[], params?: readonly LakeParameter[]): string {
+export function encodeSql(
+  statements: string | readonly (string | Statement)[],
+  params?: readonly LakeParameter[],
+): string {
   if (typeof statements === 'string') return JSON.stringify(encodeStatement({ sql: statements, params }))
   return JSON.stringify({
     statements: statements.map(each => encodeStatement(typeof each === 'string' ? { sql: each } : each)),

@@ -11,8 +11,8 @@ import type { Environment } from './environment.ts'
 import { ConnectionError, invalid, LakeError, TimeoutError, unexpectedAnswer } from './error.ts'
 import type { Emitter } from './events.ts'
 import { backoffMs, type RetryPolicy } from './retry.ts'
-import { next, started, type SubscriptionEvent, type SubscriptionState } from './subscription-state.ts'
 import { withJson } from './row.ts'
+import { next, started, type SubscriptionEvent, type SubscriptionState } from './subscription-state.ts'
 
 const PROTOCOL = 'lake.v1'
 
@@ -193,7 +193,8 @@ class Run {
     try {
       socket = new this.#settings.socket(url.href, token === undefined ? [PROTOCOL] : [PROTOCOL, `bearer.${token}`])
     } catch (cause) {
-      return this.#lost(signal, invalid('the WebSocket cannot be made; does the token have characters that are no token?', cause))
+      // A subprotocol allows fewer characters than a header: letters, digits and !#$%&'*+-.^_`|~.
+      return this.#lost(signal, invalid('the token cannot travel as the subprotocol of a WebSocket', cause))
     }
     this.#socket = socket
     const decoder = new MessageDecoder()

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { LakeError } from '../src/error.ts'
-import { clientOf } from './surroundings.ts'
+import { clientOf, surroundings } from './surroundings.ts'
 import { type Peer, serve } from './server.ts'
 
 const relation = {
@@ -167,10 +167,14 @@ test('a refused token is an error of the loop, not a reason to try again', async
   await assert.rejects(clientOf(server.url).subscribe().next(), { code: 'unauthorized', status: 401 })
 })
 
-test('a server that never confirms is given up after the time limit and the failures allowed', async () => {
+test('a token that a WebSocket cannot carry is refused before anything is sent', async () => {
   await using server = await serve()
-  const lake = clientOf(server.url, { timeout: 10_000 })
-  const first = lake.subscribe({ maxReconnects: 1 }).next()
+  await assert.rejects(clientOf(server.url, { token: 'a b' }).subscribe().next(), { code: 'invalid', noSideEffects: true })
+})
+
+test('a server that never confirms is given up after the failures allowed', async () => {
+  await using server = await serve()
+  const first = clientOf(server.url).subscribe({ maxReconnects: 1 }).next()
   for (let dial = 0; dial < 2; dial += 1) {
     const peer = await server.accept()
     await peer.receive()
@@ -189,6 +193,14 @@ test('tables of one name in two namespaces keep their own columns', async () => 
   peer.send(batch(2))
   assert.equal((await first).value.events[0].after.id, 2n)
   await batches.return?.()
+})
+
+test('a server that says nothing is given up after the time limit', async () => {
+  await using server = await serve()
+  const lake = clientOf(server.url, { timeout: 20 }, surroundings(20))
+  const first = lake.subscribe({ maxReconnects: 0 }).next()
+  await (await server.accept()).receive()
+  await assert.rejects(first, { name: 'TimeoutError', code: 'timeout' })
 })
 
 test('break closes the connection', async () => {
