@@ -1,15 +1,17 @@
 //! Expressions: names, literals, and the forms with a syntax of their own.
 
 use lake_dialect::ast::{
-    AccessExpr, ArrayElemTypeDef, CaseWhen, CeilFloorKind, DataType, DateTimeField, Expr, Ident, Interval as IntervalExpr, Subscript, Value,
+    AccessExpr, ArrayElemTypeDef, CaseWhen, CeilFloorKind, DataType, DateTimeField, Expr, Ident, Interval as IntervalExpr, Subscript, UnaryOperator,
+    Value,
 };
 use lake_dialect::{SqlError, fold, sqlstate};
+use rusqlite::types::Value as SqliteValue;
 
 use super::binder::{Binder, Clause};
 use super::cast::common_type;
 use super::pg_type::PgType;
 use super::scope::Scope;
-use super::typed::{Literal, Typed};
+use super::typed::{Literal, Typed, constant};
 
 impl Binder<'_> {
     /// Translates an expression.
@@ -67,6 +69,10 @@ impl Binder<'_> {
                 }
                 let typed = self.translate(expr, scope)?;
                 self.cast_to(typed, data_type)
+            }
+            Expr::UnaryOp { op: UnaryOperator::Minus, expr } if literal_digits(expr).is_some() => {
+                // The sign belongs to the literal: the smallest integer has no positive counterpart.
+                number(&format!("-{}", literal_digits(expr).unwrap_or("")))
             }
             Expr::UnaryOp { op, expr } => self.unary(op, expr, scope),
             Expr::BinaryOp { left, op, right } => self.binary(left, op, right, scope),
@@ -378,15 +384,26 @@ fn compound_name(parts: &[Ident], scope: &Scope<'_>) -> Result<Typed, SqlError> 
 /// A literal without quotes: the smallest of int4, int8 and numeric that holds it.
 fn number(digits: &str) -> Result<Typed, SqlError> {
     let plain = digits.replace('_', "");
-    if plain.bytes().all(|byte| byte.is_ascii_digit()) {
-        if let Ok(value) = plain.parse::<i64>() {
-            let ty = if i32::try_from(value).is_ok() { PgType::Int4 } else { PgType::Int8 };
-            return Ok(Typed::new(value.to_string(), ty));
-        }
+    if let Ok(value) = plain.parse::<i64>() {
+        let ty = if i32::try_from(value).is_ok() { PgType::Int4 } else { PgType::Int8 };
+        let text = constant(&SqliteValue::Integer(value)).unwrap_or_default();
+        return Ok(Typed::new(text, ty));
     }
     let value = super::decimal::Decimal::parse(&plain)
         .map_err(|_| SqlError::new(sqlstate::SYNTAX_ERROR, format!("trailing junk after numeric literal at or near \"{digits}\"")))?;
     Ok(Typed::new(Binder::quoted(&value.to_string()), PgType::Numeric))
+}
+
+/// The digits of a literal without quotes, also in parentheses.
+fn literal_digits(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Nested(inner) => literal_digits(inner),
+        Expr::Value(value) => match &value.value {
+            Value::Number(digits, _) => Some(digits),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// The name of a field of a date, as `date_part` takes it.

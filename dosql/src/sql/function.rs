@@ -120,11 +120,7 @@ impl Binder<'_> {
                     (name, _) => {
                         items[0].check_ordered()?;
                         // SQLite's max() of several is NULL if any is; Postgres leaves NULLs out.
-                        let alias = self.fresh("g");
-                        let rows = items.iter().map(|item| format!("({})", item.sql)).collect::<Vec<_>>().join(", ");
-                        let extreme = if name == "greatest" { "max" } else { "min" };
-                        let value = Typed::new(format!("{alias}.column1"), ty.clone()).collated();
-                        format!("(SELECT {extreme}({value}) FROM (VALUES {rows}) AS {alias})")
+                        format!("pg_{name}({}, {})", Binder::quoted(&ty.name()), list(&items))
                     }
                 };
                 Typed::over(&items.iter().collect::<Vec<_>>(), sql, ty)
@@ -175,11 +171,6 @@ impl Binder<'_> {
             "to_json" | "to_jsonb" | "json_build_object" | "jsonb_build_object" | "json_build_array"
             | "jsonb_build_array" | "row_to_json" | "jsonb_set" => {
                 return self.json_function(name, arguments).map(Some);
-            }
-            "pg_typeof" => {
-                let [value] = arguments else { return Err(undefined(name, arguments)) };
-                let display = value.ty.display();
-                value.clone().becomes(Binder::quoted(&display), PgType::Text)
             }
             _ => return Ok(None),
         }))
@@ -298,7 +289,7 @@ fn is_postgres_function(name: &str) -> bool {
         .any(|prefix| name.starts_with(prefix))
         || matches!(
             name,
-            "age" | "format" | "quote_literal" | "quote_ident" | "encode" | "decode" | "sha256" | "convert_from" | "justify_days"
+            "md5" | "format" | "quote_literal" | "quote_ident" | "encode" | "decode" | "sha256" | "convert_from" | "justify_days"
                 | "justify_hours" | "justify_interval" | "width_bucket" | "version" | "overlaps" | "similar" | "percentile_cont"
                 | "percentile_disc" | "mode" | "corr" | "regr_slope" | "unistr" | "normalize" | "num_nulls" | "setseed"
         )

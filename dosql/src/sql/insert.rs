@@ -93,6 +93,9 @@ impl Binder<'_> {
         } else if let Some(values) = plain_values {
             let rows = given_rows(values, &columns)?;
             let width = rows.first().map_or(0, Vec::len);
+            if width < insert.columns.len() {
+                return Err(SqlError::new(sqlstate::SYNTAX_ERROR, "INSERT has more target columns than expressions"));
+            }
             let listed = columns[..width].to_vec();
             match self.cells(&table, &listed, &rows)? {
                 Some((slots, cells)) => {
@@ -244,7 +247,10 @@ impl Binder<'_> {
             }));
         }
         let from = typed.ty.clone();
-        let digits = typed.sql.trim_matches(['(', ')', '\'']).to_owned();
+        let digits = match typed.sql.trim_matches(['(', ')', '\'']) {
+            "-9223372036854775807-1" => i64::MIN.to_string(),
+            digits => digits.to_owned(),
+        };
         self.convert(typed, &to, super::cast::Context::Assignment).map_err(|error| assignment_error(error, column, &from.display()))?;
         let stored = super::runtime::cast_text_number(&digits, &from, &column.column_type)?;
         Ok(Cell::Constant(stored))

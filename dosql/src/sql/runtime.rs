@@ -12,6 +12,8 @@ mod pattern;
 mod text;
 mod time;
 
+use std::cmp::Ordering;
+
 use lake_dialect::{SqlError, sqlstate};
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::{Value as SqliteValue, ValueRef};
@@ -27,9 +29,7 @@ use super::interval::Interval;
 /// Makes the functions and collations of translated SQL known to a connection.
 pub fn register_functions(connection: &Connection, environment: &Environment) -> rusqlite::Result<()> {
     connection.create_collation("pg_numeric", compare_texts)?;
-    connection.create_collation("pg_interval", |a: &str, b: &str| {
-        Interval::decode(a).map(Interval::order).cmp(&Interval::decode(b).map(Interval::order))
-    })?;
+    connection.create_collation("pg_interval", interval_order)?;
     connection.create_collation("pg_jsonb", json::compare)?;
     let registry = Registry { connection };
     number::register(&registry, environment)?;
@@ -61,6 +61,18 @@ fn sequence(registry: &Registry<'_>, environment: &Environment) -> rusqlite::Res
         }
         Ok(owned(a[0]))
     })?;
+    for (name, wanted) in [("pg_greatest", Ordering::Greater), ("pg_least", Ordering::Less)] {
+        registry.any(name, -1, move |a| {
+            let ty = str_of(a, 0)?;
+            let mut best = ValueRef::Null;
+            for value in &a[1..] {
+                if *value != ValueRef::Null && (best == ValueRef::Null || compare(ty, *value, best) == wanted) {
+                    best = *value;
+                }
+            }
+            Ok(owned(best))
+        })?;
+    }
     registry.any("pg_only_row", 2, |a| {
         if int_of(a, 1)? > 1 {
             return Err(SqlError::new(
@@ -81,6 +93,32 @@ fn sequence(registry: &Registry<'_>, environment: &Environment) -> rusqlite::Res
             }
         }
     })
+}
+
+/// The order of two values of a type, neither NULL.
+fn compare(ty: &str, a: ValueRef<'_>, b: ValueRef<'_>) -> Ordering {
+    match (a, b) {
+        (ValueRef::Integer(a), ValueRef::Integer(b)) => a.cmp(&b),
+        (ValueRef::Real(a), ValueRef::Real(b)) => a.partial_cmp(&b).unwrap_or(Ordering::Equal),
+        (ValueRef::Text(a), ValueRef::Text(b)) => {
+            let (text_a, text_b) = (std::str::from_utf8(a).unwrap_or(""), std::str::from_utf8(b).unwrap_or(""));
+            match ty {
+                "numeric" => compare_texts(text_a, text_b),
+                "interval" => interval_order(text_a, text_b),
+                "jsonb" => json::compare(text_a, text_b),
+                _ => a.cmp(b),
+            }
+        }
+        (ValueRef::Blob(a), ValueRef::Blob(b)) => a.cmp(b),
+        // A float that is NaN is a text, above every number.
+        (ValueRef::Text(_), _) => Ordering::Greater,
+        (_, ValueRef::Text(_)) => Ordering::Less,
+        _ => Ordering::Equal,
+    }
+}
+
+fn interval_order(a: &str, b: &str) -> Ordering {
+    Interval::decode(a).map(Interval::order).cmp(&Interval::decode(b).map(Interval::order))
 }
 
 /// Registers functions under the flags they need.

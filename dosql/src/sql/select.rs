@@ -2,7 +2,7 @@
 
 use lake_dialect::ast::{
     Distinct, Expr, GroupByExpr, LimitClause, NamedWindowExpr, OrderByExpr, OrderByKind, OrderByOptions, Query, Select,
-    SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, Value, Values, With,
+    SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, UnaryOperator, Value, Values, With,
 };
 use lake_dialect::{SqlError, column_name, fold, object_name, sqlstate};
 
@@ -40,6 +40,14 @@ pub(super) fn direction(options: &OrderByOptions) -> &'static str {
         (true, false) => " DESC NULLS LAST",
         (true, true) => " DESC NULLS FIRST",
     }
+}
+
+/// A key of GROUP BY or ORDER BY. A bare integer would be the number of an output column for SQLite.
+fn sort_key(typed: &Typed) -> String {
+    if typed.sql.trim_matches(['(', ')']).parse::<i64>().is_ok() {
+        return format!("({} + 0)", typed.sql);
+    }
+    typed.collated()
 }
 
 /// One body of a query before ORDER BY and LIMIT.
@@ -362,14 +370,14 @@ impl Binder<'_> {
             sql.push_str(&format!(" WHERE {}", filter.sql));
         }
         if !grouped.is_empty() {
-            sql.push_str(&format!(" GROUP BY {}", grouped.iter().map(Typed::collated).collect::<Vec<_>>().join(", ")));
+            sql.push_str(&format!(" GROUP BY {}", grouped.iter().map(sort_key).collect::<Vec<_>>().join(", ")));
         }
         if let Some(having) = &having {
             sql.push_str(&format!(" HAVING {}", having.sql));
         }
         let ordered = !keys.is_empty();
         if ordered {
-            let keys = keys.iter().map(|(key, direction)| format!("{}{direction}", key.collated())).collect::<Vec<_>>();
+            let keys = keys.iter().map(|(key, direction)| format!("{}{direction}", sort_key(key))).collect::<Vec<_>>();
             sql.push_str(&format!(" ORDER BY {}", keys.join(", ")));
         }
         let columns = outputs.into_iter().map(|(name, typed)| OutputColumn { name, ty: typed.ty }).collect();
@@ -398,6 +406,12 @@ impl Binder<'_> {
                         _ => None,
                     })
                 }
+                other if is_negative_literal(other) => {
+                    return Err(SqlError::new(
+                        sqlstate::INVALID_COLUMN_REFERENCE,
+                        format!("GROUP BY position {other} is not in select list"),
+                    ));
+                }
                 Expr::GroupingSets(_) | Expr::Cube(_) | Expr::Rollup(_) => {
                     return Err(SqlError::unsupported("GROUPING SETS, CUBE and ROLLUP"));
                 }
@@ -417,6 +431,9 @@ impl Binder<'_> {
     }
 
     fn nth_output<'a>(&self, digits: &str, projection: &'a [SelectItem], clause: &str) -> Result<&'a Expr, SqlError> {
+        if digits.parse::<i32>().is_err() {
+            return Err(SqlError::new(sqlstate::SYNTAX_ERROR, format!("non-integer constant in {clause}")));
+        }
         let index = digits.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
         match index.and_then(|index| projection.get(index)) {
             Some(SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) => Ok(expr),
@@ -438,6 +455,12 @@ impl Binder<'_> {
                     outputs.push((column_name(expr), typed));
                 }
                 SelectItem::ExprWithAlias { expr, alias } => {
+                    if alias.quote_style == Some('\'') {
+                        return Err(SqlError::new(
+                            sqlstate::SYNTAX_ERROR,
+                            format!("syntax error at or near \"'{}'\"", alias.value),
+                        ));
+                    }
                     let typed = self.within(Clause::Output, |binder| binder.expression(expr, scope))?;
                     outputs.push((fold(alias), typed));
                 }
@@ -473,7 +496,8 @@ impl Binder<'_> {
     ) -> Result<Vec<(Typed, &'static str)>, SqlError> {
         let mut keys = Vec::new();
         for item in order_by {
-            let key = match output_named(&item.expr, outputs.iter().map(|(name, _)| name.as_str()))? {
+            let same = |a: usize, b: usize| outputs[a].1.sql == outputs[b].1.sql;
+            let key = match output_named(&item.expr, outputs.iter().map(|(name, _)| name.as_str()), same)? {
                 Some(index) => Typed { sql: format!("k{}", index + 1), ..outputs[index].1.clone() },
                 None => {
                     let key = self.within(Clause::Output, |binder| binder.settled(&item.expr, scope))?;
@@ -575,6 +599,14 @@ impl Binder<'_> {
     }
 }
 
+fn is_negative_literal(expr: &Expr) -> bool {
+    match expr {
+        Expr::Nested(inner) => is_negative_literal(inner),
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => matches!(expr.as_ref(), Expr::Value(_)),
+        _ => false,
+    }
+}
+
 /// True if a query's text reads a name: SQLite has to know what is recursive.
 fn mentions(query: &Query, name: &str) -> bool {
     let text = query.to_string().to_ascii_lowercase();
@@ -605,10 +637,17 @@ pub(crate) fn names(count: usize) -> String {
 }
 
 /// The output column that an ORDER BY item names or numbers.
-fn output_named<'a>(expr: &Expr, names: impl Iterator<Item = &'a str>) -> Result<Option<usize>, SqlError> {
+fn output_named<'a>(
+    expr: &Expr,
+    names: impl Iterator<Item = &'a str>,
+    same: impl Fn(usize, usize) -> bool,
+) -> Result<Option<usize>, SqlError> {
     match expr {
         Expr::Value(value) => match &value.value {
             Value::Number(digits, _) => {
+                if digits.parse::<i32>().is_err() {
+                    return Err(SqlError::new(sqlstate::SYNTAX_ERROR, "non-integer constant in ORDER BY"));
+                }
                 let count = names.count();
                 match digits.parse::<usize>().ok().and_then(|number| number.checked_sub(1)).filter(|index| *index < count) {
                     Some(index) => Ok(Some(index)),
@@ -623,8 +662,12 @@ fn output_named<'a>(expr: &Expr, names: impl Iterator<Item = &'a str>) -> Result
         },
         Expr::Identifier(ident) => {
             let name = fold(ident);
-            let mut found = names.enumerate().filter(|(_, output)| *output == name).map(|(index, _)| index);
-            Ok(found.next())
+            let found = names.enumerate().filter(|(_, output)| *output == name).map(|(index, _)| index);
+            let found = found.collect::<Vec<_>>();
+            if found.iter().any(|index| !same(found[0], *index)) {
+                return Err(SqlError::new(sqlstate::AMBIGUOUS_COLUMN, format!("ORDER BY \"{name}\" is ambiguous")));
+            }
+            Ok(found.first().copied())
         }
         _ => Ok(None),
     }
@@ -634,7 +677,7 @@ fn output_named<'a>(expr: &Expr, names: impl Iterator<Item = &'a str>) -> Result
 fn order_by_outputs(order_by: &[OrderByExpr], columns: &[OutputColumn]) -> Result<String, SqlError> {
     let mut keys = Vec::new();
     for item in order_by {
-        let index = output_named(&item.expr, columns.iter().map(|column| column.name.as_str()))?.ok_or_else(|| {
+        let index = output_named(&item.expr, columns.iter().map(|column| column.name.as_str()), |a, b| a == b)?.ok_or_else(|| {
             SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, "invalid UNION/INTERSECT/EXCEPT ORDER BY clause")
                 .with_detail("Only result column names can be used, not expressions or functions.")
         })?;
