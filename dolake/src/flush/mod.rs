@@ -85,7 +85,12 @@ impl<S: ShardStorage> Lake<S> {
             }
             let _turn = Turn(self);
             match self.flush_once(ports).await {
-                Ok(committed) => flushed.commits += u32::from(committed),
+                Ok(true) => flushed.commits += 1,
+                Ok(false) => {
+                    if self.state().meta.flushed_blob < target {
+                        return Err(LakeError::damaged("tail", "it lacks what is not flushed yet").into());
+                    }
+                }
                 Err(error) => {
                     let mut state = self.state_mut();
                     state.counters.failed_flushes += 1;
