@@ -1,0 +1,179 @@
+//! The lake's way to the catalog: requests as JSON, to an object that can be evicted in the middle.
+//!
+//! A request runs as a task of the catalog, not of the lake: a lake that is evicted while it waits does not stop what it
+//! has asked for. An evicted catalog leaves the caller without an answer.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use futures::channel::oneshot;
+use lake_catalog::{Catalog, CatalogError, Settings};
+use lake_dolake::{CatalogError as Unanswered, LakePorts, TableCatalog};
+use lake_host::Clock;
+use lake_host::Random;
+use lake_table::{EnsureTable, FlushCommit, FlushOutcome, SettleFlush, Settlement, TableName, TableState};
+use lake_test_host::{ManualClock, MemoryObjectStore, MemoryStorage, SeededRandom, Simulation, TaskId, yield_now};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// The catalog's object and what it needs.
+#[derive(Clone)]
+pub(crate) struct CatalogObject {
+    pub(crate) storage: MemoryStorage,
+    pub(crate) store: MemoryObjectStore,
+    clock: ManualClock,
+    random: SeededRandom,
+    simulation: Simulation,
+    catalog: Rc<RefCell<Option<Rc<Catalog<MemoryStorage>>>>>,
+    tasks: Rc<RefCell<Vec<TaskId>>>,
+    lose_answer: Rc<Cell<bool>>,
+}
+
+impl CatalogObject {
+    pub(crate) fn new(store: &MemoryObjectStore, clock: &ManualClock, simulation: &Simulation) -> CatalogObject {
+        CatalogObject {
+            storage: MemoryStorage::new(),
+            store: store.clone(),
+            clock: clock.clone(),
+            random: simulation.random(),
+            simulation: simulation.clone(),
+            catalog: Rc::default(),
+            tasks: Rc::default(),
+            lose_answer: Rc::default(),
+        }
+    }
+
+    /// Takes the object out of memory, with every request that it was working on.
+    pub(crate) fn evict(&self) {
+        self.catalog.borrow_mut().take();
+        for task in self.tasks.borrow_mut().drain(..) {
+            self.simulation.evict(task);
+        }
+    }
+
+    /// The next answer is lost on its way.
+    pub(crate) fn lose_next_answer(&self) {
+        self.lose_answer.set(true);
+    }
+
+    /// No faults any more.
+    pub(crate) fn revive(&self) {
+        self.storage.revive();
+        self.lose_answer.set(false);
+    }
+
+    fn open(&self) -> Result<Rc<Catalog<MemoryStorage>>, CatalogError> {
+        if let Some(catalog) = &*self.catalog.borrow() {
+            return Ok(Rc::clone(catalog));
+        }
+        let settings = Settings { lake_name: "lake".to_owned(), bucket: "lakehouse".to_owned() };
+        let catalog = Rc::new(Catalog::open(self.storage.clone(), settings)?);
+        *self.catalog.borrow_mut() = Some(Rc::clone(&catalog));
+        Ok(catalog)
+    }
+
+    /// A table as somebody who loads it gets it; `None` if it is not there.
+    pub(crate) async fn load(&self, table: &TableName) -> Result<Option<TableState>, CatalogError> {
+        match self.open()?.load_table(&self.store, table).await {
+            Ok(table) => Ok(Some(table)),
+            Err(CatalogError::TableNotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Runs a request in the object and brings the answer back, if nothing happens to it.
+    async fn ask<T: Serialize + DeserializeOwned + 'static, F: Future<Output = Result<T, CatalogError>>>(
+        &self,
+        name: &str,
+        act: impl FnOnce(CatalogObject) -> F + 'static,
+    ) -> Result<T, Unanswered> {
+        let (sender, receiver) = oneshot::channel();
+        let object = self.clone();
+        let lose_answer = self.lose_answer.take();
+        let task = self.simulation.spawn(name, async move {
+            let outcome = act(object).await;
+            if !lose_answer {
+                // The lake may be gone.
+                let _ = sender.send(outcome.map(|value| serde_json::to_string(&value).expect("JSON")));
+            }
+        });
+        self.tasks.borrow_mut().push(task);
+        match receiver.await {
+            Ok(Ok(json)) => Ok(serde_json::from_str(&json).expect("what was written")),
+            Ok(Err(CatalogError::StateUnknown(reason))) => Err(Unanswered::StateUnknown(reason)),
+            Ok(Err(error)) => Err(Unanswered::Failed(error.to_string())),
+            Err(oneshot::Canceled) => Err(Unanswered::StateUnknown("no answer".to_owned())),
+        }
+    }
+}
+
+/// What crosses between two scripts crosses as JSON.
+fn sent<T: Serialize + DeserializeOwned>(value: &T) -> T {
+    let json = serde_json::to_string(value).expect("JSON");
+    serde_json::from_str(&json).expect("what was written")
+}
+
+impl TableCatalog for CatalogObject {
+    async fn ensure_table(&self, request: &EnsureTable) -> Result<TableState, Unanswered> {
+        let request = sent(request);
+        self.ask("catalog: ensure table", |object| async move {
+            let now = object.clock.now_micros();
+            object.open()?.ensure_table(&object.store, &object.random, now, &request).await
+        })
+        .await
+    }
+
+    async fn load_table(&self, table: &TableName) -> Result<Option<TableState>, Unanswered> {
+        let table = table.clone();
+        self.ask("catalog: load table", |object| async move { object.load(&table).await }).await
+    }
+
+    async fn commit(&self, commit: &FlushCommit) -> Result<FlushOutcome, Unanswered> {
+        let commit = sent(commit);
+        self.ask("catalog: commit", |object| async move {
+            let now = object.clock.now_micros();
+            object.open()?.commit_flush(&object.store, &object.random, now, &commit).await
+        })
+        .await
+    }
+
+    async fn settle(&self, request: &SettleFlush) -> Result<Settlement, Unanswered> {
+        let request = sent(request);
+        self.ask("catalog: settle", |object| async move { object.open()?.settle_flush(&object.store, &request).await })
+            .await
+    }
+}
+
+/// What a flush waits for.
+pub(crate) struct Ports {
+    pub(crate) catalog: CatalogObject,
+}
+
+impl LakePorts for Ports {
+    type Store = MemoryObjectStore;
+    type Catalog = CatalogObject;
+
+    fn store(&self) -> &MemoryObjectStore {
+        &self.catalog.store
+    }
+
+    fn catalog(&self) -> &CatalogObject {
+        &self.catalog
+    }
+
+    fn now_micros(&self) -> i64 {
+        self.catalog.clock.now_micros()
+    }
+
+    fn fill_random(&self, bytes: &mut [u8]) {
+        self.catalog.random.fill(bytes);
+    }
+
+    async fn pause_ms(&self, milliseconds: u32) {
+        let until = self.now_micros() + i64::from(milliseconds) * 1_000;
+        yield_now().await;
+        while self.now_micros() < until {
+            yield_now().await;
+        }
+    }
+}

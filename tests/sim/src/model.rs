@@ -1,0 +1,122 @@
+//! What a database has acknowledged, and what that means for everybody who reads.
+
+use std::collections::BTreeMap;
+
+use lake_test_host::SeededRandom;
+use serde_json::{Value, json};
+
+/// A change as it has to appear in history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Expected {
+    /// `INSERT`, `UPDATE` or `DELETE`.
+    pub(crate) operation: &'static str,
+    pub(crate) id: i64,
+    /// The row's value; that before it for a delete.
+    pub(crate) value: String,
+}
+
+/// A request that is on its way, with what it does when it takes effect.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) body: String,
+    pub(crate) idempotency_key: String,
+    pub(crate) changes: Vec<Expected>,
+    /// It breaks a key: refused, and nothing changes.
+    pub(crate) is_refused: bool,
+}
+
+/// The rows of `items (id, value)` in one database, and all changes that led to them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Model {
+    pub(crate) rows: BTreeMap<i64, String>,
+    pub(crate) history: Vec<Expected>,
+    requests: u64,
+    values: u64,
+}
+
+/// Keys that a workload uses: few, so that they meet again.
+const KEYS: usize = 40;
+
+impl Model {
+    /// Takes the changes of an acknowledged request.
+    pub(crate) fn acknowledge(&mut self, request: &Request) {
+        for change in &request.changes {
+            apply(&mut self.rows, change);
+        }
+        self.history.extend(request.changes.iter().cloned());
+    }
+
+    /// The rows after the first `count` changes.
+    pub(crate) fn rows_after(history: &[Expected], count: usize) -> BTreeMap<i64, String> {
+        let mut rows = BTreeMap::new();
+        for change in history.iter().take(count) {
+            apply(&mut rows, change);
+        }
+        rows
+    }
+
+    /// A request of one to four statements that commit together.
+    pub(crate) fn next_request(&mut self, database: &str, random: &SeededRandom) -> Request {
+        self.requests += 1;
+        let mut rows = self.rows.clone();
+        let (mut statements, mut changes) = (Vec::new(), Vec::new());
+        for _ in 0..1 + random.below(4) {
+            let first = changes.len();
+            let statement = self.next_statement(&rows, random, &mut changes);
+            changes[first..].iter().for_each(|change| apply(&mut rows, change));
+            statements.push(statement);
+        }
+        let taken = rows.keys().next().copied().filter(|_| random.one_in(8));
+        if let Some(id) = taken {
+            statements.push(json!({"sql": "INSERT INTO items VALUES ($1, 'again')", "params": [id]}));
+            changes.clear();
+        }
+        Request {
+            body: json!({ "statements": statements }).to_string(),
+            idempotency_key: format!("{database}-{}", self.requests),
+            changes,
+            is_refused: taken.is_some(),
+        }
+    }
+
+    fn next_statement(
+        &mut self,
+        rows: &BTreeMap<i64, String>,
+        random: &SeededRandom,
+        changes: &mut Vec<Expected>,
+    ) -> Value {
+        self.values += 1;
+        let value = format!("v{}", self.values);
+        let id = random.below(KEYS) as i64;
+        let Some(old) = rows.get(&id).cloned() else {
+            let ids = [id, id + 1_000, id + 2_000].into_iter().filter(|id| !rows.contains_key(id));
+            let ids: Vec<i64> = ids.take(1 + random.below(3)).collect();
+            let tuples: Vec<_> = ids.iter().map(|id| format!("({id}, '{value}')")).collect();
+            let insert = |id| Expected { operation: "INSERT", id, value: value.clone() };
+            changes.extend(ids.into_iter().map(insert));
+            return json!({"sql": format!("INSERT INTO items VALUES {}", tuples.join(", "))});
+        };
+        match random.below(5) {
+            0 | 1 => {
+                changes.push(Expected { operation: "DELETE", id, value: old });
+                json!({"sql": "DELETE FROM items WHERE id = $1", "params": [id]})
+            }
+            2 if !rows.contains_key(&(id + 5_000)) => {
+                changes.push(Expected { operation: "DELETE", id, value: old.clone() });
+                changes.push(Expected { operation: "INSERT", id: id + 5_000, value: old });
+                json!({"sql": "UPDATE items SET id = id + 5000 WHERE id = $1", "params": [id]})
+            }
+            _ => {
+                changes.push(Expected { operation: "UPDATE", id, value: value.clone() });
+                json!({"sql": "UPDATE items SET value = $2 WHERE id = $1", "params": [id, value]})
+            }
+        }
+    }
+}
+
+fn apply(rows: &mut BTreeMap<i64, String>, change: &Expected) {
+    match change.operation {
+        "DELETE" => rows.remove(&change.id),
+        _ => rows.insert(change.id, change.value.clone()),
+    };
+}

@@ -1,0 +1,28 @@
+//! Some seeds, always; `LAKE_SIM_SEED` repeats one, `LAKE_SIM_SEEDS` runs so many.
+
+use lake_sim::World;
+
+const STEPS: usize = 800;
+
+fn setting(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|value| value.parse().ok())
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_and_nothing_is_counted_twice() {
+    let count = setting("LAKE_SIM_SEEDS").unwrap_or(8);
+    let mut totals = (0, 0);
+    for seed in 0..count {
+        let run = World::new(seed).run(STEPS);
+        totals = (totals.0 + run.changes, totals.1 + run.commits);
+    }
+    assert!(totals.0 > 20 * count as usize, "only {} changes in {count} runs", totals.0);
+    assert!(totals.1 > 2 * count as usize, "only {} commits in {count} runs", totals.1);
+}
+
+#[test]
+fn one_seed_gives_one_run() {
+    let seed = setting("LAKE_SIM_SEED").unwrap_or(42);
+    let (first, second) = (World::new(seed).run(STEPS), World::new(seed).run(STEPS));
+    assert_eq!(first, second);
+}
