@@ -152,6 +152,8 @@ fn class(state: &str) -> &str {
 fn sql_status(state: &str) -> u16 {
     match (state, class(state)) {
         ("42501", _) => 403,
+        // A wrong number of parameters is the client's doing, other states of its class are ours.
+        ("08P01", _) => 400,
         ("23505", _) | (_, "40") => 409,
         ("53100", _) => 507,
         (_, "53" | "57" | "58") if state != "57014" => 503,
@@ -236,6 +238,7 @@ mod tests {
     fn sql_states_have_the_status_a_client_can_act_on() {
         check(ErrorCode::Sql("42601"), 400, false, true);
         check(ErrorCode::Sql("42501"), 403, false, true);
+        check(ErrorCode::Sql("08P01"), 400, false, true);
         check(ErrorCode::Sql("23505"), 409, false, true);
         check(ErrorCode::Sql("40001"), 409, true, true);
         check(ErrorCode::Sql("53100"), 507, true, true);

@@ -9,9 +9,14 @@ macro_rules! states {
     };
 }
 
-/// The state of `ALL` that equals `text`: functions of SQLite carry theirs as text.
-pub fn find(text: &str) -> Option<&'static str> {
-    ALL.iter().find(|state| **state == text).copied()
+/// The state of `ALL` that equals `text`, or the general one of its class: functions of SQLite carry theirs as text.
+pub fn known(text: &str) -> &'static str {
+    match ALL.iter().find(|state| **state == text) {
+        Some(state) => state,
+        None if text.starts_with("22") => DATA_EXCEPTION,
+        None if text.starts_with("42") => RULE_VIOLATION,
+        None => INTERNAL,
+    }
 }
 
 states! {
@@ -115,8 +120,46 @@ states! {
     SEQUENCE_LIMIT = "2200H";
     /// A savepoint that does not exist.
     INVALID_SAVEPOINT = "3B001";
+    /// A logarithm of what has none.
+    INVALID_LOGARITHM = "2201E";
+    /// A power that is no number.
+    INVALID_POWER = "2201F";
+    /// A value that is not allowed where it stands, of the class without a closer name.
+    DATA_EXCEPTION = "22000";
+    /// A statement that writes where only reading is possible.
+    READ_ONLY_TRANSACTION = "25006";
+    /// An object whose definition is not valid.
+    INVALID_OBJECT_DEFINITION = "42P17";
+    /// A statement that breaks a rule, of the class without a closer name.
+    RULE_VIOLATION = "42000";
+    /// The number of parameters is not that of the statement.
+    PROTOCOL_VIOLATION = "08P01";
+    /// No room in storage.
+    DISK_FULL = "53100";
+    /// No room in memory.
+    OUT_OF_MEMORY = "53200";
     /// The statement took too many steps.
     QUERY_CANCELED = "57014";
     /// Our own bug.
     INTERNAL = "XX000";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_is_found_by_its_text_or_by_its_class() {
+        assert_eq!(known("23505"), UNIQUE_VIOLATION);
+        assert_eq!(known("22999"), DATA_EXCEPTION);
+        assert_eq!(known("hello"), INTERNAL);
+    }
+
+    #[test]
+    fn no_state_is_named_twice() {
+        let mut states = ALL.to_vec();
+        states.sort_unstable();
+        states.dedup();
+        assert_eq!(states.len(), ALL.len());
+    }
 }

@@ -76,10 +76,15 @@ impl Engine {
         Ok(())
     }
 
+    /// True if no transaction is open.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.connections.writer.is_autocommit()
+    }
+
     /// Undoes the open transaction.
     pub(crate) fn roll_back(&mut self) -> Result<(), ShardError> {
         // SQLite has already rolled back after some errors, such as a full disk; there is nothing left to undo then.
-        if !self.connections.writer.is_autocommit() {
+        if !self.is_at_rest() {
             self.run_sql("ROLLBACK")?;
         }
         self.store.discard();

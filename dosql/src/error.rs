@@ -87,9 +87,9 @@ impl From<ShardError> for ApiError {
             ShardError::BacklogFull { .. } => ApiError::new(ErrorCode::LimitExceeded, message),
             ShardError::TooLarge(_) => ApiError::new(ErrorCode::Sql(sqlstate::PROGRAM_LIMIT), message)
                 .hint("Do it in several transactions."),
-            ShardError::OutOfSteps => ApiError::new(ErrorCode::Sql("57014"), message)
+            ShardError::OutOfSteps => ApiError::new(ErrorCode::Sql(sqlstate::QUERY_CANCELED), message)
                 .hint("Read fewer rows, or add an index. Large questions belong to the lake: POST /v1/query."),
-            ShardError::Full => ApiError::new(ErrorCode::Sql("53100"), message),
+            ShardError::Full => ApiError::new(ErrorCode::Sql(sqlstate::DISK_FULL), message),
             ShardError::Unavailable(_) => ApiError::new(ErrorCode::Unavailable, message),
             ShardError::OutcomeUnknown(_) => ApiError::new(ErrorCode::Sql("58030"), message)
                 .hint("Send it again with the same Idempotency-Key, or look before you do."),
@@ -111,7 +111,7 @@ impl From<OpenError> for ApiError {
 
 fn sql_error(error: SqlError) -> ApiError {
     ApiError {
-        code: ErrorCode::Sql(sqlstate::find(&error.sqlstate).unwrap_or(sqlstate::INTERNAL)),
+        code: ErrorCode::Sql(sqlstate::known(&error.sqlstate)),
         message: error.message,
         detail: error.detail,
         hint: error.hint,

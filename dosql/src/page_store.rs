@@ -51,7 +51,7 @@ pub(crate) enum PageError {
     #[error(transparent)]
     Unreadable(#[from] OpenError),
     /// The transaction changes more pages than fit in memory.
-    #[error("the transaction changes more than {} MiB of pages", DIRTY_PAGES_MAX * PAGE_BYTES >> 20)]
+    #[error("the transaction changes more than {} MiB of pages", (DIRTY_PAGES_MAX * PAGE_BYTES) >> 20)]
     TooManyDirtyPages,
     /// SQLite committed outside of a transaction of ours.
     #[error("a commit without a change record")]
@@ -319,7 +319,9 @@ impl PageStore {
         let sealed = self.state.borrow_mut().sealed.take().ok_or(PageError::NotSealed)?;
         let plan = self.plan_commit(&sealed, &changed);
         let batch = self.stage_commit(sealed, &changed, &plan);
+        lake_host::fault!("commit.before_apply", told_to_fail());
         self.storage.apply(&batch)?;
+        lake_host::fault!("commit.after_apply", told_to_fail());
         self.apply_commit(changed, plan);
         Ok(())
     }
@@ -471,6 +473,12 @@ impl State {
             }
         }
     }
+}
+
+/// The error of an armed fault point.
+#[cfg(debug_assertions)]
+fn told_to_fail() -> PageError {
+    StorageError::Failed("told to fail".to_owned()).into()
 }
 
 type Changed = (u32, Rc<Page>, Rc<Page>);

@@ -254,26 +254,39 @@ impl Inner {
         timeline: TimelineId,
         now: Micros,
     ) -> Result<String, ShardError> {
-        let committed = self.store.committed();
-        let bytes = self.outbox.backlog_bytes(committed);
+        let bytes = self.outbox.backlog_bytes(self.store.committed());
         if bytes > BACKLOG_BYTES_MAX {
             return Err(ShardError::BacklogFull { bytes });
         }
+        let Some(mut engine) = self.engine.take() else {
+            return Err(ShardError::Internal("the engine is not open".to_owned()));
+        };
+        let outcome = self.write_with(&mut engine, request, key, timeline, now);
+        // An engine with a transaction that could not be ended, or on pages that were read again, is not used again.
+        if engine.is_at_rest() && !self.is_stale && Rc::ptr_eq(&engine.store, &self.store) {
+            self.engine = Some(engine);
+        } else {
+            drop(engine);
+            self.store.discard();
+        }
+        outcome
+    }
+
+    fn write_with(
+        &mut self,
+        engine: &mut Engine,
+        request: &Request,
+        key: Option<&Key>,
+        timeline: TimelineId,
+        now: Micros,
+    ) -> Result<String, ShardError> {
+        let committed = self.store.committed();
         let stamp = Stamp {
             lsn: committed.lsn.map_or(Lsn::FIRST, Lsn::next),
             at: committed.lsn.map_or(now, |_| now.max(Micros(committed.stamp.0 + 1))),
         };
         let new_meta = self.meta.is_none().then(|| self.new_meta(None, timeline, now));
-        let Some(engine) = self.engine.as_mut() else {
-            return Err(ShardError::Internal("the engine is not open".to_owned()));
-        };
-        let mut ran = match transaction::run(engine, request, stamp) {
-            Ok(ran) => ran,
-            Err(error) => {
-                self.forget_broken_engine();
-                return Err(error);
-            }
-        };
+        let mut ran = transaction::run(engine, request, stamp)?;
         let alarm = self.outbox.plan_alarm(now);
         let mut extra = WriteBatch { alarm: alarm.map(|at| AlarmChange::NoLaterThan(at.0)), ..WriteBatch::new() };
         if let Some(meta) = &new_meta {
@@ -283,7 +296,6 @@ impl Inner {
         if let Some(key) = key {
             key.stage(&mut extra, &*self.storage, &ran.answer, stamp)?;
         }
-        host_fault()?;
         match transaction::commit(engine, &mut ran, stamp, extra) {
             Ok(Committed::Written) => {
                 self.meta = new_meta.or_else(|| self.meta.take());
@@ -329,13 +341,6 @@ impl Inner {
             self.apply(&batch)?;
         }
         Ok(ran.answer.finish(committed.lsn, at))
-    }
-
-    /// An engine that could not roll back is not used again.
-    fn forget_broken_engine(&mut self) {
-        if self.engine.as_ref().is_some_and(|engine| !engine.connections.writer.is_autocommit()) {
-            self.is_stale = true;
-        }
     }
 
     fn delete(&mut self, now: Micros) -> Result<String, ShardError> {
@@ -430,10 +435,4 @@ impl Inner {
             engine.connections.release_memory();
         }
     }
-}
-
-/// Dies between running a transaction and its commit, in simulations.
-fn host_fault() -> Result<(), ShardError> {
-    lake_host::fault!("transaction.before_commit", ShardError::Unavailable("told to fail".to_owned()));
-    Ok(())
 }

@@ -52,11 +52,6 @@ pub(crate) fn log_through(branch: BranchId, last: Lsn) -> KeyRange {
     KeyRange { start: numbered(b'l', branch), end: Some(log(branch, last.next(), 0)) }
 }
 
-/// All rows of the log.
-pub(crate) fn log_all(branch: BranchId) -> KeyRange {
-    KeyRange::prefix(&numbered(b'l', branch))
-}
-
 /// The image of a page as of `lsn`.
 pub(crate) fn page_image(branch: BranchId, page: u32, lsn: Lsn) -> Vec<u8> {
     let mut key = page_images(branch, page);

@@ -172,3 +172,29 @@ proptest! {
         prop_assert_eq!(lsns.clone(), (1..=lsns.len() as u64).collect::<Vec<_>>());
     }
 }
+
+#[test]
+fn a_storage_that_cannot_be_read_in_the_middle_of_a_request_leaves_no_transaction_behind() {
+    let mut bench = Bench::new();
+    bench.run(TABLE);
+    bench.storage.fail_reads();
+    let refused = bench.send(r#"{"sql": "INSERT INTO t VALUES (1, 'a')"}"#, Some("k1"));
+    assert_eq!(refused.map_err(|(code, _)| code), Err("unavailable".to_owned()));
+    bench.storage.revive();
+    bench.run("INSERT INTO t VALUES (2, 'b')");
+    assert_eq!(ids(&mut bench), r#"[["2"]]"#);
+}
+
+#[test]
+fn each_point_between_durable_effects_can_fail() {
+    for (point, survives) in [("commit.before_apply", false), ("commit.after_apply", true)] {
+        let mut bench = Bench::new();
+        bench.run(TABLE);
+        lake_host::arm_fault(point, 0);
+        assert_eq!(bench.sql("INSERT INTO t VALUES (1, 'a')").is_ok(), survives, "{point}");
+        lake_host::disarm_faults();
+        assert_eq!(ids(&mut bench), if survives { r#"[["1"]]"# } else { "[]" }, "{point}");
+        bench.restart();
+        assert_eq!(ids(&mut bench), if survives { r#"[["1"]]"# } else { "[]" }, "{point}");
+    }
+}
