@@ -371,23 +371,22 @@ impl PageStore {
 
     fn stage_images(&self, batch: &mut WriteBatch, changed: &[Changed], lsn: Lsn, position: LogPosition) {
         let state = self.state.borrow();
-        let mut stage = |number: u32, page: &Page| {
-            // A pinned reader may still need the image before.
-            if number <= state.imaged.page_count && state.pins.is_empty() {
-                batch.delete_range(keys::page_images_before(self.branch, number, lsn));
-            }
-            batch.put(keys::page_image(self.branch, number, lsn), page_image::encode(page));
-        };
-        let is_changed = |number: &u32| changed.binary_search_by_key(number, |(changed, ..)| *changed).is_ok();
-        let mut others = state.unimaged.iter().filter(|(number, _)| !is_changed(number)).collect::<Vec<_>>();
-        others.sort_unstable_by_key(|(number, _)| **number);
-        for (number, versions) in others {
+        let mut images = BTreeMap::<u32, &Page>::new();
+        for (number, versions) in &state.unimaged {
             if let Some((_, page)) = versions.last() {
-                stage(*number, page);
+                images.insert(*number, page);
             }
         }
-        for (number, _, page) in changed {
-            stage(*number, page);
+        images.extend(changed.iter().map(|(number, _, page)| (*number, &**page)));
+        // Older images first, a run of neighbours at once: each of these pages gets its new one below. A pinned reader
+        // may still need them; then they go with the next images.
+        if state.pins.is_empty() {
+            for (first, last) in runs(images.keys().copied().filter(|number| *number <= state.imaged.page_count)) {
+                batch.delete_range(keys::page_images(self.branch, first, last));
+            }
+        }
+        for (number, page) in images {
+            batch.put(keys::page_image(self.branch, number, lsn), page_image::encode(page));
         }
         batch.put(keys::base(self.branch), position.encode());
         if let (Some(durable), Some(committed)) = (self.durable.get(), state.committed.lsn) {
@@ -473,6 +472,18 @@ impl State {
             }
         }
     }
+}
+
+/// Ascending numbers as runs of neighbours, first and last.
+fn runs(numbers: impl Iterator<Item = u32>) -> Vec<(u32, u32)> {
+    let mut runs = Vec::<(u32, u32)>::new();
+    for number in numbers {
+        match runs.last_mut() {
+            Some((_, last)) if *last + 1 == number => *last = number,
+            _ => runs.push((number, number)),
+        }
+    }
+    runs
 }
 
 /// The error of an armed fault point.

@@ -53,20 +53,25 @@ pub(crate) fn log_through(branch: BranchId, last: Lsn) -> KeyRange {
 }
 
 /// The image of a page as of `lsn`.
-pub(crate) fn page_image(branch: BranchId, page: u32, lsn: Lsn) -> Vec<u8> {
-    let mut key = page_images(branch, page);
+pub(crate) fn page_image(branch: BranchId, number: u32, lsn: Lsn) -> Vec<u8> {
+    let mut key = page(branch, number);
     key.extend_from_slice(&lsn.get().to_be_bytes());
     key
 }
 
 /// Images of a page made before `lsn`.
-pub(crate) fn page_images_before(branch: BranchId, page: u32, lsn: Lsn) -> KeyRange {
-    KeyRange { start: page_images(branch, page), end: Some(page_image(branch, page, lsn)) }
+pub(crate) fn page_images_before(branch: BranchId, number: u32, lsn: Lsn) -> KeyRange {
+    KeyRange { start: page(branch, number), end: Some(page_image(branch, number, lsn)) }
 }
 
-fn page_images(branch: BranchId, page: u32) -> Vec<u8> {
+/// All images of the pages `first` to `last`.
+pub(crate) fn page_images(branch: BranchId, first: u32, last: u32) -> KeyRange {
+    KeyRange { start: page(branch, first), end: Some(page(branch, last.saturating_add(1))) }
+}
+
+fn page(branch: BranchId, number: u32) -> Vec<u8> {
     let mut key = numbered(b'p', branch);
-    key.extend_from_slice(&page.to_be_bytes());
+    key.extend_from_slice(&number.to_be_bytes());
     key
 }
 
@@ -104,6 +109,16 @@ mod tests {
         assert!(!log_through(BranchId::MAIN, lsn(3)).contains(&log(BranchId::MAIN, lsn(4), 0)));
         assert!(!log_from(BranchId::MAIN, lsn(3)).contains(&log(BranchId(1), lsn(9), 0)));
         assert_eq!(read_log(&log(BranchId::MAIN, lsn(7), 2)), Some((lsn(7), 2)));
+    }
+
+    #[test]
+    fn a_run_of_pages_has_all_their_images_and_no_others() {
+        let lsn = |value| Lsn::new(value).expect("not zero");
+        let range = page_images(BranchId::MAIN, 5, 7);
+        for (page, is_in) in [(4, false), (5, true), (6, true), (7, true), (8, false)] {
+            assert_eq!(range.contains(&page_image(BranchId::MAIN, page, lsn(u64::MAX))), is_in, "{page}");
+        }
+        assert!(!range.contains(&page_image(BranchId(1), 6, lsn(1))));
     }
 
     #[test]
