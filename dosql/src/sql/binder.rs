@@ -1,5 +1,6 @@
 //! What a translation collects on its way: parameter types, constants, fresh names.
 
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use lake_dialect::{SqlError, sqlstate};
@@ -59,6 +60,8 @@ pub(crate) struct Binder<'c> {
     pub(crate) uses_sequences: bool,
     pub(crate) depth: usize,
     names: usize,
+    /// Where parameters are among the bindings.
+    places: HashMap<usize, usize>,
 }
 
 impl<'c> Binder<'c> {
@@ -73,6 +76,7 @@ impl<'c> Binder<'c> {
             uses_sequences: false,
             depth: 0,
             names: 0,
+            places: HashMap::new(),
         }
     }
 
@@ -92,11 +96,20 @@ impl<'c> Binder<'c> {
 
     /// The number under which SQLite has a value.
     pub(crate) fn bind(&mut self, binding: Binding) -> String {
-        let index = self.bindings.iter().position(|bound| *bound == binding).unwrap_or_else(|| {
+        // A statement can have thousands of parameters: no search among them.
+        let known = match &binding {
+            Binding::Parameter(index) => self.places.get(index).copied(),
+            _ => None,
+        };
+        let place = known.unwrap_or_else(|| {
+            let place = self.bindings.len();
+            if let Binding::Parameter(index) = &binding {
+                self.places.insert(*index, place);
+            }
             self.bindings.push(binding);
-            self.bindings.len() - 1
+            place
         });
-        format!("?{}", index + 1)
+        format!("?{}", place + 1)
     }
 
     /// The text of a constant.

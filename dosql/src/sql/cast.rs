@@ -131,12 +131,13 @@ pub(crate) fn cast(typed: Typed, to: &PgType) -> Typed {
     let text = match (&typed.ty, to) {
         (from, to) if from == to => sql.clone(),
         (T::Text | T::Varchar, T::Text | T::Varchar) => sql.clone(),
-        (T::Jsonb, T::Json) | (T::Json | T::Jsonb, T::Text | T::Varchar) => sql.clone(),
+        (T::Json, T::Text | T::Varchar) => sql.clone(),
+        // A column brings its collation along until something is done to it.
+        (T::Jsonb, T::Json | T::Text | T::Varchar) | (T::Numeric, T::Text | T::Varchar) => format!("({sql} || '')"),
         (from, to) if from.is_integer() && to.is_integer() && from.number_rank() < to.number_rank() => sql.clone(),
         (from, T::Numeric | T::Text | T::Varchar) if from.is_integer() => format!("CAST({sql} AS TEXT)"),
         (from, T::Float8) if from.is_integer() => format!("CAST({sql} AS REAL)"),
         (T::Float4, T::Float8) => sql.clone(),
-        (T::Numeric, T::Text | T::Varchar) => sql.clone(),
         (T::Bool, T::Int4) => sql.clone(),
         (T::Int4, T::Bool) => format!("({sql} <> 0)"),
         (T::Date, T::Timestamp | T::TimestampTz) => format!("({sql} * 86400000000)"),

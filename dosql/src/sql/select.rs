@@ -44,7 +44,9 @@ pub(super) fn direction(options: &OrderByOptions) -> &'static str {
 
 /// A key of GROUP BY or ORDER BY. A bare integer would be the number of an output column for SQLite.
 fn sort_key(typed: &Typed) -> String {
-    if typed.sql.trim_matches(['(', ')']).parse::<i64>().is_ok() {
+    // SQLite folds some constants to integers before it looks. Columns have a dot, outputs are `k` and a number.
+    let is_output = typed.sql.strip_prefix('k').is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()));
+    if typed.columns.is_empty() && !is_output && !typed.sql.contains('.') && !typed.sql.contains("pg_random") {
         return format!("({} + 0)", typed.sql);
     }
     typed.collated()
@@ -394,10 +396,13 @@ impl Binder<'_> {
         let mut grouped = Vec::new();
         for expr in exprs {
             let meant = match expr {
-                Expr::Value(value) => match &value.value {
-                    Value::Number(digits, _) => Some(self.nth_output(digits, &select.projection, "GROUP BY")?),
-                    _ => return Err(SqlError::new(sqlstate::SYNTAX_ERROR, "non-integer constant in GROUP BY")),
-                },
+                literal if number_literal(literal).is_some() => {
+                    let digits = number_literal(literal).unwrap_or_default();
+                    Some(self.nth_output(&digits, &select.projection, "GROUP BY")?)
+                }
+                Expr::Value(value) if !matches!(value.value, Value::Placeholder(_)) => {
+                    return Err(SqlError::new(sqlstate::SYNTAX_ERROR, "non-integer constant in GROUP BY"));
+                }
                 // A column of the tables goes before an output of the same name.
                 Expr::Identifier(ident) if scope.column(None, &fold(ident)).is_err() => {
                     let name = fold(ident);
@@ -405,12 +410,6 @@ impl Binder<'_> {
                         SelectItem::ExprWithAlias { expr, alias } if fold(alias) == name => Some(expr),
                         _ => None,
                     })
-                }
-                other if is_negative_literal(other) => {
-                    return Err(SqlError::new(
-                        sqlstate::INVALID_COLUMN_REFERENCE,
-                        format!("GROUP BY position {other} is not in select list"),
-                    ));
                 }
                 Expr::GroupingSets(_) | Expr::Cube(_) | Expr::Rollup(_) => {
                     return Err(SqlError::unsupported("GROUPING SETS, CUBE and ROLLUP"));
@@ -599,11 +598,16 @@ impl Binder<'_> {
     }
 }
 
-fn is_negative_literal(expr: &Expr) -> bool {
+/// The digits of a number, with its sign: what GROUP BY and ORDER BY take for the number of a column.
+fn number_literal(expr: &Expr) -> Option<String> {
     match expr {
-        Expr::Nested(inner) => is_negative_literal(inner),
-        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => matches!(expr.as_ref(), Expr::Value(_)),
-        _ => false,
+        Expr::Nested(inner) => number_literal(inner),
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => number_literal(expr).map(|digits| format!("-{digits}")),
+        Expr::Value(value) => match &value.value {
+            Value::Number(digits, _) => Some(digits.clone()),
+            _ => None,
+        },
+        _ => None,
     }
 }
 
@@ -642,21 +646,21 @@ fn output_named<'a>(
     names: impl Iterator<Item = &'a str>,
     same: impl Fn(usize, usize) -> bool,
 ) -> Result<Option<usize>, SqlError> {
+    if let Some(digits) = number_literal(expr) {
+        if digits.parse::<i32>().is_err() {
+            return Err(SqlError::new(sqlstate::SYNTAX_ERROR, "non-integer constant in ORDER BY"));
+        }
+        let count = names.count();
+        return match digits.parse::<usize>().ok().and_then(|number| number.checked_sub(1)).filter(|index| *index < count) {
+            Some(index) => Ok(Some(index)),
+            None => Err(SqlError::new(
+                sqlstate::INVALID_COLUMN_REFERENCE,
+                format!("ORDER BY position {digits} is not in select list"),
+            )),
+        };
+    }
     match expr {
         Expr::Value(value) => match &value.value {
-            Value::Number(digits, _) => {
-                if digits.parse::<i32>().is_err() {
-                    return Err(SqlError::new(sqlstate::SYNTAX_ERROR, "non-integer constant in ORDER BY"));
-                }
-                let count = names.count();
-                match digits.parse::<usize>().ok().and_then(|number| number.checked_sub(1)).filter(|index| *index < count) {
-                    Some(index) => Ok(Some(index)),
-                    None => Err(SqlError::new(
-                        sqlstate::INVALID_COLUMN_REFERENCE,
-                        format!("ORDER BY position {digits} is not in select list"),
-                    )),
-                }
-            }
             Value::Placeholder(_) => Ok(None),
             _ => Err(SqlError::new(sqlstate::SYNTAX_ERROR, "non-integer constant in ORDER BY")),
         },
