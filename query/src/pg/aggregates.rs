@@ -8,6 +8,7 @@ use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, Field, FieldRef
 use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::functions_aggregate::average::avg_udaf;
+use datafusion::functions_aggregate::sum::sum_udaf;
 use datafusion::logical_expr::expr::AggregateFunctionParams;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{
@@ -19,35 +20,48 @@ use crate::error::{refuse, unsupported};
 
 /// Those to register.
 pub(crate) fn all() -> Vec<Arc<AggregateUDF>> {
+    let total = |kind, theirs| {
+        Arc::new(AggregateUDF::new_from_impl(Total { kind, theirs, signature: Signature::any(1, Volatility::Immutable) }))
+    };
     vec![
-        Arc::new(AggregateUDF::new_from_impl(Average {
-            float: avg_udaf(),
-            signature: Signature::any(1, Volatility::Immutable),
-        })),
+        total(Kind::Average, avg_udaf()),
+        total(Kind::Sum, sum_udaf()),
         Arc::new(AggregateUDF::new_from_impl(SingleRow { signature: Signature::any(1, Volatility::Immutable) })),
     ]
 }
 
-/// `avg`: of decimals a quotient with its own scale, of doubles DataFusion's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Kind {
+    Sum,
+    Average,
+}
+
+/// `sum` and `avg` of numerics: with a scale of their own. Of everything else they are DataFusion's.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct Average {
-    float: Arc<AggregateUDF>,
+struct Total {
+    kind: Kind,
+    theirs: Arc<AggregateUDF>,
     signature: Signature,
 }
 
-fn is_float(data_type: Option<&DataType>) -> bool {
-    matches!(data_type, Some(DataType::Float64))
+impl Total {
+    /// True if the numbers of this type are added up here.
+    fn is_ours(&self, data_type: Option<&DataType>) -> bool {
+        match data_type {
+            Some(DataType::Decimal256(..)) => true,
+            Some(DataType::Decimal128(..)) => self.kind == Kind::Average,
+            _ => false,
+        }
+    }
 }
 
-const SUM: DataType = DataType::Decimal256(76, 0);
-
-impl AggregateUDFImpl for Average {
+impl AggregateUDFImpl for Total {
     fn as_any(&self) -> &dyn Any {
         self
     }
 
     fn name(&self) -> &str {
-        "avg"
+        self.theirs.name()
     }
 
     fn signature(&self) -> &Signature {
@@ -55,74 +69,90 @@ impl AggregateUDFImpl for Average {
     }
 
     fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
-        Ok(if is_float(arg_types.first()) { DataType::Float64 } else { DYNAMIC })
+        if self.is_ours(arg_types.first()) { Ok(DYNAMIC) } else { self.theirs.return_type(arg_types) }
     }
 
     fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
-        match args.expr_fields.first().map(|field| field.data_type()) {
-            data_type if is_float(data_type) => self.float.accumulator(args),
-            Some(_) if args.is_distinct => Err(unsupported("avg(DISTINCT …) next to other aggregates")),
-            Some(DataType::Decimal128(_, scale)) => Ok(Box::new(DecimalAverage {
-                scale: u32::try_from(*scale).map_err(|_| unsupported("a numeric of negative scale"))?,
-                sum: i256::ZERO,
-                count: 0,
-            })),
-            other => Err(unsupported(format!("avg of {other:?}"))),
+        let data_type = args.expr_fields.first().map(|field| field.data_type().clone());
+        if !self.is_ours(data_type.as_ref()) {
+            return self.theirs.accumulator(args);
         }
+        if args.is_distinct {
+            return Err(unsupported(format!("{}(DISTINCT …) of numerics next to other aggregates", self.name())));
+        }
+        Ok(Box::new(NumberTotal { kind: self.kind, sum: Number::integer(0), count: 0 }))
     }
 
     fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
-        if is_float(args.input_fields.first().map(|field| field.data_type())) {
-            return self.float.state_fields(args);
+        if !self.is_ours(args.input_fields.first().map(|field| field.data_type())) {
+            return self.theirs.state_fields(args);
         }
         Ok(vec![
-            Arc::new(Field::new(format!("{}[sum]", args.name), SUM, true)),
+            Arc::new(Field::new(format!("{}[sum]", args.name), DYNAMIC, true)),
             Arc::new(Field::new(format!("{}[count]", args.name), DataType::Int64, true)),
         ])
     }
 
     fn groups_accumulator_supported(&self, args: AccumulatorArgs<'_>) -> bool {
-        is_float(args.expr_fields.first().map(|field| field.data_type())) && self.float.groups_accumulator_supported(args)
+        !self.is_ours(args.expr_fields.first().map(|field| field.data_type()))
+            && self.theirs.groups_accumulator_supported(args)
     }
 
     fn create_groups_accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn GroupsAccumulator>> {
-        self.float.create_groups_accumulator(args)
+        self.theirs.create_groups_accumulator(args)
     }
 
     fn create_sliding_accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
-        if is_float(args.expr_fields.first().map(|field| field.data_type())) {
-            return self.float.create_sliding_accumulator(args);
+        if self.is_ours(args.expr_fields.first().map(|field| field.data_type())) {
+            return self.accumulator(args);
         }
-        self.accumulator(args)
+        self.theirs.create_sliding_accumulator(args)
     }
 
     fn schema_name(&self, params: &AggregateFunctionParams) -> Result<String> {
-        self.float.schema_name(params)
+        self.theirs.schema_name(params)
     }
 }
 
 #[derive(Debug)]
-struct DecimalAverage {
-    scale: u32,
-    /// Unscaled.
-    sum: i256,
+struct NumberTotal {
+    kind: Kind,
+    sum: Number,
     count: i64,
 }
 
-impl DecimalAverage {
+fn out_of_range() -> DataFusionError {
+    refuse("22003", "numeric value out of range")
+}
+
+impl NumberTotal {
     fn change(&mut self, values: &[ArrayRef], sign: i64) -> Result<()> {
-        let values = values.first().ok_or_else(|| DataFusionError::Internal("avg without a value".into()))?;
-        for value in values.as_primitive::<Decimal128Type>().iter().flatten() {
-            // 76 digits hold the sum of 10^37 numbers of 38 digits.
-            let value = i256::from_i128(value);
-            self.sum = if sign > 0 { self.sum.wrapping_add(value) } else { self.sum.wrapping_sub(value) };
+        let values = values.first().ok_or_else(|| DataFusionError::Internal("an aggregate without a value".into()))?;
+        // Decimals of one scale are added as they are; that is most of them.
+        if let DataType::Decimal128(_, scale) = values.data_type() {
+            let scale = u32::try_from(*scale).map_err(|_| unsupported("a numeric of negative scale"))?;
+            let mut sum = i256::ZERO;
+            for value in values.as_primitive::<Decimal128Type>().iter().flatten() {
+                sum = sum.wrapping_add(i256::from_i128(value));
+                self.count += sign;
+            }
+            return self.add(Number::scaled(sum, scale).ok_or_else(out_of_range)?, sign);
+        }
+        for value in values.as_primitive::<Decimal256Type>().iter().flatten() {
+            self.add(Number::unpack(value), sign)?;
             self.count += sign;
         }
         Ok(())
     }
+
+    fn add(&mut self, number: Number, sign: i64) -> Result<()> {
+        let number = if sign < 0 { number.negate() } else { number };
+        self.sum = self.sum.add(number).ok_or_else(out_of_range)?;
+        Ok(())
+    }
 }
 
-impl Accumulator for DecimalAverage {
+impl Accumulator for NumberTotal {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         self.change(values, 1)
     }
@@ -136,13 +166,15 @@ impl Accumulator for DecimalAverage {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        let out = || refuse("22003", "numeric value out of range");
         if self.count == 0 {
             return Ok(ScalarValue::Decimal256(None, 76, DYNAMIC_SCALE));
         }
-        let sum = Number::scaled(self.sum, self.scale).ok_or_else(out)?;
-        let average = sum.divide(Number::integer(self.count)).and_then(Number::pack).ok_or_else(out)?;
-        Ok(ScalarValue::Decimal256(Some(average), 76, DYNAMIC_SCALE))
+        let total = match self.kind {
+            Kind::Sum => Some(self.sum),
+            Kind::Average => self.sum.divide(Number::integer(self.count)),
+        };
+        let total = total.and_then(Number::pack).ok_or_else(out_of_range)?;
+        Ok(ScalarValue::Decimal256(Some(total), 76, DYNAMIC_SCALE))
     }
 
     fn size(&self) -> usize {
@@ -150,13 +182,14 @@ impl Accumulator for DecimalAverage {
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        Ok(vec![ScalarValue::Decimal256(Some(self.sum), 76, 0), ScalarValue::Int64(Some(self.count))])
+        let sum = self.sum.pack().ok_or_else(out_of_range)?;
+        Ok(vec![ScalarValue::Decimal256(Some(sum), 76, DYNAMIC_SCALE), ScalarValue::Int64(Some(self.count))])
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        let [sums, counts] = states else { return Err(DataFusionError::Internal("avg without its state".into())) };
+        let [sums, counts] = states else { return Err(DataFusionError::Internal("a state is missing".into())) };
         for sum in sums.as_primitive::<Decimal256Type>().iter().flatten() {
-            self.sum = self.sum.wrapping_add(sum);
+            self.add(Number::unpack(sum), 1)?;
         }
         self.count += counts.as_primitive::<Int64Type>().iter().flatten().sum::<i64>();
         Ok(())

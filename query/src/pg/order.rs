@@ -1,4 +1,5 @@
-//! Types whose order or equality is not that of their Arrow values: sorting, grouping or joining by them is refused.
+//! What DataFusion would do silently otherwise than Postgres, found in the plan and refused: sorting, grouping and
+//! joining by types whose order or equality is not that of their Arrow values, and rows of different types in one column.
 
 use arrow::datatypes::{DataType, Field};
 use datafusion::common::DFSchema;
@@ -6,7 +7,8 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
 use datafusion::logical_expr::{Distinct, Expr, ExprSchemable, LogicalPlan};
 
-use crate::error::unsupported;
+use crate::answer::pg_type;
+use crate::error::{refuse, unsupported};
 use crate::scan::columns::PG_TYPE;
 
 /// Refuses what would be sorted or grouped otherwise than in Postgres.
@@ -40,15 +42,69 @@ pub(crate) fn check(plan: &LogicalPlan) -> Result<()> {
                 }
             }
             LogicalPlan::Join(join) => {
-                for (left, _) in &join.on {
+                for (left, right) in &join.on {
                     check_expr("a join", left, join.left.schema())?;
+                    let (_, left) = left.to_field(join.left.schema())?;
+                    let (_, right) = right.to_field(join.right.schema())?;
+                    check_same(&left, &right)?;
+                }
+            }
+            LogicalPlan::Union(union) => {
+                let Some((first, rest)) = union.inputs.split_first() else { return Ok(TreeNodeRecursion::Continue) };
+                for other in rest {
+                    for (left, right) in first.schema().fields().iter().zip(other.schema().fields()) {
+                        check_same(left, right)?;
+                    }
                 }
             }
             _ => {}
         }
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                if let Expr::InSubquery(within) = expr {
+                    let schema = merged(node)?;
+                    let (_, left) = within.expr.to_field(&schema)?;
+                    if let Some(right) = within.subquery.subquery.schema().fields().first() {
+                        check_same(&left, right)?;
+                    }
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })?;
         Ok(TreeNodeRecursion::Continue)
     })?;
     Ok(())
+}
+
+/// The columns that the expressions of `node` see.
+fn merged(node: &LogicalPlan) -> Result<DFSchema> {
+    let mut schema = DFSchema::empty();
+    for input in node.inputs() {
+        schema.merge(input.schema());
+    }
+    Ok(schema)
+}
+
+/// Refuses two types that DataFusion would bring together by printing one of them, or by giving numbers more digits.
+fn check_same(left: &Field, right: &Field) -> Result<()> {
+    let (a, b) = (left.data_type(), right.data_type());
+    let is_whole = |data_type: &DataType| data_type.is_integer();
+    let same = a == b
+        || a.is_null()
+        || b.is_null()
+        || (is_whole(a) && is_whole(b))
+        || ((is_whole(a) || a.is_floating()) && (is_whole(b) || b.is_floating()))
+        || (a.is_temporal() && b.is_temporal() && !matches!((a, b), (DataType::Interval(_), _) | (_, DataType::Interval(_))))
+        || matches!((a, b), (DataType::Decimal128(_, x), DataType::Decimal128(_, y)) if x == y);
+    if same {
+        return Ok(());
+    }
+    let message = format!(
+        "types {} and {} in one column are not supported; cast them to one",
+        crate::pg::typed::long_name(&pg_type(left)?),
+        crate::pg::typed::long_name(&pg_type(right)?)
+    );
+    Err(refuse("42804", message))
 }
 
 fn check_expr(what: &str, expr: &Expr, schema: &DFSchema) -> Result<()> {

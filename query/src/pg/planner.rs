@@ -173,9 +173,6 @@ fn plan_aggregate_argument(name: &str, value: Typed) -> Result<Expr> {
         "sum" => match value.name.as_str() {
             "int2" | "int4" => Ok(df_cast(value.expr, DataType::Int64)),
             "int8" => exact(value, 28),
-            "numeric" if *value.data_type() == super::numeric::DYNAMIC => {
-                Err(refuse("0A000", "sum of numerics of different scales is not supported; cast to numeric(p,s)"))
-            }
             "numeric" | "float8" => Ok(value.expr),
             "float4" => Err(refuse("0A000", "sum of real is not supported; cast to float8")),
             "interval" => Err(unsupported("sum of intervals")),
@@ -183,9 +180,6 @@ fn plan_aggregate_argument(name: &str, value: Typed) -> Result<Expr> {
         },
         "avg" => match value.name.as_str() {
             "int2" | "int4" | "int8" => exact(value, 28),
-            "numeric" if *value.data_type() == super::numeric::DYNAMIC => {
-                Err(refuse("0A000", "avg of numerics of different scales is not supported; cast to numeric(p,s)"))
-            }
             "numeric" => Ok(value.expr),
             "float4" => Ok(df_cast(value.expr, DataType::Float64)),
             "float8" => Ok(value.expr),

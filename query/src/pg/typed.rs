@@ -220,6 +220,11 @@ pub(crate) fn convert(value: Typed, data_type: &DataType, name: &str) -> Result<
     }
     Ok(match data_type {
         DataType::Decimal256(..) => dynamic(value),
+        // Arrow's cast would take the digits that say the scale for digits of the value.
+        DataType::Float64 | DataType::Float32 if *value.data_type() == DYNAMIC => {
+            let kernel = Kernel::Strict(|values| Ok(Datum::Value(lake_cdc::Value::Float8(values[0].as_f64()))));
+            df_cast(call("float8", DataType::Float64, kernel, vec![value.expr]), data_type.clone())
+        }
         _ => df_cast(value.expr, data_type.clone()),
     })
 }

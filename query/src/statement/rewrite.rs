@@ -10,7 +10,7 @@ use lake_api::ApiError;
 use lake_dialect::ast::helpers::attached_token::AttachedToken;
 use lake_dialect::ast::{
     BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DataType, DateTimeField, Distinct, Expr, Function, FunctionArg,
-    FunctionArgExpr, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, Interval, LimitClause, ObjectName,
+    FunctionArgExpr, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, Interval, JoinConstraint, JoinOperator, LimitClause, ObjectName,
     ObjectNamePart, Query, Select, SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, TableWithJoins,
     TrimWhereField, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
 };
@@ -198,6 +198,27 @@ fn prepare_select(select: &mut Select) -> Result<(), ApiError> {
     }
     if select.projection.is_empty() {
         return Err(unsupported("a SELECT without columns"));
+    }
+    if let GroupByExpr::Expressions(keys, _) = &select.group_by {
+        let is_wrong = |key: &Expr| match key {
+            Expr::Value(value) => match &value.value {
+                Value::Number(number, _) => number.parse::<u32>().is_err(),
+                Value::Null => false,
+                _ => true,
+            },
+            _ => false,
+        };
+        if keys.iter().any(is_wrong) {
+            return Err(sql_error("42601", "non-integer constant in GROUP BY"));
+        }
+    }
+    for join in select.from.iter().flat_map(|from| &from.joins) {
+        // The merged column would be the left one, which is null where only the right side has a row.
+        if let JoinOperator::Right(on) | JoinOperator::RightOuter(on) | JoinOperator::FullOuter(on) = &join.join_operator
+            && matches!(on, JoinConstraint::Using(_) | JoinConstraint::Natural)
+        {
+            return Err(unsupported("RIGHT and FULL JOIN with USING or NATURAL"));
+        }
     }
     let mut names: HashMap<String, usize> = HashMap::new();
     for item in &mut select.projection {
@@ -582,6 +603,10 @@ fn rewrite_aggregate(name: &str, is_aggregate: bool, mut called: Function) -> Re
     }
     if let FunctionArguments::List(list) = &mut called.args {
         let count = list.args.len();
+        let wanted = if matches!(name, "string_agg" | "corr" | "covar_pop" | "covar_samp") { 2 } else { 1 };
+        if is_aggregate && count != wanted {
+            return Err(sql_error("42883", format!("function {name} with {count} arguments does not exist")));
+        }
         for (at, arg) in list.args.iter_mut().enumerate() {
             match arg {
                 FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => {
@@ -596,7 +621,12 @@ fn rewrite_aggregate(name: &str, is_aggregate: bool, mut called: Function) -> Re
             }
         }
     }
-    called.name = ObjectName(vec![ObjectNamePart::Identifier(Ident::new(if name == "every" { "bool_and" } else { name }))]);
+    let known = match name {
+        "every" => "bool_and",
+        "variance" => "var_samp",
+        other => other,
+    };
+    called.name = ObjectName(vec![ObjectNamePart::Identifier(Ident::new(known))]);
     let call = Expr::Function(called);
     Ok(match name {
         // DataFusion counts rows without a sign.

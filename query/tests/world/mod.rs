@@ -79,6 +79,7 @@ fn table(name: &str, history: bool) -> TableMetadata {
         schema: schema(history),
         partition_spec: UnboundPartitionSpec::builder().build(),
         properties: BTreeMap::new(),
+        created_ms: 0,
         epoch: 1,
     };
     create_metadata(&ensure, &format!("s3://lakehouse/warehouse/default/{name}"), [7; 16], 0).expect("metadata")
