@@ -32,7 +32,7 @@ impl<S: ShardStorage> Catalog<S> {
             }
             let folder = self.find_unused_folder(store, &wanted.table).await?;
             let location = format!("s3://{}/{folder}", self.settings.bucket);
-            let now_ms = now_micros.div_euclid(1_000);
+            let now_ms = now_micros.div_euclid(1_000).min(wanted.created_ms);
             let metadata = create_metadata(wanted, &location, random.id(), now_ms)
                 .map_err(|error| CatalogError::Invalid(error.to_string()))?;
             let file = Rc::new(MetadataFile::of(metadata)?);

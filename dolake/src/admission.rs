@@ -240,9 +240,8 @@ impl<'a, S: ShardStorage> Stage<'a, S> {
         let previous = source.shape.map(|shape| self.shape(shape)).transpose()?;
         let number = source.table.or_else(|| self.table_number(&relation.name));
         let known = number.and_then(|number| self.table(number));
-        let mut table = known.unwrap_or_else(|| {
-            LakeTable::new(self.meta.next_table, &self.shard.namespace, &relation.name)
-        });
+        let mut table =
+            known.unwrap_or_else(|| LakeTable::new(self.meta.next_table, &self.shard.namespace, &relation.name));
         if let Some(previous) = &previous {
             schema::release(&mut table, previous);
             self.tables.insert(table.number, table.clone());

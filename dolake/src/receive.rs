@@ -98,7 +98,8 @@ impl<S: ShardStorage> Lake<S> {
                 shard
             }
             Some(shard) if !shard.ended => {
-                let message = format!("database {} is known with another timeline, which has not ended", shard.database);
+                let message =
+                    format!("database {} is known with another timeline, which has not ended", shard.database);
                 return refuse(RefusalReason::TimelineConflict, message);
             }
             Some(mut shard) => {

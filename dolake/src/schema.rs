@@ -108,8 +108,10 @@ fn claim_fields(table: &LakeTable, source: &SourceTable, relation: &Relation) ->
     for rule in rules {
         for (claim, column) in claims.iter_mut().zip(&relation.columns) {
             if claim.is_none() {
-                *claim =
-                    table.active().find(|field| !taken.contains(&field.id) && rule(column, field)).map(|field| field.id);
+                *claim = table
+                    .active()
+                    .find(|field| !taken.contains(&field.id) && rule(column, field))
+                    .map(|field| field.id);
                 taken.extend(*claim);
             }
         }

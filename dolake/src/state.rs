@@ -9,8 +9,8 @@ use lake_host::{ShardStorage, WriteBatch};
 
 use crate::error::LakeError;
 use crate::stored::{
-    FORMAT, Intent, LakeMeta, LakeTable, Shape, Shard, SourceTable, TableFiles, TailBlob, get_json, keys, open_json, scan_all,
-    seal_json,
+    FORMAT, Intent, LakeMeta, LakeTable, Shape, Shard, SourceTable, TableFiles, TailBlob, get_json, keys, open_json,
+    scan_all, seal_json,
 };
 use crate::tail::{TailCache, TailIndex, read_next};
 

@@ -18,7 +18,8 @@ impl<S: ShardStorage> Lake<S> {
             let mut contradictions = Vec::new();
             scan_all(&self.storage, keys::sources(&shard.timeline().0), |_, value| {
                 let source: SourceTable = open_json("source", value)?;
-                contradictions.extend(source.contradiction.map(|reason| json!({"table": source.name, "reason": reason})));
+                contradictions
+                    .extend(source.contradiction.map(|reason| json!({"table": source.name, "reason": reason})));
                 Ok(())
             })?;
             shards.push(json!({

@@ -51,7 +51,8 @@ impl<S: ShardStorage> Lake<S> {
         if bytes > VIEW_TAIL_BYTES_MAX || blobs.iter().any(|blob| blob.removes) {
             return Ok(ViewAnswer::NeedsFlush);
         }
-        let mut tables = tables.into_iter().map(|table| self.view_table(table)).collect::<Vec<(LakeTable, ViewTable)>>();
+        let mut tables =
+            tables.into_iter().map(|table| self.view_table(table)).collect::<Vec<(LakeTable, ViewTable)>>();
         for index in &blobs {
             let blob = self.blob(index)?;
             let database = self.state().shard_name(blob.shard).unwrap_or_default().to_owned();

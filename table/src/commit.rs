@@ -34,6 +34,8 @@ pub struct EnsureTable {
     pub partition_spec: UnboundPartitionSpec,
     /// Its properties.
     pub properties: BTreeMap<String, String>,
+    /// When it was made, if it is: the time of the first snapshot to come, in milliseconds.
+    pub created_ms: i64,
     /// Epoch of the asking lake.
     #[serde(with = "decimal")]
     pub epoch: u64,

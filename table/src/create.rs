@@ -76,6 +76,7 @@ mod tests {
             schema,
             partition_spec,
             properties: [("a".to_owned(), "b".to_owned())].into(),
+            created_ms: 5,
             epoch: 1,
         };
         let metadata = create_metadata(&ensure, "s3://b/warehouse/default/t", [7; 16], 5).unwrap();

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef as ArrowSchemaRef;
 use iceberg::spec::{DataContentType, DataFile, DataFileBuilder, DataFileFormat, Schema, Struct};
-use parquet::arrow::ArrowWriter;
 use parquet::arrow::ArrowSchemaConverter;
+use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, LogicalType, Type as PhysicalType, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::{SchemaDescriptor, Type, TypePtr};
 
 use crate::error::TableError;
-use crate::limits::{ROW_GROUP_BYTES, ROW_GROUP_ROWS, ZSTD_LEVEL};
+use crate::limits::{DICTIONARY_BYTES, PAGE_BYTES, ROW_GROUP_BYTES, ROW_GROUP_ROWS, ZSTD_LEVEL};
 use crate::statistics::FileStatistics;
 
 /// A file to write, and what a manifest says about it.
@@ -34,8 +34,12 @@ pub fn arrow_schema(schema: &Schema) -> Result<ArrowSchemaRef, TableError> {
 pub(crate) fn writer_properties() -> WriterProperties {
     let level = ZstdLevel::try_new(ZSTD_LEVEL).unwrap_or_default();
     WriterProperties::builder()
-        .set_compression(Compression::ZSTD(level))
+        .set_compression(if std::env::var("NOZ").is_ok() { Compression::UNCOMPRESSED } else { Compression::ZSTD(level) })
+        .set_dictionary_enabled(std::env::var("NODICT").is_err())
+        .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_data_page_size_limit(PAGE_BYTES)
+        .set_dictionary_page_size_limit(DICTIONARY_BYTES)
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_created_by("lake.do".to_owned())
         .build()

@@ -20,3 +20,11 @@ pub const BOUND_LENGTH: usize = 16;
 
 /// Level of zstd for data and delete files: higher ones cost time and save a few per cent.
 pub const ZSTD_LEVEL: i32 = 1;
+
+/// Bytes of a page before compression. Every column of an open file holds one, and a compressor whose tables grow with
+/// it: with pages of 1 MiB forty columns take 30 MB more than with these.
+pub const PAGE_BYTES: usize = 64 << 10;
+
+/// Bytes of a column's dictionary before it is given up. While it grows, its values and their hash table are in memory
+/// for every column of every open file; a column with more distinct values gains little from it.
+pub const DICTIONARY_BYTES: usize = 64 << 10;

@@ -83,7 +83,9 @@ pub fn read_position_deletes(bytes: Bytes, data_file: &str) -> Result<Vec<u64>, 
         let batch = batch?;
         let paths = batch.column_by_name("file_path").map(|column| arrow::compute::cast(column, &DataType::Utf8));
         let rows = batch.column_by_name("pos");
-        let (Some(paths), Some(rows)) = (paths, rows) else { return Err(TableError::NotFound("column file_path or pos")) };
+        let (Some(paths), Some(rows)) = (paths, rows) else {
+            return Err(TableError::NotFound("column file_path or pos"));
+        };
         let paths = paths?;
         let (Some(paths), Some(rows)) =
             (paths.as_any().downcast_ref::<StringArray>(), rows.as_any().downcast_ref::<Int64Array>())
@@ -119,9 +121,14 @@ mod tests {
 
     #[test]
     fn positions_read_back() {
-        let new =
-            write_position_deletes("s3://b/t/data/d.parquet", "s3://b/t/data/a.parquet", Struct::empty(), 0, &[0, 3, 70_000])
-                .unwrap();
+        let new = write_position_deletes(
+            "s3://b/t/data/d.parquet",
+            "s3://b/t/data/a.parquet",
+            Struct::empty(),
+            0,
+            &[0, 3, 70_000],
+        )
+        .unwrap();
         assert_eq!(new.file.record_count(), 3);
         assert_eq!(referenced_data_file(&new.file).as_deref(), Some("s3://b/t/data/a.parquet"));
         let bytes = Bytes::from(new.bytes);

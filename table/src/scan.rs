@@ -65,7 +65,12 @@ pub async fn plan_scan<R: ReadFile>(
             match (manifest.content, entry.data_file.content_type()) {
                 (ManifestContentType::Data, DataContentType::Data) => {
                     if ranges.iter().all(|range| range.admits(&entry.data_file)) {
-                        scan.push(ScanFile { data: entry.data_file, partition_spec_id: spec, sequence_number, deletes: Vec::new() });
+                        scan.push(ScanFile {
+                            data: entry.data_file,
+                            partition_spec_id: spec,
+                            sequence_number,
+                            deletes: Vec::new(),
+                        });
                     }
                 }
                 (ManifestContentType::Deletes, DataContentType::PositionDeletes) => {
@@ -79,9 +84,10 @@ pub async fn plan_scan<R: ReadFile>(
     for file in &mut scan {
         // Deletes that name no one file can be about any file of their partition.
         let own = by_path.get(file.data.file_path()).into_iter().flatten();
-        let shared = by_path.get("").into_iter().flatten().filter(|(_, spec, delete)| {
-            *spec == file.partition_spec_id && delete.partition() == file.data.partition()
-        });
+        let shared =
+            by_path.get("").into_iter().flatten().filter(|(_, spec, delete)| {
+                *spec == file.partition_spec_id && delete.partition() == file.data.partition()
+            });
         // Spec, "Scan planning": a position delete applies to data of its own or an earlier sequence number.
         file.deletes = own
             .chain(shared)

@@ -58,7 +58,8 @@ pub async fn stage_row_delta<R: ReadFile>(
     let parent = metadata.current_snapshot();
     let parent_id = parent.map(|snapshot| snapshot.snapshot_id());
     let sequence_number = metadata.last_sequence_number() + 1;
-    let mut stage = Stage { metadata, delta: &delta, files: Vec::new(), manifests: Vec::new(), counts: Counts::default() };
+    let mut stage =
+        Stage { metadata, delta: &delta, files: Vec::new(), manifests: Vec::new(), counts: Counts::default() };
     let existing = read_manifest_list(files, metadata, parent_id).await?;
     stage.rewrite(files, existing).await?;
     let stage = stage;
@@ -103,16 +104,12 @@ pub async fn stage_row_delta<R: ReadFile>(
 /// The oldest snapshots beyond the bound, once one more is added. Only the lake writes these tables, and it makes no
 /// branch or tag that could still name one.
 fn expired_snapshots(metadata: &TableMetadata) -> Vec<i64> {
-    let mut snapshots = metadata.snapshots().map(|s| (s.sequence_number(), s.snapshot_id())).collect::<Vec<(i64, i64)>>();
+    let mut snapshots =
+        metadata.snapshots().map(|s| (s.sequence_number(), s.snapshot_id())).collect::<Vec<(i64, i64)>>();
     snapshots.sort_unstable();
     let excess = (snapshots.len() + 1).saturating_sub(SNAPSHOTS_MAX);
     let current = metadata.current_snapshot_id();
-    snapshots
-        .into_iter()
-        .map(|(_, id)| id)
-        .filter(|id| Some(*id) != current)
-        .take(excess)
-        .collect()
+    snapshots.into_iter().map(|(_, id)| id).filter(|id| Some(*id) != current).take(excess).collect()
 }
 
 #[derive(Default)]
@@ -141,9 +138,16 @@ impl Stage<'_> {
             }
         }
         let delta = self.delta;
-        self.rewrite_kind(files, ManifestContentType::Data, data, delta.added_data.clone(), &delta.removed_data).await?;
-        self.rewrite_kind(files, ManifestContentType::Deletes, deletes, delta.added_deletes.clone(), &delta.removed_deletes)
-            .await
+        self.rewrite_kind(files, ManifestContentType::Data, data, delta.added_data.clone(), &delta.removed_data)
+            .await?;
+        self.rewrite_kind(
+            files,
+            ManifestContentType::Deletes,
+            deletes,
+            delta.added_deletes.clone(),
+            &delta.removed_deletes,
+        )
+        .await
     }
 
     async fn rewrite_kind<R: ReadFile>(
@@ -198,7 +202,8 @@ impl Stage<'_> {
                 .partition_spec_by_id(spec_id)
                 .ok_or(TableError::NotFound("partition spec of a manifest"))?;
             let kind = if content == ManifestContentType::Data { "data" } else { "deletes" };
-            let location = format!("{}/metadata/{}-{kind}-{spec_id}.avro", self.metadata.location(), self.delta.attempt);
+            let location =
+                format!("{}/metadata/{}-{kind}-{spec_id}.avro", self.metadata.location(), self.delta.attempt);
             let (manifest, bytes) = write_manifest(
                 &location,
                 self.delta.snapshot_id,
@@ -262,7 +267,8 @@ fn summary(delta: &RowDelta, counts: &Counts, previous: Option<&Summary>) -> Sum
         size(&counts.removed_data) + size(&counts.removed_deletes),
     );
     keys.extend(delta.summary.clone());
-    let only_appends = delta.added_deletes.is_empty() && delta.removed_data.is_empty() && delta.removed_deletes.is_empty();
+    let only_appends =
+        delta.added_deletes.is_empty() && delta.removed_data.is_empty() && delta.removed_deletes.is_empty();
     debug_assert!(delta.added_data.iter().all(|file| file.content_type() == DataContentType::Data));
     Summary {
         operation: if only_appends { Operation::Append } else { Operation::Overwrite },

@@ -20,12 +20,18 @@ pub(crate) struct FileStatistics {
 }
 
 impl FileStatistics {
-    pub(crate) fn collect(schema: &Schema, metadata: &ParquetMetaData, without_bounds: &BTreeSet<i32>) -> FileStatistics {
+    pub(crate) fn collect(
+        schema: &Schema,
+        metadata: &ParquetMetaData,
+        without_bounds: &BTreeSet<i32>,
+    ) -> FileStatistics {
         let mut found = FileStatistics::default();
         // A bound holds for the file only if every row group has one (or no values at all).
         let mut unbounded = without_bounds.clone();
         for group in metadata.row_groups() {
-            if let Some(offset) = group.file_offset().or_else(|| group.columns().first().map(|c| c.byte_range().0 as i64)) {
+            if let Some(offset) =
+                group.file_offset().or_else(|| group.columns().first().map(|c| c.byte_range().0 as i64))
+            {
                 found.split_offsets.push(offset);
             }
             for column in group.columns() {
@@ -118,7 +124,9 @@ fn bound(kind: &PrimitiveType, statistics: &Statistics, side: Side) -> Option<Da
         (PrimitiveType::Decimal { .. }, Statistics::FixedLenByteArray(s)) => {
             signed_big_endian(pick(s.min_opt(), s.max_opt(), side)?.data())?.to_be_bytes().to_vec()
         }
-        (PrimitiveType::Uuid, Statistics::FixedLenByteArray(s)) => pick(s.min_opt(), s.max_opt(), side)?.data().to_vec(),
+        (PrimitiveType::Uuid, Statistics::FixedLenByteArray(s)) => {
+            pick(s.min_opt(), s.max_opt(), side)?.data().to_vec()
+        }
         (PrimitiveType::String, Statistics::ByteArray(s)) => {
             let value = pick(s.min_opt(), s.max_opt(), side)?;
             // A bound that Parquet cut may end inside a character; what is valid before it is still a lower bound.
@@ -190,7 +198,10 @@ mod tests {
         let highest = "\u{10FFFF}".repeat(BOUND_LENGTH + 1);
         assert_eq!(text_bound(&highest, Side::Upper), None);
         let before_surrogates = format!("{}\u{D7FF}x", "a".repeat(BOUND_LENGTH - 1));
-        assert_eq!(text_bound(&before_surrogates, Side::Upper), Some(format!("{}\u{E000}", "a".repeat(BOUND_LENGTH - 1))));
+        assert_eq!(
+            text_bound(&before_surrogates, Side::Upper),
+            Some(format!("{}\u{E000}", "a".repeat(BOUND_LENGTH - 1)))
+        );
     }
 
     #[test]

@@ -31,6 +31,7 @@ impl<S: ShardStorage> Catalog<S> {
             }
             Some(other) => return Err(RestError::BadRequest(format!("snapshots is all or refs, not `{other}`"))),
         };
+        let (before, updated, after) = said_earlier(metadata);
         let location = json!(pointer.metadata_location).to_string();
         let (config, entry) = (json!(storage.config).to_string(), storage.entry().to_string());
         let body = [
@@ -41,11 +42,36 @@ impl<S: ShardStorage> Catalog<S> {
             br#","storage-credentials":"#,
             entry.as_bytes(),
             br#","metadata":"#,
-            metadata,
+            before,
+            updated.as_bytes(),
+            after,
             b"}",
         ];
         Ok(RestResponse::json(200, body.concat()))
     }
+}
+
+/// How much earlier a loaded table says that it was updated. Clients take up to a minute between this time and the
+/// snapshots' own for differing clocks.
+const SAID_EARLIER_MS: i64 = 30_000;
+
+/// The metadata with an earlier `last-updated-ms`: what stands before the number, the number, what follows.
+///
+/// DuckDB compares it with the time at which its query began, and reads former metadata if it is later. A load commits
+/// what is not committed yet, so it always is: the query would miss the rows that the commit was made for, or fail where
+/// there is no former metadata. Only this answer says so; the file in the store has the true time.
+fn said_earlier(json: &[u8]) -> (&[u8], String, &[u8]) {
+    const FIELD: &[u8] = br#""last-updated-ms":"#;
+    // Inside of a string the quotes would be escaped, and a property's value would not be a number.
+    let fields = json.windows(FIELD.len()).enumerate().filter(|(_, window)| *window == FIELD);
+    for start in fields.map(|(at, _)| at + FIELD.len()) {
+        let (before, rest) = json.split_at(start);
+        let (digits, after) = rest.split_at(rest.iter().take_while(|byte| byte.is_ascii_digit()).count());
+        if let Some(updated) = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse::<i64>().ok()) {
+            return (before, updated.saturating_sub(SAID_EARLIER_MS).max(0).to_string(), after);
+        }
+    }
+    (json, String::new(), &[])
 }
 
 /// The metadata without the snapshots that no branch or tag names.
@@ -61,4 +87,33 @@ pub(super) fn keep_referenced(json: &[u8]) -> Result<Vec<u8>, RestError> {
         snapshots.retain(|snapshot| id(snapshot).is_some_and(|id| referenced.contains(&id)));
     }
     serde_json::to_vec(&metadata).map_err(damaged)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(json: &str, expected: &str) {
+        let (before, updated, after) = said_earlier(json.as_bytes());
+        let said = [before, updated.as_bytes(), after].concat();
+        assert_eq!(String::from_utf8(said).expect("text"), expected);
+    }
+
+    #[test]
+    fn a_table_says_that_it_was_updated_half_a_minute_earlier() {
+        check(r#"{"a":1,"last-updated-ms":1767225600000,"b":2}"#, r#"{"a":1,"last-updated-ms":1767225570000,"b":2}"#);
+    }
+
+    #[test]
+    fn texts_that_look_like_the_field_are_left_alone() {
+        check(
+            r#"{"properties":{"last-updated-ms":"x","y":"\"last-updated-ms\":5"},"last-updated-ms":30001}"#,
+            r#"{"properties":{"last-updated-ms":"x","y":"\"last-updated-ms\":5"},"last-updated-ms":1}"#,
+        );
+    }
+
+    #[test]
+    fn metadata_without_the_field_is_as_it_was() {
+        check(r#"{"a":1}"#, r#"{"a":1}"#);
+    }
 }

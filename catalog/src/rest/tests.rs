@@ -34,6 +34,7 @@ fn world() -> World {
             schema: serde_json::from_value(schema).unwrap(),
             partition_spec: serde_json::from_value(json!({"fields": []})).unwrap(),
             properties: [].into(),
+            created_ms: NOW / 1_000,
             epoch: 1,
         };
         run(world.catalog.ensure_table(&world.store, &random, NOW, &wanted)).unwrap();

@@ -97,7 +97,8 @@ impl Columns {
 }
 
 fn is_nan(value: &Value) -> bool {
-    matches!(value, Value::Float4(number) if number.is_nan()) || matches!(value, Value::Float8(number) if number.is_nan())
+    matches!(value, Value::Float4(number) if number.is_nan())
+        || matches!(value, Value::Float8(number) if number.is_nan())
 }
 
 enum Column {

@@ -33,6 +33,12 @@ impl<S: ShardStorage> Lake<S> {
         Ok((Arc::new(current), Arc::new(history)))
     }
 
+    /// The time of the snapshots of the flush under way.
+    fn snapshot_time_ms<P: LakePorts>(&self, ports: &P) -> i64 {
+        let stamp = self.state().intent.as_ref().map_or_else(|| ports.now_micros(), |intent| intent.oldest_stamp);
+        stamp.div_euclid(1_000)
+    }
+
     /// The metadata of one table with `schema` as the current one. The change itself is committed with the flush.
     async fn load<P: LakePorts>(
         &self,
@@ -42,8 +48,9 @@ impl<S: ShardStorage> Lake<S> {
         partition_spec: UnboundPartitionSpec,
     ) -> Result<TableMetadata, FlushError> {
         let epoch = self.state().meta.epoch;
+        let created_ms = self.snapshot_time_ms(ports);
         let properties = BTreeMap::from([("lake.managed".to_owned(), "true".to_owned())]);
-        let request = EnsureTable { table, schema, partition_spec, properties, epoch };
+        let request = EnsureTable { table, schema, partition_spec, properties, created_ms, epoch };
         let state = ports.catalog().ensure_table(&request).await?;
         match plan_schema(&state.metadata, &request.schema)? {
             Some((_, updates)) => Ok(apply_updates(&state.metadata, &updates)?),
@@ -104,7 +111,7 @@ impl<S: ShardStorage> Lake<S> {
         for write in writes.values() {
             let delta = |added_data| RowDelta {
                 snapshot_id: intent.snapshot_id,
-                now_ms: ports.now_micros() / 1_000,
+                now_ms: intent.oldest_stamp.div_euclid(1_000),
                 attempt: format!("{}-{attempt}", intent.flush_id),
                 added_data,
                 summary: summary(intent, outcome),
@@ -139,8 +146,8 @@ impl<S: ShardStorage> Lake<S> {
         delta: RowDelta,
     ) -> Result<Option<TableCommit>, FlushError> {
         let epoch = self.state().meta.epoch;
-        let request =
-            EnsureTable { table: table.clone(), schema, partition_spec, properties: BTreeMap::new(), epoch };
+        let (properties, created_ms) = (BTreeMap::new(), self.snapshot_time_ms(ports));
+        let request = EnsureTable { table: table.clone(), schema, partition_spec, properties, created_ms, epoch };
         let mut metadata = ports.catalog().ensure_table(&request).await?.metadata;
         let (mut requirements, mut updates) = (Vec::new(), Vec::new());
         if let Some((requirement, changes)) = plan_schema(&metadata, &request.schema)? {

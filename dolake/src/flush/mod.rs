@@ -148,6 +148,7 @@ impl<S: ShardStorage> Lake<S> {
             first_blob: meta.flushed_blob,
             end_blob: cut.end_blob(),
             snapshot_id: snapshot_id.max(1),
+            oldest_stamp: fold.oldest_stamp.unwrap_or(ports.now_micros()),
             sent: false,
         };
         let is_new_instance = !self.state().has_epoch;

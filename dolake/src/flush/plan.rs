@@ -71,6 +71,7 @@ pub(crate) struct TableFold {
 pub(crate) struct FlushFold {
     pub(crate) tables: BTreeMap<u32, TableFold>,
     pub(crate) max_stamp: i64,
+    pub(crate) oldest_stamp: Option<i64>,
     /// Last transaction of each shard's timelines.
     pub(crate) lsns: BTreeMap<(u32, TimelineId), u64>,
 }
@@ -81,6 +82,8 @@ impl FlushFold {
         let mut position = blob.base;
         for transaction in &blob.transactions {
             self.max_stamp = self.max_stamp.max(transaction.stamp.0);
+            let oldest = self.oldest_stamp.unwrap_or(transaction.stamp.0);
+            self.oldest_stamp = Some(oldest.min(transaction.stamp.0));
             self.lsns.insert((blob.shard, blob.timeline), transaction.lsn.get());
             for entry in &transaction.entries {
                 position += u64::from(entry.is_change());

@@ -45,7 +45,13 @@ impl Shop {
     /// Names of the current rows' fields and of history's, without the key and the lake's own.
     fn names(&self) -> (Vec<String>, Vec<String>) {
         let names = |schema: iceberg::spec::Schema| {
-            schema.as_struct().fields().iter().map(|f| f.name.clone()).filter(|n| n != "id" && !n.starts_with('_')).collect()
+            schema
+                .as_struct()
+                .fields()
+                .iter()
+                .map(|f| f.name.clone())
+                .filter(|n| n != "id" && !n.starts_with('_'))
+                .collect()
         };
         (names(self.table.current_schema().unwrap()), names(self.table.history_schema().unwrap()))
     }
@@ -125,7 +131,8 @@ fn two_columns_can_swap_their_names() {
     let mut shop = Shop::new();
     shop.join(0, vec![column(2, "a", &[], ColumnType::Text), column(3, "b", &[], ColumnType::Text)]).unwrap();
     let (a, b) = (shop.table.fields[1].id, shop.table.fields[2].id);
-    shop.join(0, vec![column(2, "b", &["a", "x"], ColumnType::Text), column(3, "a", &["b"], ColumnType::Text)]).unwrap();
+    shop.join(0, vec![column(2, "b", &["a", "x"], ColumnType::Text), column(3, "a", &["b"], ColumnType::Text)])
+        .unwrap();
     assert_eq!(shop.table.field(a).map(|f| f.name.as_str()), Some("b"));
     assert_eq!(shop.table.field(b).map(|f| f.name.as_str()), Some("a"));
 }

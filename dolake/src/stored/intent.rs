@@ -16,6 +16,13 @@ pub(crate) struct Intent {
     pub(crate) end_blob: u64,
     /// The snapshot that every table of the flush gets.
     pub(crate) snapshot_id: i64,
+    /// The oldest stamp of the flush: the time of its snapshots.
+    ///
+    /// DuckDB reads the newest snapshot that is not from after the start of its transaction. Who reads what was
+    /// committed before started after the oldest stamp of the flush that holds it, so this time lets every such reader
+    /// see the snapshot, also one that was committed because of the read.
+    #[serde(default)]
+    pub(crate) oldest_stamp: i64,
     /// The commit may have been sent; then the outcome is stored.
     pub(crate) sent: bool,
 }

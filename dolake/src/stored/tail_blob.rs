@@ -48,11 +48,23 @@ pub(crate) struct TailRow(pub(crate) Vec<u8>);
 /// What happened.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum TailEntry {
-    Insert { shape: u32, after: TailRow },
-    Update { shape: u32, before: TailRow, after: TailRow },
-    Delete { shape: u32, before: TailRow },
+    Insert {
+        shape: u32,
+        after: TailRow,
+    },
+    Update {
+        shape: u32,
+        before: TailRow,
+        after: TailRow,
+    },
+    Delete {
+        shape: u32,
+        before: TailRow,
+    },
     /// The shard's rows of this table are gone.
-    DropTable { table: u32 },
+    DropTable {
+        table: u32,
+    },
     /// The shard's rows of all tables are gone.
     EndOfShard,
 }

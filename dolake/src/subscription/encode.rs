@@ -11,7 +11,9 @@ const DAY_MICROS: i64 = 86_400_000_000;
 /// A row as an object from column name to value.
 pub(super) fn image(shape: &Shape, row: &Row) -> Json {
     let members = shape.fields.iter().zip(&row.0);
-    Json::Object(members.map(|(field, value)| (field.name.clone(), json(value, &field.column_type))).collect::<Map<_, _>>())
+    Json::Object(
+        members.map(|(field, value)| (field.name.clone(), json(value, &field.column_type))).collect::<Map<_, _>>(),
+    )
 }
 
 /// A moment with microseconds, in UTC.

@@ -41,7 +41,8 @@ impl<S: ShardStorage> Lake<S> {
                 return Ok(reply);
             }
             let Some(blob) = self.blob_after(subscriber.position)? else { break };
-            let mut batch = Batch { lake: self, subscriber, reply: &mut reply, now, blob: &blob, events: Vec::new(), bytes: 0 };
+            let mut batch =
+                Batch { lake: self, subscriber, reply: &mut reply, now, blob: &blob, events: Vec::new(), bytes: 0 };
             if !batch.read_blob()? {
                 return Ok(reply);
             }
@@ -94,7 +95,10 @@ impl<S: ShardStorage> Batch<'_, S> {
             }
             for entry in &transaction.entries {
                 position += u64::from(entry.is_change());
-                if entry.is_change() && position > self.subscriber.position && !self.add(transaction, entry, position)? {
+                if entry.is_change()
+                    && position > self.subscriber.position
+                    && !self.add(transaction, entry, position)?
+                {
                     return Ok(false);
                 }
             }

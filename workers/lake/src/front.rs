@@ -252,11 +252,19 @@ pub(crate) async fn gather_status(env: &Env) -> Result<serde_json::Value> {
         ("catalog", catalog(env)?.fetch_with_str("http://lake.internal/status").await),
         ("query", env.service("QUERY")?.fetch("http://query.internal/status", None).await),
     ] {
-        let text = part?.text().await?;
-        whole.insert(name.to_owned(), serde_json::from_str(&text)?);
+        // What cannot be reached must not hide the rest.
+        let status = match read_status(part).await {
+            Ok(status) => status,
+            Err(reason) => serde_json::json!({"unreachable": reason.to_string()}),
+        };
+        whole.insert(name.to_owned(), status);
     }
     whole.insert("front".to_owned(), serde_json::json!({"memoryBytes": memory::linear_bytes()}));
     Ok(serde_json::Value::Object(whole))
+}
+
+async fn read_status(part: Result<Response>) -> Result<serde_json::Value> {
+    Ok(serde_json::from_str(&part?.text().await?)?)
 }
 
 fn allow_origin(headers: &mut Headers, asked_from: Option<&str>) -> Result<()> {
