@@ -10,7 +10,7 @@
  * | boolean | `boolean` |
  * | json, jsonb | the value, as `JSON.parse` reads it |
  * | bytea | `Uint8Array` |
- * | timestamptz, timestamp, date, time | `string` in ISO 8601 with microseconds, as `new Date(text)` reads it |
+ * | timestamptz, timestamp, date, time | `string`: ISO 8601 with microseconds, which `Date` would cut |
  * | arrays | arrays of these |
  * | everything else | `string` as Postgres prints it |
  */
