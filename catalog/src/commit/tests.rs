@@ -375,17 +375,6 @@ fn only_the_last_records_are_kept_in_the_object() {
     assert_eq!((1..=21).filter(|number| world.record(*number).is_some()).count(), 20);
 }
 
-#[test]
-fn the_log_of_former_metadata_has_an_end() {
-    let world = World::with_tables();
-    for number in 1..=105 {
-        committed(world.commit(&flush(number, 1)).unwrap());
-    }
-    let metadata = world.load("orders").metadata;
-    assert_eq!(metadata.metadata_log().len(), 100);
-    assert!(metadata.metadata_log()[99].metadata_file.contains("/metadata/00104-"));
-}
-
 /// Commits flush 1, fails as `arrange` says during flush 2, and checks that flush 2 took effect as a whole or not at all
 /// and does once it is sent again: after the object was evicted, and when it stays.
 fn check_death(what: &str, arrange: impl Fn(&World)) {
