@@ -20,7 +20,7 @@ def integer(value):
 
 
 def boolean(value):
-    return {"t": True, "f": False}.get(value, value)
+    return {"true": True, "false": False}.get(value, value)
 
 
 def double(value):
