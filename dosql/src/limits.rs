@@ -49,6 +49,9 @@ pub const STEPS_MAX: u64 = 200_000_000;
 /// Steps between two looks at the budget.
 pub const STEPS_PER_CHECK: u32 = 10_000;
 
+/// Values in the JSON of one request. A body of 16 MiB can hold eight million, which parsed are 256 MB.
+pub const REQUEST_VALUES_MAX: usize = 500_000;
+
 /// How long an `Idempotency-Key` is remembered, in microseconds: 24 hours.
 pub const IDEMPOTENCY_MICROS: i64 = 24 * 3600 * 1_000_000;
 

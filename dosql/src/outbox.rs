@@ -99,6 +99,7 @@ pub(crate) struct Outbox {
     durable: Option<Lsn>,
     paused_until: Option<Micros>,
     idle_since: Option<Micros>,
+    has_idle_timer: bool,
     redial_at: Option<Micros>,
     attempts: u32,
     alarm_at: Option<Micros>,
@@ -127,6 +128,7 @@ impl Outbox {
             durable: meta.and_then(|meta| meta.durable),
             paused_until: None,
             idle_since: None,
+            has_idle_timer: false,
             redial_at: None,
             attempts: 0,
             alarm_at: alarm_at.map(Micros),
@@ -270,6 +272,8 @@ impl Outbox {
     pub(crate) fn on_closed(&mut self, facts: &Facts<'_>) -> Reaction {
         let mut reaction = Reaction::default();
         let link = std::mem::replace(&mut self.link, Link::Closed);
+        self.idle_since = None;
+        self.has_idle_timer = false;
         match link {
             Link::Closed => {}
             Link::Closing { .. } => {
@@ -285,16 +289,10 @@ impl Outbox {
     /// A timer that `WakeIn` asked for.
     pub(crate) fn on_timer(&mut self, facts: &Facts<'_>) -> Reaction {
         let mut reaction = Reaction::default();
+        self.has_idle_timer = false;
         match self.link {
             Link::Closed if self.may_dial(facts) => self.dial(facts, &mut reaction),
-            Link::Open => {
-                self.pump(facts, &mut reaction);
-                let idle_micros = i64::from(IDLE_CLOSE_MS) * 1_000;
-                if self.idle_since.is_some_and(|since| facts.now.0 - since.0 >= idle_micros) {
-                    self.close(facts, &mut reaction);
-                    reaction.is_settled = true;
-                }
-            }
+            Link::Open => self.pump(facts, &mut reaction),
             _ => {}
         }
         reaction
@@ -335,6 +333,7 @@ impl Outbox {
     fn close(&mut self, facts: &Facts<'_>, reaction: &mut Reaction) {
         self.link = Link::Closing { since: facts.now };
         self.idle_since = None;
+        self.has_idle_timer = false;
         reaction.steps.push(OutboxStep::Close);
     }
 
@@ -436,9 +435,20 @@ impl Outbox {
             if !std::mem::replace(&mut self.end_is_sent, true) {
                 reaction.steps.push(OutboxStep::Send(Frame::End { lsn: facts.committed.lsn }.encode()));
             }
-        } else if self.idle_since.is_none() {
-            self.idle_since = Some(facts.now);
-            reaction.steps.push(OutboxStep::WakeIn { millis: IDLE_CLOSE_MS });
+        } else {
+            self.wait_or_close(facts, reaction);
+        }
+    }
+
+    /// Nothing to send: closes after a while. One timer runs at a time, however often the connection gets idle.
+    fn wait_or_close(&mut self, facts: &Facts<'_>, reaction: &mut Reaction) {
+        let since = *self.idle_since.get_or_insert(facts.now);
+        let waited_ms = u32::try_from((facts.now.0 - since.0).max(0) / 1_000).unwrap_or(u32::MAX);
+        if waited_ms >= IDLE_CLOSE_MS {
+            self.close(facts, reaction);
+            reaction.is_settled = true;
+        } else if !std::mem::replace(&mut self.has_idle_timer, true) {
+            reaction.steps.push(OutboxStep::WakeIn { millis: IDLE_CLOSE_MS - waited_ms });
         }
     }
 }

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::ShardError;
+use crate::limits::REQUEST_VALUES_MAX;
 
 /// A statement with its parameters.
 #[derive(Debug, Deserialize, PartialEq)]
@@ -37,6 +38,9 @@ struct Body {
 impl Request {
     /// Reads a body.
     pub(crate) fn parse(body: &[u8]) -> Result<Request, ShardError> {
+        if value_count(body) > REQUEST_VALUES_MAX {
+            return Err(ShardError::TooLarge(format!("a request has at most {REQUEST_VALUES_MAX} values")));
+        }
         let body = serde_json::from_slice::<Body>(body)
             .map_err(|error| ShardError::Invalid(format!("the body is not a SQL request: {error}")))?;
         match (body.sql, body.params, body.statements) {
@@ -63,6 +67,31 @@ impl Request {
     }
 }
 
+/// How many values JSON has at most: one more than its commas outside of strings. Counted before parsing, because
+/// two bytes of text become many of memory.
+fn value_count(json: &[u8]) -> usize {
+    let mut count = 1;
+    let mut bytes = json.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b',' => count += 1,
+            b'"' => {
+                while let Some(byte) = bytes.next() {
+                    match byte {
+                        b'\\' => {
+                            bytes.next();
+                        }
+                        b'"' => break,
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    count
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,6 +109,20 @@ mod tests {
         check(r#"{"sql": "SELECT 1"}"#, Ok(1));
         check(r#"{"sql": "SELECT $1", "params": [1]}"#, Ok(1));
         check(r#"{"statements": [{"sql": "SELECT 1"}, {"sql": "SELECT $1", "params": [null]}]}"#, Ok(2));
+    }
+
+    #[test]
+    fn commas_count_outside_of_strings_only() {
+        assert_eq!(value_count(br#"{"sql": "a,b\",c", "params": [1, "\\", 2]}"#), 4);
+        assert_eq!(value_count(b"\"\\"), 1);
+    }
+
+    #[test]
+    fn a_body_of_too_many_values_is_refused_before_it_is_parsed() {
+        let params = vec!["1"; REQUEST_VALUES_MAX + 1].join(",");
+        check(&format!(r#"{{"sql": "x", "params": [{params}]}}"#), Err("at most"));
+        let text = ",".repeat(REQUEST_VALUES_MAX + 1);
+        check(&format!(r#"{{"sql": "x", "params": ["{text}"]}}"#), Ok(1));
     }
 
     #[test]

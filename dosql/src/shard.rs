@@ -390,7 +390,7 @@ impl Inner {
     }
 
     fn tell(&mut self, now: Micros, event: impl FnOnce(&mut Outbox, &Facts<'_>) -> Reaction) -> Vec<OutboxStep> {
-        // Until storage can be read again there is nothing true to tell; the alarm comes back to it.
+        // Until storage can be read again there is nothing true to tell; the next request looks again.
         if self.refresh().is_err() {
             return Vec::new();
         }
@@ -434,5 +434,31 @@ impl Inner {
         if let Some(engine) = &self.engine {
             engine.connections.release_memory();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lake_test_host::MemoryStorage;
+
+    use super::*;
+    use crate::storage::base::LogPosition;
+
+    #[test]
+    fn writes_are_refused_while_too_much_waits_for_the_lake_and_reads_go_on() {
+        let storage = MemoryStorage::new();
+        let mut shard = Shard::open(storage.clone(), "shop", Micros(0), [0; 32]).expect("opens");
+        shard.create(b"", TimelineId([1; 16]), Micros(0)).expect("creates");
+        let position = LogPosition { lsn: Lsn::new(7), record_bytes: BACKLOG_BYTES_MAX + 1, ..LogPosition::default() };
+        let mut batch = WriteBatch::new();
+        batch.put(keys::base(BranchId::MAIN), position.encode());
+        storage.apply(&batch).expect("applies");
+        let mut shard = Shard::open(storage, "shop", Micros(0), [0; 32]).expect("opens");
+        let mut send = |sql: &str| {
+            let body = format!("{{\"sql\": \"{sql}\"}}");
+            shard.sql(body.as_bytes(), None, TimelineId([2; 16]), Micros(1), [0; 32])
+        };
+        assert!(matches!(send("CREATE TABLE t (id bigint)"), Err(ShardError::BacklogFull { .. })));
+        assert!(send("SELECT 1").is_ok());
     }
 }

@@ -6,6 +6,7 @@ use lake_cdc::limits::PART_BYTES_MAX;
 use lake_cdc::{HelloReply, TimelineId, TransactionPart};
 use lake_host::{ShardStorage, WriteBatch};
 use lake_test_host::MemoryStorage;
+use proptest::prelude::*;
 
 use super::*;
 use crate::storage::counted::CountedStorage;
@@ -178,13 +179,29 @@ fn an_idle_connection_is_closed_and_the_next_commit_dials_again() {
     let accepted = bench.receive(Frame::Accepted { lsn: lsn(1), delay_ms: 0 });
     assert_eq!(accepted.steps, [OutboxStep::WakeIn { millis: IDLE_CLOSE_MS }]);
     bench.wait(IDLE_CLOSE_MS - 1);
-    assert!(bench.event(|outbox, facts| outbox.on_timer(facts)).steps.is_empty());
+    assert_eq!(bench.event(|outbox, facts| outbox.on_timer(facts)).steps, [OutboxStep::WakeIn { millis: 1 }]);
     bench.wait(1);
     let idle = bench.event(|outbox, facts| outbox.on_timer(facts));
     assert_eq!((idle.steps, idle.is_settled), (vec![OutboxStep::Close], true));
     bench.commit(10);
     assert!(bench.event(|outbox, facts| outbox.after_request(facts)).steps.is_empty(), "still closing");
     assert_eq!(bench.event(|outbox, facts| outbox.on_closed(facts)).steps, [OutboxStep::Connect]);
+}
+
+#[test]
+fn a_connection_that_is_used_again_waits_anew_with_one_timer() {
+    let mut bench = bench();
+    bench.commit(10);
+    bench.greet(None);
+    bench.receive(Frame::Accepted { lsn: lsn(1), delay_ms: 0 });
+    bench.wait(2_000);
+    bench.commit(10);
+    bench.event(|outbox, facts| outbox.after_request(facts));
+    assert!(bench.receive(Frame::Accepted { lsn: lsn(2), delay_ms: 0 }).steps.is_empty(), "the first timer runs");
+    bench.wait(3_000);
+    assert_eq!(bench.event(|outbox, facts| outbox.on_timer(facts)).steps, [OutboxStep::WakeIn { millis: 2_000 }]);
+    bench.wait(2_000);
+    assert_eq!(bench.event(|outbox, facts| outbox.on_timer(facts)).steps, [OutboxStep::Close]);
 }
 
 #[test]
@@ -261,4 +278,43 @@ fn an_acknowledgement_of_what_was_never_sent_is_refused() {
     bench.commit(10);
     bench.greet(None);
     assert_eq!(bench.receive(Frame::Accepted { lsn: lsn(2), delay_ms: 0 }).steps, [OutboxStep::Close]);
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_messages_never_panic(messages: Vec<Vec<u8>>, greets: bool) {
+        let mut bench = bench();
+        bench.commit(10);
+        if greets {
+            bench.greet(None);
+        }
+        for message in messages {
+            bench.event(|outbox, facts| outbox.on_message(facts, &message));
+        }
+    }
+
+    #[test]
+    fn whatever_the_lake_says_no_more_is_accepted_than_was_sent(
+        frames in prop::collection::vec((0u8..4, 1u64..9, 0u32..400), 1..30),
+    ) {
+        let mut bench = bench();
+        for _ in 0..5 {
+            bench.commit(10);
+        }
+        bench.greet(None);
+        for (kind, at, millis) in frames {
+            let lsn = lsn(at);
+            bench.receive(match kind {
+                0 => Frame::Accepted { lsn, delay_ms: millis },
+                1 => Frame::Durable { lsn },
+                2 => Frame::Gap { expected: lsn },
+                _ => Frame::Refused { reason: RefusalReason::Busy, retry_after_ms: millis, message: String::new() },
+            });
+            bench.wait(millis);
+            bench.event(|outbox, facts| outbox.on_timer(facts));
+            prop_assert!(bench.outbox.accepted() <= bench.committed.lsn);
+            prop_assert!(bench.outbox.accepted() <= bench.outbox.sent());
+            prop_assert!(bench.outbox.durable() <= bench.committed.lsn);
+        }
+    }
 }

@@ -20,3 +20,9 @@ pub(crate) const TEXT_BYTES_MAX: usize = 16 << 20;
 
 /// Most members of UNION chains and deepest subqueries: the translator recurses on a stack of one megabyte.
 pub(crate) const QUERY_DEPTH_MAX: usize = 40;
+
+/// Deepest nesting of a regular expression: its reader recurses.
+pub(crate) const REGEX_DEPTH_MAX: u32 = 50;
+
+/// Largest compiled regular expression.
+pub(crate) const REGEX_BYTES_MAX: usize = 256 << 10;

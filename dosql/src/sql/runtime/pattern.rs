@@ -1,7 +1,8 @@
-//! LIKE and ILIKE.
+//! LIKE, ILIKE and regular expressions.
 
 use lake_dialect::SqlError;
 
+use super::super::limits::{REGEX_BYTES_MAX, REGEX_DEPTH_MAX};
 use super::{Registry, boolean, str_of};
 
 /// One step of a pattern.
@@ -77,7 +78,42 @@ fn like(text: &str, pattern: &str, escape: &str, fold: bool) -> Result<bool, Sql
 
 pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
     registry.strict("pg_like", 3, |a| Ok(boolean(like(str_of(a, 0)?, str_of(a, 1)?, str_of(a, 2)?, false)?)))?;
+    registry.strict("pg_regex", 3, |a| {
+        Ok(boolean(regex(str_of(a, 0)?, str_of(a, 1)?, super::int_of(a, 2)? != 0)?))
+    })?;
     registry.strict("pg_ilike", 3, |a| Ok(boolean(like(str_of(a, 0)?, str_of(a, 1)?, str_of(a, 2)?, true)?)))
+}
+
+/// Whether a text has a match of a POSIX pattern.
+///
+/// The engine here is Perl's kind without Unicode tables. Where it could answer otherwise than Postgres (escapes of
+/// Postgres' own, classes and case of letters beyond ASCII) the pattern is refused.
+fn regex(text: &str, pattern: &str, ignore_case: bool) -> Result<bool, SqlError> {
+    let unsupported = || SqlError::unsupported(format!("the regular expression \"{pattern}\""));
+    let mut escapes = pattern.chars();
+    while let Some(character) = escapes.next() {
+        if character == '\\' {
+            match escapes.next() {
+                Some('d' | 'D' | 's' | 'S' | 'w' | 'W') if text.is_ascii() => {}
+                Some(other) if !other.is_alphanumeric() => {}
+                Some('n' | 't' | 'r') => {}
+                _ => return Err(unsupported()),
+            }
+        }
+    }
+    let has_case = ignore_case && !(text.is_ascii() && pattern.is_ascii());
+    let has_class = pattern.contains("[[") || pattern.contains(":]");
+    if has_case || (has_class && !text.is_ascii()) || pattern.starts_with("***") || pattern.contains("(?") {
+        return Err(unsupported());
+    }
+    let compiled = regex_lite::RegexBuilder::new(pattern)
+        .case_insensitive(ignore_case)
+        .dot_matches_new_line(true)
+        .nest_limit(REGEX_DEPTH_MAX)
+        .size_limit(REGEX_BYTES_MAX)
+        .build()
+        .map_err(|error| SqlError::new("2201B", format!("invalid regular expression: {error}")))?;
+    Ok(compiled.is_match(text))
 }
 
 #[cfg(test)]
@@ -99,5 +135,16 @@ mod tests {
         check("axb", "a\\%b", false);
         check("mississippi", "m%iss%pi", true);
         assert!(like("a", "a\\", "\\", false).is_err());
+    }
+
+    #[test]
+    fn a_regular_expression_that_could_mean_something_else_in_postgres_is_refused() {
+        assert_eq!(regex("abc\nd", "b.*d$", false), Ok(true));
+        assert_eq!(regex("ABC", "^a.c$", true), Ok(true));
+        assert_eq!(regex("a1", r"\w\d", false), Ok(true));
+        for (text, pattern) in [("a", r"\ma"), ("\u{e9}", r"\w"), ("a", "(?i)a"), ("a", "("), ("a", r"(a)\1")] {
+            assert!(regex(text, pattern, false).is_err(), "{pattern}");
+        }
+        assert!(regex("\u{c9}", "\u{e9}", true).is_err());
     }
 }
