@@ -19,6 +19,9 @@ pub enum LakeError {
         /// How.
         reason: String,
     },
+    /// This instance was closed, or closed itself after an error: another one is at work. Open the lake again.
+    #[error("this instance of the lake is closed")]
+    Closed,
     /// The storage was written by a later build.
     #[error("the storage has format {0}, which this build does not know")]
     NewerFormat(u32),

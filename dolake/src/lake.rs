@@ -1,11 +1,11 @@
 //! The lake itself: its storage, its memory, and who waits for what.
 
-use std::cell::{Ref, RefCell, RefMut};
+use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::rc::Rc;
 
 use futures::channel::oneshot;
 use lake_cdc::Frame;
-use lake_host::ShardStorage;
+use lake_host::{ShardStorage, StorageError, WriteBatch};
 
 use crate::error::LakeError;
 use crate::index::KeyHasher;
@@ -17,13 +17,14 @@ use crate::tail::{TailIndex, read_blob};
 /// The lake of one object.
 ///
 /// All methods take `&self`; what is in memory is never borrowed over an `await`. After an error of storage the value
-/// must be dropped and opened again, because what is stored is then unknown.
+/// has closed itself and must be opened again, because what is stored is then unknown.
 pub struct Lake<S> {
     pub(crate) storage: S,
     state: RefCell<State>,
     pub(crate) gate: RefCell<FlushGate>,
     notices: RefCell<Vec<Notice>>,
     pub(crate) hash_mask: u64,
+    closed: Cell<bool>,
 }
 
 /// Something to tell the connections of a database.
@@ -52,6 +53,7 @@ impl<S: ShardStorage> Lake<S> {
             gate: RefCell::default(),
             notices: RefCell::default(),
             hash_mask: u64::MAX,
+            closed: Cell::new(false),
         })
     }
 
@@ -60,6 +62,24 @@ impl<S: ShardStorage> Lake<S> {
     pub fn with_hash_mask(mut self, mask: u64) -> Lake<S> {
         self.hash_mask = mask;
         self
+    }
+
+    /// Ends this instance: nothing is written through it any more, also by a flush that is still under way. Call it
+    /// before opening another one over the same storage.
+    pub fn close(&self) {
+        self.closed.set(true);
+    }
+
+    /// The one way to write. After a failure, what is stored is unknown, and this instance must not build on it.
+    pub(crate) fn write_batch(&self, batch: &WriteBatch) -> Result<(), LakeError> {
+        if self.closed.get() {
+            return Err(LakeError::Closed);
+        }
+        let written = self.storage.apply(batch);
+        if matches!(written, Err(StorageError::Failed(_))) {
+            self.close();
+        }
+        Ok(written?)
     }
 
     pub(crate) fn state(&self) -> Ref<'_, State> {

@@ -16,11 +16,11 @@ pub const SLOW_DELAY_MS_PER_MIB: u32 = 25;
 pub const BUSY_RETRY_MS: u32 = 1_000;
 
 /// Tail bytes of one commit, unless a single transaction is larger: rows, keys and encoded columns of a flush are in
-/// memory together, next to the tail itself, in 128 MB that others share.
-pub const FLUSH_BYTES_MAX: u64 = 12 << 20;
+/// memory together, about four times this, in 128 MB that others share.
+pub const FLUSH_BYTES_MAX: u64 = 8 << 20;
 
 /// Tail bytes at which a flush starts without anybody asking.
-pub const FLUSH_BYTES: u64 = 8 << 20;
+pub const FLUSH_BYTES: u64 = 6 << 20;
 
 /// Age of the oldest row in the tail at which a flush starts without anybody asking. Each commit costs about a dozen
 /// class A operations however few rows it holds; whoever reads through the catalog gets a commit first anyway.

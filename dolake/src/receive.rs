@@ -147,7 +147,7 @@ impl<S: ShardStorage> Lake<S> {
         let mut batch = WriteBatch::new();
         batch.put(keys::shard(&shard.database), seal_json("shard", &shard)?);
         batch.put(keys::META, seal_json("meta", &meta)?);
-        self.storage.apply(&batch)?;
+        self.write_batch(&batch)?;
         let mut state = self.state_mut();
         state.meta = meta;
         state.shards.insert(shard.database.clone(), shard);
@@ -266,10 +266,10 @@ impl<S: ShardStorage> Lake<S> {
 
     fn store(&self, staged: Staged) -> Result<Stored, LakeError> {
         lake_host::fault!("admission.before_apply", LakeError::Storage(StorageError::Failed("fault".into())));
-        match self.storage.apply(&staged.batch) {
+        match self.write_batch(&staged.batch) {
             Ok(()) => {}
-            Err(StorageError::Full) => return Ok(Stored::Full),
-            Err(error) => return Err(error.into()),
+            Err(LakeError::Storage(StorageError::Full)) => return Ok(Stored::Full),
+            Err(error) => return Err(error),
         }
         lake_host::fault!("admission.after_apply", LakeError::Storage(StorageError::Failed("fault".into())));
         staged.adopt(&mut self.state_mut());

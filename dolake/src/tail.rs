@@ -13,7 +13,7 @@ use crate::limits::BLOB_BYTES_MAX;
 use crate::stored::{TailBlob, TailEntry, keys};
 
 /// Bytes of decoded blobs kept in memory: what queries and subscribers read again and again is the newest.
-const CACHE_BYTES_MAX: usize = 4 << 20;
+const CACHE_BYTES_MAX: usize = 2 << 20;
 
 /// A blob that is not flushed.
 #[derive(Clone, Debug)]

@@ -421,6 +421,28 @@ fn an_older_instance_is_fenced() {
 }
 
 #[test]
+fn a_closed_instance_writes_nothing_more() {
+    let world = World::new(31);
+    let (old, mut shard) = busy(&world);
+    world.store.set_yields(1);
+    let outcome = run(async {
+        let flushing = old.flush(&world);
+        let replacing = async {
+            old.close();
+            let new = world.open();
+            shard.put("orders", 3, Some("accepted by the next instance"));
+            shard.commit();
+            send_all(&world, &new, &shard);
+        };
+        futures::future::join(flushing, replacing).await.0
+    });
+    assert!(outcome.is_err());
+    assert!(old.receive(&mut Connection::default(), &Frame::Hello(Shard::new("x", 9).hello()).encode(), 0).is_err());
+    world.flush(&world.open()).unwrap();
+    check(&world, &[&shard], "orders");
+}
+
+#[test]
 fn a_view_has_the_tail_and_the_snapshot_at_one_position() {
     let world = World::new(27);
     let (lake, shard) = busy(&world);

@@ -199,7 +199,8 @@ fn simulate(seed: u64) {
 
 #[test]
 fn nothing_is_lost_and_nothing_is_counted_twice() {
-    let seeds = std::env::var("LAKE_SIM_SEED").ok().and_then(|seed| seed.parse().ok()).map_or(0..16, |seed| seed..seed + 1);
+    let seeds =
+        std::env::var("LAKE_SIM_SEED").ok().and_then(|seed| seed.parse().ok()).map_or(0..16, |seed| seed..seed + 1);
     for seed in seeds {
         let outcome = std::panic::catch_unwind(|| simulate(seed));
         assert!(outcome.is_ok(), "run again with LAKE_SIM_SEED={seed}");

@@ -121,7 +121,8 @@ fn without_a_position_only_what_comes_is_sent() {
 #[test]
 fn a_client_that_does_not_acknowledge_gets_eight_batches() {
     let (world, lake, _) = filled();
-    let mut client = Client::subscribe(&world, &lake, json!({"type": "subscribe", "fromPosition": "0", "batchSize": 3}));
+    let mut client =
+        Client::subscribe(&world, &lake, json!({"type": "subscribe", "fromPosition": "0", "batchSize": 3}));
     client.feed(&world, &lake);
     assert_eq!(client.count("batch"), 8);
     client.drain(&world, &lake);

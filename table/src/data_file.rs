@@ -34,9 +34,7 @@ pub fn arrow_schema(schema: &Schema) -> Result<ArrowSchemaRef, TableError> {
 pub(crate) fn writer_properties() -> WriterProperties {
     let level = ZstdLevel::try_new(ZSTD_LEVEL).unwrap_or_default();
     WriterProperties::builder()
-        .set_compression(if std::env::var("NOZ").is_ok() { Compression::UNCOMPRESSED } else { Compression::ZSTD(level) })
-        .set_dictionary_enabled(std::env::var("NODICT").is_err())
-        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_compression(Compression::ZSTD(level))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_data_page_size_limit(PAGE_BYTES)
         .set_dictionary_page_size_limit(DICTIONARY_BYTES)

@@ -83,7 +83,7 @@ impl<S: ShardStorage> Lake<S> {
         batch.delete(keys::INTENT).delete_range(keys::outcomes());
         batch.put(keys::META, seal_json("meta", &meta)?);
         lake_host::fault!("flush.before_apply", LakeError::damaged("fault", "fault"));
-        self.storage.apply(&batch)?;
+        self.write_batch(&batch)?;
         lake_host::fault!("flush.after_apply", LakeError::damaged("fault", "fault"));
         {
             let mut state = self.state_mut();
@@ -149,7 +149,7 @@ impl<S: ShardStorage> Lake<S> {
         let mut files = self.state().files.get(&table).cloned().unwrap_or_default();
         let mut batch = WriteBatch::new();
         batch.delete_range(keys::runs_from(table, files.next_run));
-        self.storage.apply(&batch)?;
+        self.write_batch(&batch)?;
         let merged = merge_runs(&self.storage, table, runs, files.next_run)?;
         let mut batch = WriteBatch::new();
         files.next_run += 1;
@@ -159,7 +159,7 @@ impl<S: ShardStorage> Lake<S> {
             batch.delete_range(keys::run(table, run.number));
         }
         batch.put(keys::files(table), seal_json("files", &files)?);
-        self.storage.apply(&batch)?;
+        self.write_batch(&batch)?;
         self.state_mut().files.insert(table, files);
         Ok(())
     }

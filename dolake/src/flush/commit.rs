@@ -193,7 +193,7 @@ impl<S: ShardStorage> Lake<S> {
             batch.put(keys::outcome(index as u32), part);
         }
         batch.put(keys::INTENT, seal_json("intent", intent)?);
-        self.storage.apply(&batch)?;
+        self.write_batch(&batch)?;
         self.state_mut().intent = Some(intent.clone());
         Ok(())
     }

@@ -164,7 +164,7 @@ impl<S: ShardStorage> Lake<S> {
             batch.put(keys::META, seal_json("meta", &meta)?);
         }
         batch.put(keys::INTENT, seal_json("intent", intent)?);
-        self.storage.apply(&batch)?;
+        self.write_batch(&batch)?;
         let mut state = self.state_mut();
         state.meta = meta;
         state.has_epoch = true;
@@ -291,7 +291,7 @@ impl<S: ShardStorage> Lake<S> {
     fn forget_intent(&self) -> Result<(), LakeError> {
         let mut batch = WriteBatch::new();
         batch.delete(keys::INTENT).delete_range(keys::outcomes());
-        self.storage.apply(&batch)?;
+        self.write_batch(&batch)?;
         self.state_mut().intent = None;
         Ok(())
     }

@@ -402,8 +402,7 @@ impl TableWrite {
         self.files.next_run += 1;
         entries.into_iter().for_each(|entry| writer.push(entry, &mut batch));
         self.files.runs.extend(writer.finish(&mut batch));
-        lake.storage.apply(&batch)?;
-        Ok(())
+        lake.write_batch(&batch)
     }
 }
 
