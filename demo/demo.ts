@@ -12,6 +12,7 @@ import { createLakeClient, type LakeClient, type LSN } from '../sdk-ts/src/index
 import { Comparison, valuesOf } from './comparison.ts'
 import { Engines } from './engines.ts'
 import { load, type Loaded } from './load.ts'
+import { memoryOf } from './memory.ts'
 import { byCarrier, named, overHistory, questions } from './questions.ts'
 import { say, seconds, table, title } from './print.ts'
 import { createTable, tables } from './tables.ts'
@@ -159,7 +160,10 @@ async function showSize(): Promise<void> {
     const bytes = Number(properties['total-files-size'] ?? 0)
     lines.push([name, String(rows), `${(bytes / 1e6).toFixed(2)} MB`, properties['total-data-files'] ?? '', String(metadata.snapshots.length)])
   }
+  const memory = await memoryOf(lake, DATABASE)
+  const megabytes = Object.entries(memory).map(([script, bytes]) => `${script} ${(bytes / 1e6).toFixed(1)} MB`)
   say(table(['table', 'rows', 'bytes', 'data files', 'snapshots'], lines))
+  say(`  linear memory of the scripts: ${megabytes.join(', ')}`)
 }
 
 function needed(name: string): string {

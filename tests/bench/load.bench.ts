@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Engines } from '../../demo/engines.ts'
 import { load } from '../../demo/load.ts'
+import { memoryOf } from '../../demo/memory.ts'
 import { byCarrier, named } from '../../demo/questions.ts'
 import { createTable, tables } from '../../demo/tables.ts'
 import { figure, lakeOfRun, pause, quantile, setting, timed } from './_figure.ts'
@@ -45,16 +46,5 @@ const peerMs = quantile(duckdbMs, 0.5)
 figure('query_by_carrier_p50_ms', quantile(queryMs, 0.5), 'ms', 'DuckDB, ATTACH', quantile(queryMs, 0.5) / peerMs)
 await engines.stop()
 
-for (const [name, bytes] of Object.entries(memoryOf(await lake.status()))) figure(`memory_${name}_mb`, bytes / 1e6, 'MB')
+for (const [name, bytes] of Object.entries(await memoryOf(lake, 'default'))) figure(`memory_${name}_mb`, bytes / 1e6, 'MB')
 await lake.close()
-
-/** Linear memory of each script's isolate, wherever the status says it. */
-function memoryOf(status: Record<string, unknown>): Record<string, number> {
-  const memory = status['memory']
-  if (typeof memory !== 'object' || memory === null) throw new Error('the status says nothing of memory')
-  const names: Record<string, string> = { dosql: 'shard', lake: 'lake', query: 'query' }
-  return Object.fromEntries(Object.entries(memory).flatMap(([script, bytes]) => {
-    const name = names[script]
-    return name === undefined || bytes === null ? [] : [[name, Number(bytes)]]
-  }))
-}

@@ -16,9 +16,12 @@ def run(module):
         try:
             case()
             print(f"  ok      {name} ({time.monotonic() - start:.2f} s)", flush=True)
-        except Exception:
+        except Exception as error:
             failed += 1
-            print(f"  FAILED  {name}\n{traceback.format_exc()}", flush=True)
+            # The line of the case; of what an engine says, what a reader can take in.
+            frames = [each for each in traceback.extract_tb(error.__traceback__) if each.name == case.__name__]
+            where = f" at line {frames[-1].lineno}" if frames else ""
+            print(f"  FAILED  {name}{where}\n{type(error).__name__}: {str(error)[:1500]}\n", flush=True)
     sys.exit(1 if failed or not functions else 0)
 
 
