@@ -18,10 +18,8 @@ impl StepBudget {
     pub(crate) fn watch(&self, connection: &mut Connection) -> rusqlite::Result<()> {
         let left = Arc::clone(&self.left);
         let steps = i64::from(STEPS_PER_CHECK);
-        connection.progress_handler(
-            STEPS_PER_CHECK as i32,
-            Some(move || left.fetch_sub(steps, Ordering::Relaxed) < steps),
-        )
+        connection
+            .progress_handler(STEPS_PER_CHECK as i32, Some(move || left.fetch_sub(steps, Ordering::Relaxed) < steps))
     }
 
     /// Begins a request.

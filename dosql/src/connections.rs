@@ -55,9 +55,8 @@ impl Connections {
 }
 
 fn connect(vfs: &Vfs, name: &str, access: OpenFlags) -> Result<Connection, OpenError> {
-    let connection =
-        Connection::open_with_flags_and_vfs(name, access | OpenFlags::SQLITE_OPEN_NO_MUTEX, vfs.name())
-            .map_err(engine_error)?;
+    let connection = Connection::open_with_flags_and_vfs(name, access | OpenFlags::SQLITE_OPEN_NO_MUTEX, vfs.name())
+        .map_err(engine_error)?;
     connection.execute_batch("PRAGMA temp_store=memory;").map_err(engine_error)?;
     connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, SQLITE_VALUE_BYTES_MAX).map_err(engine_error)?;
     connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0).map_err(engine_error)?;

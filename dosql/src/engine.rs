@@ -39,8 +39,7 @@ impl Engine {
         let environment = Environment::new();
         for connection in [&mut connections.writer, &mut connections.reader] {
             budget.watch(connection).map_err(|error| OpenError::Engine(error.to_string()))?;
-            sql::register_functions(connection, &environment)
-                .map_err(|error| OpenError::Engine(error.to_string()))?;
+            sql::register_functions(connection, &environment).map_err(|error| OpenError::Engine(error.to_string()))?;
         }
         let mut engine = Engine {
             connections,
@@ -102,13 +101,12 @@ impl Engine {
 
     /// Reads the catalog as the open transaction sees it.
     pub(crate) fn reload_catalog(&mut self) -> Result<(), ShardError> {
-        self.catalog = if self.store.page_count(crate::page_store::View::Writer) == 0
-            && self.connections.writer.is_autocommit()
-        {
-            Catalog::default()
-        } else {
-            Catalog::load(&self.connections.writer).map_err(|error| self.explain(error))?
-        };
+        self.catalog =
+            if self.store.page_count(crate::page_store::View::Writer) == 0 && self.connections.writer.is_autocommit() {
+                Catalog::default()
+            } else {
+                Catalog::load(&self.connections.writer).map_err(|error| self.explain(error))?
+            };
         Ok(())
     }
 

@@ -85,8 +85,9 @@ impl From<ShardError> for ApiError {
             ShardError::Ending(_) => ApiError::new(ErrorCode::DatabaseEnding, message),
             ShardError::KeyReused => ApiError::new(ErrorCode::IdempotencyKeyReused, message),
             ShardError::BacklogFull { .. } => ApiError::new(ErrorCode::LimitExceeded, message),
-            ShardError::TooLarge(_) => ApiError::new(ErrorCode::Sql(sqlstate::PROGRAM_LIMIT), message)
-                .hint("Do it in several transactions."),
+            ShardError::TooLarge(_) => {
+                ApiError::new(ErrorCode::Sql(sqlstate::PROGRAM_LIMIT), message).hint("Do it in several transactions.")
+            }
             ShardError::OutOfSteps => ApiError::new(ErrorCode::Sql(sqlstate::QUERY_CANCELED), message)
                 .hint("Read fewer rows, or add an index. Large questions belong to the lake: POST /v1/query."),
             ShardError::Full => ApiError::new(ErrorCode::Sql(sqlstate::DISK_FULL), message),

@@ -109,7 +109,12 @@ pub(crate) struct Outbox {
 
 impl Outbox {
     /// Begins after what the lake was last known to have accepted.
-    pub(crate) fn new(log: ChangeLog, meta: Option<&ShardMeta>, committed: LogPosition, alarm_at: Option<i64>) -> Outbox {
+    pub(crate) fn new(
+        log: ChangeLog,
+        meta: Option<&ShardMeta>,
+        committed: LogPosition,
+        alarm_at: Option<i64>,
+    ) -> Outbox {
         let accepted = meta.and_then(|meta| meta.accepted);
         // If the log no longer has it, the lake had everything up to some later image: close enough for a bound.
         let accepted_record_bytes = match accepted {

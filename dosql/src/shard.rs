@@ -191,9 +191,8 @@ impl Inner {
                 .map_err(|error| ShardError::Invalid(format!("the body is no set of options: {error}")))?,
         };
         if let Some(namespace) = &options.namespace {
-            lake_api::route::database(namespace).map_err(|_| {
-                ShardError::Invalid("the name of a namespace must match [a-z0-9_-]{1,63}".to_owned())
-            })?;
+            lake_api::route::database(namespace)
+                .map_err(|_| ShardError::Invalid("the name of a namespace must match [a-z0-9_-]{1,63}".to_owned()))?;
         }
         match &self.meta {
             Some(meta) if options.namespace.as_ref().is_none_or(|namespace| *namespace == meta.namespace) => {}

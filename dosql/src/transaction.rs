@@ -178,7 +178,12 @@ fn release(engine: &Engine, name: &str, savepoints: &mut Vec<Savepoint>) -> Resu
 }
 
 /// Commits what ran, with `extra` in the same batch.
-pub(crate) fn commit(engine: &mut Engine, ran: &mut Ran, stamp: Stamp, extra: WriteBatch) -> Result<Committed, CommitError> {
+pub(crate) fn commit(
+    engine: &mut Engine,
+    ran: &mut Ran,
+    stamp: Stamp,
+    extra: WriteBatch,
+) -> Result<Committed, CommitError> {
     let record = std::mem::take(&mut ran.record);
     engine.store.seal(Sealed { stamp: stamp.at, record, extra });
     let outcome = engine.connections.writer.execute_batch("COMMIT");

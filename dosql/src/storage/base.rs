@@ -51,8 +51,12 @@ mod tests {
 
     #[test]
     fn a_position_reads_back() {
-        let position =
-            LogPosition { lsn: Lsn::new(300), stamp: Micros(-5), page_count: 12, record_bytes: u64::from(u32::MAX) + 9 };
+        let position = LogPosition {
+            lsn: Lsn::new(300),
+            stamp: Micros(-5),
+            page_count: 12,
+            record_bytes: u64::from(u32::MAX) + 9,
+        };
         assert_eq!(LogPosition::decode(&position.encode()).ok(), Some(position));
     }
 }

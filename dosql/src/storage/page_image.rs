@@ -22,9 +22,7 @@ pub(crate) fn encode(page: &Page) -> Vec<u8> {
 pub(crate) fn decode(bytes: &[u8]) -> Result<Page, Stored> {
     let mut page = [0; PAGE_BYTES];
     let length = match blob::open_any(bytes)? {
-        (LZ4, payload) => {
-            lz4_flex::block::decompress_into(payload, &mut page).map_err(|_| Stored::Pages("not lz4"))?
-        }
+        (LZ4, payload) => lz4_flex::block::decompress_into(payload, &mut page).map_err(|_| Stored::Pages("not lz4"))?,
         (RAW, payload) if payload.len() == PAGE_BYTES => {
             page.copy_from_slice(payload);
             PAGE_BYTES

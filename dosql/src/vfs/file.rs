@@ -21,7 +21,9 @@ pub(super) struct PageFile {
 enum Role {
     Writer,
     /// Pinned from SQLite's lock to its unlock.
-    Reader { pin: Option<u64> },
+    Reader {
+        pin: Option<u64>,
+    },
 }
 
 impl PageFile {
@@ -34,7 +36,9 @@ impl PageFile {
         match self.role {
             Role::Writer => View::Writer,
             // Before its first lock SQLite reads the header only.
-            Role::Reader { pin } => View::Pinned(pin.unwrap_or_else(|| self.store.committed().lsn.map_or(0, |l| l.get()))),
+            Role::Reader { pin } => {
+                View::Pinned(pin.unwrap_or_else(|| self.store.committed().lsn.map_or(0, |l| l.get())))
+            }
         }
     }
 
@@ -153,7 +157,12 @@ unsafe extern "C" fn close(file: *mut ffi::sqlite3_file) -> c_int {
     ffi::SQLITE_OK
 }
 
-unsafe extern "C" fn read(file: *mut ffi::sqlite3_file, out: *mut c_void, length: c_int, offset: ffi::sqlite3_int64) -> c_int {
+unsafe extern "C" fn read(
+    file: *mut ffi::sqlite3_file,
+    out: *mut c_void,
+    length: c_int,
+    offset: ffi::sqlite3_int64,
+) -> c_int {
     // SAFETY: `file` is open, `out` has `length` bytes.
     let (file, out) = unsafe { (page_file(file), std::slice::from_raw_parts_mut(out.cast::<u8>(), length as usize)) };
     match file.read(offset as u64, out) {

@@ -115,9 +115,7 @@ unsafe fn read_value<'a>(value: *mut ffi::sqlite3_value) -> ValueRef<'a> {
         match ffi::sqlite3_value_type(value) {
             ffi::SQLITE_INTEGER => ValueRef::Integer(ffi::sqlite3_value_int64(value)),
             ffi::SQLITE_FLOAT => ValueRef::Real(ffi::sqlite3_value_double(value)),
-            ffi::SQLITE_TEXT => {
-                ValueRef::Text(bytes(ffi::sqlite3_value_text(value), ffi::sqlite3_value_bytes(value)))
-            }
+            ffi::SQLITE_TEXT => ValueRef::Text(bytes(ffi::sqlite3_value_text(value), ffi::sqlite3_value_bytes(value))),
             ffi::SQLITE_BLOB => {
                 ValueRef::Blob(bytes(ffi::sqlite3_value_blob(value).cast(), ffi::sqlite3_value_bytes(value)))
             }

@@ -86,10 +86,7 @@ fn schema_changes_are_in_position() {
 
 #[test]
 fn a_column_with_a_default_is_the_column_and_an_update_of_every_row() {
-    check(
-        "ALTER TABLE t ADD COLUMN n integer DEFAULT 7",
-        "R t(id,note,n) ~(1,a,null)(1,a,7) ~(2,b,null)(2,b,7)",
-    );
+    check("ALTER TABLE t ADD COLUMN n integer DEFAULT 7", "R t(id,note,n) ~(1,a,null)(1,a,7) ~(2,b,null)(2,b,7)");
 }
 
 #[test]
@@ -226,8 +223,10 @@ fn the_log_is_the_table_after_any_restart() {
         }
     }
     let stored = bench.run("SELECT id, note FROM t");
-    let stored = stored["rows"].as_array().expect("rows").iter().map(|row| {
-        (row[0].as_str().expect("an id").to_owned(), row[1].as_str().expect("a note").to_owned())
-    });
+    let stored = stored["rows"]
+        .as_array()
+        .expect("rows")
+        .iter()
+        .map(|row| (row[0].as_str().expect("an id").to_owned(), row[1].as_str().expect("a note").to_owned()));
     assert_eq!(stored.collect::<std::collections::BTreeMap<_, _>>(), rows);
 }

@@ -49,7 +49,8 @@ fn a_list_that_only_reads_takes_no_position() {
 #[test]
 fn tables_made_and_dropped_in_one_list_leave_the_database_as_it_was() {
     let mut bench = Bench::new();
-    bench.list(&["CREATE TABLE a (id bigint)", "SAVEPOINT s", "CREATE TABLE b (id bigint)", "ROLLBACK TO s"])
+    bench
+        .list(&["CREATE TABLE a (id bigint)", "SAVEPOINT s", "CREATE TABLE b (id bigint)", "ROLLBACK TO s"])
         .expect("works");
     assert_eq!(bench.code("SELECT * FROM b"), "42P01");
     assert_eq!(bench.rows("SELECT count(*) FROM a"), r#"[["0"]]"#);
