@@ -52,6 +52,15 @@ fn sort_key(typed: &Typed) -> String {
     typed.collated()
 }
 
+/// A key that names an output column, as the expression it stands for.
+fn written_out(key: &Typed, outputs: &[(String, Typed)]) -> Typed {
+    let number = key.sql.strip_prefix('k').and_then(|number| number.parse::<usize>().ok());
+    match number.and_then(|number| outputs.get(number - 1)) {
+        Some((_, output)) => output.clone(),
+        None => key.clone(),
+    }
+}
+
 /// One body of a query before ORDER BY and LIMIT.
 struct Body {
     sql: String,
@@ -328,11 +337,12 @@ impl Binder<'_> {
             None => None,
         };
         let distinct = matches!(select.distinct, Some(Distinct::Distinct));
-        if matches!(select.distinct, Some(Distinct::On(_))) {
-            return Err(SqlError::unsupported("DISTINCT ON"));
-        }
         let keys = self.order_keys(order_by, &outputs, &scope, distinct)?;
-        let parts = outputs.iter().map(|(_, typed)| typed).chain(&having).chain(keys.iter().map(|(key, _)| key));
+        let on = match &select.distinct {
+            Some(Distinct::On(exprs)) => self.distinct_on(exprs, &outputs, &keys, &scope)?,
+            _ => Vec::new(),
+        };
+        let parts = outputs.iter().map(|(_, typed)| typed).chain(&having).chain(keys.iter().map(|(key, _)| key)).chain(&on);
         let aggregated = !grouped.is_empty() || having.is_some() || parts.clone().any(|typed| typed.has_aggregate);
         let mut outer = filter.as_ref().map_or_else(Vec::new, |filter| filter.columns.clone());
         for part in parts {
@@ -364,6 +374,18 @@ impl Binder<'_> {
         if list.is_empty() {
             return Err(SqlError::unsupported("a SELECT without columns"));
         }
+        if !on.is_empty() {
+            // The first row of each group, by its number; the keys are kept for the order of the whole.
+            let partition = on.iter().map(Typed::collated).collect::<Vec<_>>().join(", ");
+            let mut order = Vec::new();
+            for (index, (key, direction)) in keys.iter().enumerate() {
+                let key = written_out(key, &outputs);
+                list.push(format!("{} AS o{index}", key.sql));
+                order.push(format!("{}{direction}", sort_key(&key)));
+            }
+            let order = if order.is_empty() { String::new() } else { format!(" ORDER BY {}", order.join(", ")) };
+            list.push(format!("row_number() OVER (PARTITION BY {partition}{order}) AS n"));
+        }
         sql.push_str(&list.join(", "));
         if !from.is_empty() {
             sql.push_str(&format!(" FROM {from}"));
@@ -378,13 +400,46 @@ impl Binder<'_> {
             sql.push_str(&format!(" HAVING {}", having.sql));
         }
         let ordered = !keys.is_empty();
-        if ordered {
+        if !on.is_empty() {
+            let order = keys.iter().enumerate().map(|(index, (key, direction))| {
+                format!("{}{direction}", Typed::new(format!("o{index}"), key.ty.clone()).collated())
+            });
+            let order = order.collect::<Vec<_>>().join(", ");
+            let order = if ordered { format!(" ORDER BY {order}") } else { String::new() };
+            sql = format!("SELECT {} FROM ({sql}) WHERE n = 1{order}", names(outputs.len()));
+        } else if ordered {
             let keys = keys.iter().map(|(key, direction)| format!("{}{direction}", sort_key(key))).collect::<Vec<_>>();
             sql.push_str(&format!(" ORDER BY {}", keys.join(", ")));
         }
         let columns = outputs.into_iter().map(|(name, typed)| OutputColumn { name, ty: typed.ty }).collect();
         let single_row = (aggregated && grouped.is_empty()) || (from.is_empty());
         Ok(Body { sql, columns, outer, single_row, ordered })
+    }
+
+    /// DISTINCT ON: what ORDER BY has to begin with.
+    fn distinct_on(
+        &mut self,
+        exprs: &[Expr],
+        outputs: &[(String, Typed)],
+        keys: &[(Typed, &'static str)],
+        scope: &Scope<'_>,
+    ) -> Result<Vec<Typed>, SqlError> {
+        let mut on = Vec::new();
+        for expr in exprs {
+            let same = |a: usize, b: usize| outputs[a].1.sql == outputs[b].1.sql;
+            on.push(match output_named(expr, outputs.iter().map(|(name, _)| name.as_str()), same)? {
+                Some(index) => outputs[index].1.clone(),
+                None => self.within(Clause::Output, |binder| binder.settled(expr, scope))?,
+            });
+        }
+        let mut first = keys.iter().map(|(key, _)| written_out(key, outputs).sql).take(on.len());
+        if !first.all(|key| on.iter().any(|typed| typed.sql == key)) {
+            return Err(SqlError::new(
+                sqlstate::INVALID_COLUMN_REFERENCE,
+                "SELECT DISTINCT ON expressions must match initial ORDER BY expressions",
+            ));
+        }
+        Ok(on)
     }
 
     /// GROUP BY: numbers and output names mean output columns.

@@ -1,6 +1,9 @@
 //! LIKE, ILIKE and regular expressions.
 
+use std::sync::{Mutex, PoisonError};
+
 use lake_dialect::SqlError;
+use regex_lite::{Regex, RegexBuilder};
 
 use super::super::limits::{REGEX_BYTES_MAX, REGEX_DEPTH_MAX};
 use super::{Registry, boolean, str_of};
@@ -78,17 +81,31 @@ fn like(text: &str, pattern: &str, escape: &str, fold: bool) -> Result<bool, Sql
 
 pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
     registry.strict("pg_like", 3, |a| Ok(boolean(like(str_of(a, 0)?, str_of(a, 1)?, str_of(a, 2)?, false)?)))?;
-    registry.strict("pg_regex", 3, |a| {
-        Ok(boolean(regex(str_of(a, 0)?, str_of(a, 1)?, super::int_of(a, 2)? != 0)?))
+    // A pattern is nearly always the same for all rows.
+    let compiled = Mutex::new(None::<(String, bool, Regex)>);
+    registry.strict("pg_regex", 3, move |a| {
+        let (text, pattern, ignore_case) = (str_of(a, 0)?, str_of(a, 1)?, super::int_of(a, 2)? != 0);
+        check_regex(text, pattern, ignore_case)?;
+        let mut last = compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, case, regex)) = last.as_ref()
+            && known == pattern
+            && *case == ignore_case
+        {
+            return Ok(boolean(regex.is_match(text)));
+        }
+        let regex = compile(pattern, ignore_case)?;
+        let found = regex.is_match(text);
+        *last = Some((pattern.to_owned(), ignore_case, regex));
+        Ok(boolean(found))
     })?;
     registry.strict("pg_ilike", 3, |a| Ok(boolean(like(str_of(a, 0)?, str_of(a, 1)?, str_of(a, 2)?, true)?)))
 }
 
-/// Whether a text has a match of a POSIX pattern.
+/// Refuses what could be answered otherwise than Postgres answers.
 ///
 /// The engine here is Perl's kind without Unicode tables. Where it could answer otherwise than Postgres (escapes of
 /// Postgres' own, classes and case of letters beyond ASCII) the pattern is refused.
-fn regex(text: &str, pattern: &str, ignore_case: bool) -> Result<bool, SqlError> {
+fn check_regex(text: &str, pattern: &str, ignore_case: bool) -> Result<(), SqlError> {
     let unsupported = || SqlError::unsupported(format!("the regular expression \"{pattern}\""));
     let mut escapes = pattern.chars();
     while let Some(character) = escapes.next() {
@@ -106,19 +123,27 @@ fn regex(text: &str, pattern: &str, ignore_case: bool) -> Result<bool, SqlError>
     if has_case || (has_class && !text.is_ascii()) || pattern.starts_with("***") || pattern.contains("(?") {
         return Err(unsupported());
     }
-    let compiled = regex_lite::RegexBuilder::new(pattern)
+    Ok(())
+}
+
+fn compile(pattern: &str, ignore_case: bool) -> Result<Regex, SqlError> {
+    RegexBuilder::new(pattern)
         .case_insensitive(ignore_case)
         .dot_matches_new_line(true)
         .nest_limit(REGEX_DEPTH_MAX)
         .size_limit(REGEX_BYTES_MAX)
         .build()
-        .map_err(|error| SqlError::new("2201B", format!("invalid regular expression: {error}")))?;
-    Ok(compiled.is_match(text))
+        .map_err(|error| SqlError::new("2201B", format!("invalid regular expression: {error}")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn regex(text: &str, pattern: &str, ignore_case: bool) -> Result<bool, SqlError> {
+        check_regex(text, pattern, ignore_case)?;
+        Ok(compile(pattern, ignore_case)?.is_match(text))
+    }
 
     fn check(text: &str, pattern: &str, expected: bool) {
         assert_eq!(like(text, pattern, "\\", false), Ok(expected), "{text} like {pattern}");
