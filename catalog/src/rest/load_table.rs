@@ -57,9 +57,9 @@ const SAID_EARLIER_MS: i64 = 30_000;
 
 /// The metadata with an earlier `last-updated-ms`: what stands before the number, the number, what follows.
 ///
-/// DuckDB compares it with the time at which its query began, and reads former metadata if it is later. A load commits
-/// what is not committed yet, so it always is: the query would miss the rows that the commit was made for, or fail where
-/// there is no former metadata. Only this answer says so; the file in the store has the true time.
+/// DuckDB compares it with the time at which its query began, by its own clock, and reads an older snapshot if it is
+/// later. Snapshots carry the time of their oldest change, so it is later only where the client's clock is behind ours;
+/// such a query would miss the rows that were committed for it. Only this answer says so; the file has the true time.
 fn said_earlier(json: &[u8]) -> (&[u8], String, &[u8]) {
     const FIELD: &[u8] = br#""last-updated-ms":"#;
     // Inside of a string the quotes would be escaped, and a property's value would not be a number.
