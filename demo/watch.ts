@@ -3,14 +3,18 @@
 import type { CDCBatch, LakeClient, LakePosition } from '../sdk-ts/src/index.ts'
 import { say } from './print.ts'
 
-/** Changes printed of each batch; the rest are counted. */
+/** Changes printed of a batch; the rest are counted. */
 const PRINTED_PER_BATCH = 2
+/** After printing, batches are only counted for so long. */
+const QUIET_MS = 400
 
 /** Watches tables of the demo. */
 export class Watch {
   readonly #stop = new AbortController()
   #seen = 0
   #failure: unknown
+  #printedAt = Number.NEGATIVE_INFINITY
+  #unprinted = 0
   #done: Promise<void> = Promise.resolve()
 
   /** Starts watching everything after a position. */
@@ -50,10 +54,16 @@ export class Watch {
 
   #print(batch: CDCBatch): void {
     this.#seen += batch.events.length
+    // A large transaction comes in many batches: a reader wants a few lines of it.
+    if (performance.now() - this.#printedAt < QUIET_MS) {
+      this.#unprinted += batch.events.length
+      return
+    }
+    if (this.#unprinted > 0) say(`    … and ${this.#unprinted} more`)
     for (const event of batch.events.slice(0, PRINTED_PER_BATCH)) {
       say(`    ${event.operation} ${event.table} ${JSON.stringify(event.primaryKey)} at position ${event.position}`)
     }
-    const more = batch.events.length - PRINTED_PER_BATCH
-    if (more > 0) say(`    … and ${more} more of ${batch.sourceDoId}`)
+    this.#unprinted = Math.max(0, batch.events.length - PRINTED_PER_BATCH)
+    this.#printedAt = performance.now()
   }
 }
