@@ -127,3 +127,22 @@ fn a_database_of_many_pages_reads_the_same_after_a_restart() {
     let Value::Array(rows) = &bench.run("SELECT note FROM t WHERE id = 5999")["rows"] else { panic!("rows") };
     assert_eq!(rows.len(), 1);
 }
+
+#[test]
+fn a_transaction_over_the_memory_of_a_shard_is_refused_and_nothing_changes() {
+    let mut bench = Bench::new();
+    bench.run("CREATE TABLE q (id bigint PRIMARY KEY, note text) WITH (cdc = off)");
+    let note = "x".repeat(2 << 20);
+    let insert = |id: i32| format!("INSERT INTO q VALUES ({id}, '{note}')");
+    bench.run(&insert(0));
+    // By statements that spill, and by one whose pages come all at once with the commit.
+    let statements = (1..11).map(insert).collect::<Vec<_>>();
+    let refused = bench.list(&statements.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(refused.map_err(|(code, _)| code), Err("54000".to_owned()));
+    let copies = "INSERT INTO q SELECT g.i, note FROM q CROSS JOIN generate_series(1, 12) AS g(i)";
+    assert_eq!(bench.code(copies), "54000");
+    assert_eq!(bench.rows("SELECT count(*) FROM q"), r#"[["1"]]"#);
+    bench.run("INSERT INTO q VALUES (1, 'fine')");
+    bench.restart();
+    assert_eq!(bench.rows("SELECT count(*) FROM q"), r#"[["2"]]"#);
+}
