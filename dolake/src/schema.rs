@@ -94,12 +94,14 @@ pub(crate) fn join(
     Ok(Shape { table: table.number, fields, key })
 }
 
+type Rule<'a> = &'a dyn Fn(&Column, &Field) -> bool;
+
 /// The field of each column, where there is one: by earlier decision, by name, by a name the column had, by a name the
 /// field had. No field is claimed twice.
 fn claim_fields(table: &LakeTable, source: &SourceTable, relation: &Relation) -> Vec<Option<i32>> {
     let mut claims = vec![None; relation.columns.len()];
     let mut taken = BTreeSet::new();
-    let rules: [&dyn Fn(&Column, &Field) -> bool; 4] = [
+    let rules: [Rule<'_>; 4] = [
         &|column, field| source.columns.get(&column.id.0) == Some(&field.id),
         &|column, field| field.name == column.name,
         &|column, field| column.former_names.contains(&field.name),

@@ -1,5 +1,7 @@
 //! What was accepted is in the tables, exactly once, whatever died on the way.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use lake_cdc::{Column, ColumnId, ColumnType, Frame, Lsn, RefusalReason, ViewRequest};

@@ -1,5 +1,7 @@
 //! A subscriber sees each change once, in order, from its cursor on.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use lake_dolake::{Lake, Subscriber};

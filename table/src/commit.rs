@@ -102,6 +102,11 @@ pub struct FlushCommit {
     pub tables: Vec<TableCommit>,
 }
 
+/// Where the record of a commit lies in the bucket. Padded, so that a listing is in order of numbers.
+pub fn commit_record_key(number: u64) -> String {
+    format!("_lake/commits/{number:020}")
+}
+
 /// What was committed under a flush id. The commit record exists.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -18,7 +18,7 @@ mod statistics;
 
 pub use commit::{
     CommittedFlush, EnsureTable, FlushCommit, FlushOutcome, SettleFlush, Settlement, TableCommit, TableName,
-    TableState, Watermark, decimal,
+    TableState, Watermark, commit_record_key, decimal,
 };
 pub use create::create_metadata;
 pub use data_file::{DataFileWriter, NewFile, arrow_schema};

@@ -7,8 +7,8 @@ use iceberg::TableUpdate;
 use iceberg::spec::{Schema, TableMetadata, UnboundPartitionSpec};
 use lake_host::{ShardStorage, WriteBatch};
 use lake_table::{
-    EnsureTable, FlushCommit, FlushOutcome, RowDelta, TableCommit, TableName, Watermark, apply_updates, plan_schema,
-    stage_row_delta,
+    EnsureTable, FlushCommit, FlushOutcome, RowDelta, TableCommit, TableName, Watermark, apply_updates,
+    commit_record_key, plan_schema, stage_row_delta,
 };
 
 use super::fault;
@@ -114,7 +114,7 @@ impl<S: ShardStorage> Lake<S> {
                 now_ms: intent.oldest_stamp.div_euclid(1_000),
                 attempt: format!("{}-{attempt}", intent.flush_id),
                 added_data,
-                summary: summary(intent, outcome),
+                summary: self.summary(intent, outcome),
                 ..RowDelta::default()
             };
             let current = RowDelta {
@@ -185,6 +185,17 @@ impl<S: ShardStorage> Lake<S> {
         all.map(|((database, timeline), lsn)| Watermark { database, timeline, lsn }).collect()
     }
 
+    /// Our keys in the summary of every snapshot of a flush. Commits are numbered without gaps and only flushes are
+    /// numbered, so the number of this one is known before the catalog gives it.
+    fn summary(&self, intent: &Intent, outcome: &Outcome) -> BTreeMap<String, String> {
+        BTreeMap::from([
+            ("lake.position".to_owned(), intent.end.to_string()),
+            ("lake.max-stamp".to_owned(), outcome.max_stamp.to_string()),
+            ("lake.flush-id".to_owned(), intent.flush_id.clone()),
+            ("lake.commit".to_owned(), commit_record_key(self.state().meta.commit + 1)),
+        ])
+    }
+
     /// From here on only the catalog knows whether the flush holds.
     fn store_outcome(&self, intent: &Intent, outcome: &Outcome) -> Result<(), FlushError> {
         let mut batch = WriteBatch::new();
@@ -197,13 +208,4 @@ impl<S: ShardStorage> Lake<S> {
         self.state_mut().intent = Some(intent.clone());
         Ok(())
     }
-}
-
-/// Our keys in the summary of every snapshot of a flush.
-fn summary(intent: &Intent, outcome: &Outcome) -> BTreeMap<String, String> {
-    BTreeMap::from([
-        ("lake.position".to_owned(), intent.end.to_string()),
-        ("lake.max-stamp".to_owned(), outcome.max_stamp.to_string()),
-        ("lake.flush-id".to_owned(), intent.flush_id.clone()),
-    ])
 }
