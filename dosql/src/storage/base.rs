@@ -1,4 +1,9 @@
 //! Where the page images of a branch stand: every page at or before this position is in an image.
+//!
+//! ```text
+//! key    'b'  branch u32
+//! value  1  lsn  stamp  page_count  record_bytes  crc32          varints, the stamp zigzag
+//! ```
 
 use lake_cdc::{Lsn, Micros, Reader, Writer};
 use lake_host::blob;
@@ -47,7 +52,9 @@ impl LogPosition {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixture;
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_position_reads_back() {
@@ -58,5 +65,18 @@ mod tests {
             record_bytes: u64::from(u32::MAX) + 9,
         };
         assert_eq!(LogPosition::decode(&position.encode()).ok(), Some(position));
+    }
+
+    #[test]
+    fn the_bytes_of_format_1_stay_what_they_are() {
+        let position = LogPosition { lsn: Lsn::new(300), stamp: Micros(-5), page_count: 12, record_bytes: 1 << 33 };
+        assert_eq!(position.encode(), fixture(include_str!("../../../tests/fixtures/dosql/base_v1.hex")));
+    }
+
+    proptest! {
+        #[test]
+        fn sealed_rubbish_never_panics(payload: Vec<u8>) {
+            let _ = std::hint::black_box(LogPosition::decode(&blob::seal(FORMAT, &payload)));
+        }
     }
 }

@@ -2,6 +2,11 @@
 //!
 //! One row per key and no index by time: each new key looks at a few of its neighbours and removes those that
 //! expired, so that removal is bounded and costs no row of its own.
+//!
+//! ```text
+//! key    'i'  the key's text
+//! value  1  time zigzag  fingerprint u64 little-endian  length varint  lz4 block of the answer  crc32
+//! ```
 
 use lake_cdc::{Micros, Reader, Writer};
 use lake_host::{ShardStorage, StorageError, WriteBatch, blob};
@@ -114,8 +119,16 @@ pub(crate) fn stage(
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixture;
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn the_bytes_of_format_1_stay_readable() {
+        let bytes = fixture(include_str!("../../../tests/fixtures/dosql/idempotency_v1.hex"));
+        let remembered = Remembered { at: Micros(5), fingerprint: 77, answer: "{\"lsn\":\"12\"}".to_owned() };
+        assert_eq!(Remembered::decode(&bytes).ok(), Some(remembered));
+    }
 
     #[test]
     fn an_answer_reads_back() {

@@ -2,6 +2,14 @@
 //!
 //! The first row of an entry is all there is, as a rule. A change record of more than one part goes on in further
 //! rows of the same batch, each sealed by itself, so that no row grows beyond the platform's 2 MB.
+//!
+//! ```text
+//! key    'l'  branch u32  lsn u64  part u32                      big-endian
+//! part 0 1  lsn  stamp  page_count  record_bytes                 varints, the stamp zigzag
+//!           count  page number × count  counted lz4 block        the deltas, 4096 bytes each before lz4
+//!           parts  counted first part  crc32
+//! part n 1  bytes of the part  crc32
+//! ```
 
 use std::rc::Rc;
 
@@ -151,6 +159,7 @@ pub(crate) fn decode_part(bytes: &[u8]) -> Result<Vec<u8>, Stored> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixture;
     use super::*;
     use proptest::prelude::*;
 
@@ -176,9 +185,8 @@ mod tests {
 
     #[test]
     fn the_bytes_of_format_1_stay_readable() {
-        let hex = include_str!("../../../tests/fixtures/dosql/log_entry_v1.hex").trim();
-        let bytes = (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hex"));
-        let read = LogEntry::decode(&bytes.collect::<Vec<_>>()).expect("readable");
+        let bytes = fixture(include_str!("../../../tests/fixtures/dosql/log_entry_v1.hex"));
+        let read = LogEntry::decode(&bytes).expect("readable");
         assert_eq!((read.position, read.part), (entry().position, entry().part));
         let pages = read.pages.apply::<Stored>(|_| Ok(Rc::new([0; PAGE_BYTES]))).expect("applies");
         assert_eq!(&pages[0].1[100..108], b"lakehous");

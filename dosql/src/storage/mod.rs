@@ -15,3 +15,10 @@ pub(crate) mod shard_meta;
 
 pub use error::OpenError;
 pub(crate) use error::{Stored, corrupt};
+
+/// The bytes of a checked-in example.
+#[cfg(test)]
+pub(crate) fn fixture(hex: &str) -> Vec<u8> {
+    let hex = hex.trim();
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal")).collect()
+}

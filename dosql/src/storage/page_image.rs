@@ -1,4 +1,9 @@
 //! The image of one page, keyed (branch, page, lsn).
+//!
+//! ```text
+//! key    'p'  branch u32  page u32  lsn u64                      big-endian
+//! value  1  lz4 block  crc32       or       2  4096 bytes  crc32
+//! ```
 
 use lake_host::blob;
 
@@ -35,8 +40,16 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Page, Stored> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixture;
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn the_bytes_of_both_formats_stay_readable() {
+        let compressed = fixture(include_str!("../../../tests/fixtures/dosql/page_image_v1.hex"));
+        assert_eq!(decode(&compressed).ok(), Some([7; PAGE_BYTES]));
+        assert_eq!(decode(&blob::seal(RAW, &[9; PAGE_BYTES])).ok(), Some([9; PAGE_BYTES]));
+    }
 
     proptest! {
         #[test]

@@ -1,4 +1,10 @@
 //! The facts of a database: its name, timeline and namespace, whether it lives, and what the lake said it holds.
+//!
+//! ```text
+//! key    'm'
+//! value  1  counted database  counted namespace  timeline 16 bytes  created_at zigzag
+//!           ending u8  accepted  durable  crc32                  varints, 0 for none
+//! ```
 
 use lake_cdc::{Lsn, Micros, Reader, TimelineId, Writer};
 use lake_host::blob;
