@@ -83,5 +83,8 @@ pub const SUBSCRIBER_BATCH_BYTES: usize = 1 << 20;
 /// Batches that are read for one subscriber before others get their turn.
 pub const FEED_BLOBS_MAX: usize = 16;
 
+/// Tables whose metadata stays in memory between flushes: a hundred snapshots take about 100 KB.
+pub const METADATA_CACHE_TABLES: usize = 32;
+
 /// How far ahead a rebuilt lake starts its positions, so that cursors of the old one are recognised.
 pub const REBUILD_STRIDE: u64 = 1 << 40;

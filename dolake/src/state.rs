@@ -2,12 +2,16 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use futures::channel::oneshot;
+use iceberg::spec::TableMetadata;
 use lake_cdc::{Lsn, TimelineId};
 use lake_host::{ShardStorage, WriteBatch};
+use lake_table::TableName;
 
 use crate::error::LakeError;
+use crate::limits::METADATA_CACHE_TABLES;
 use crate::stored::{
     FORMAT, Intent, LakeMeta, LakeTable, Shape, Shard, SourceTable, TableFiles, TailBlob, get_json, keys, open_json,
     scan_all, seal_json,
@@ -50,6 +54,9 @@ pub(crate) struct State {
     pub(crate) cache: TailCache,
     pub(crate) pending: HashMap<[u8; 16], Pending>,
     pub(crate) intent: Option<Intent>,
+    /// Metadata as of the last commit. The lake is the only writer of these tables, so it is almost always the present
+    /// one; a commit staged from an older one is refused by its requirements.
+    pub(crate) metadata: HashMap<TableName, Arc<TableMetadata>>,
     pub(crate) counters: Counters,
     /// Woken at every accepted batch.
     pub(crate) waiters: Vec<oneshot::Sender<()>>,
@@ -85,6 +92,7 @@ impl State {
             cache: TailCache::default(),
             pending: HashMap::new(),
             intent: get_json(storage, "intent", keys::INTENT)?,
+            metadata: HashMap::new(),
             counters: Counters::default(),
             waiters: Vec::new(),
             last_commit_at: i64::MIN,
@@ -158,6 +166,14 @@ impl State {
 
     pub(crate) fn shard_name(&self, number: u32) -> Option<&str> {
         self.shards.values().find(|shard| shard.number == number).map(|shard| shard.database.as_str())
+    }
+
+    /// Remembers the metadata of a table.
+    pub(crate) fn remember(&mut self, table: TableName, metadata: Arc<TableMetadata>) {
+        if self.metadata.len() >= METADATA_CACHE_TABLES {
+            self.metadata.clear();
+        }
+        self.metadata.insert(table, metadata);
     }
 
     /// Wakes everybody who waits for the tail to grow.

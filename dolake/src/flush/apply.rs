@@ -1,5 +1,7 @@
 //! The end of a flush: one write makes index, positions and tail what the commit made of the tables.
 
+use std::sync::Arc;
+
 use lake_cdc::{Frame, Lsn};
 use lake_host::{ShardStorage, WriteBatch};
 use lake_table::CommittedFlush;
@@ -88,6 +90,9 @@ impl<S: ShardStorage> Lake<S> {
         {
             let mut state = self.state_mut();
             state.meta = meta;
+            for table in &committed.tables {
+                state.remember(table.table.clone(), Arc::new(table.metadata.clone()));
+            }
             state.intent = None;
             state.last_commit_at = now;
             state.counters.commits += 1;

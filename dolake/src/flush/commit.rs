@@ -51,11 +51,26 @@ impl<S: ShardStorage> Lake<S> {
         let created_ms = self.snapshot_time_ms(ports);
         let properties = BTreeMap::from([("lake.managed".to_owned(), "true".to_owned())]);
         let request = EnsureTable { table, schema, partition_spec, properties, created_ms, epoch };
-        let state = ports.catalog().ensure_table(&request).await?;
-        match plan_schema(&state.metadata, &request.schema)? {
-            Some((_, updates)) => Ok(apply_updates(&state.metadata, &updates)?),
-            None => Ok(state.metadata),
+        let metadata = self.present_metadata(ports, &request).await?;
+        match plan_schema(&metadata, &request.schema)? {
+            Some((_, updates)) => Ok(apply_updates(&metadata, &updates)?),
+            None => Ok(Arc::unwrap_or_clone(metadata)),
         }
+    }
+
+    /// The metadata of a table, from memory or the catalog.
+    async fn present_metadata<P: LakePorts>(
+        &self,
+        ports: &P,
+        request: &EnsureTable,
+    ) -> Result<Arc<TableMetadata>, FlushError> {
+        let known = self.state().metadata.get(&request.table).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let metadata = Arc::new(ports.catalog().ensure_table(request).await?.metadata);
+        self.state_mut().remember(request.table.clone(), metadata.clone());
+        Ok(metadata)
     }
 
     /// Stages and sends until the commit holds or the flush has failed.
@@ -80,7 +95,8 @@ impl<S: ShardStorage> Lake<S> {
                 Ok(FlushOutcome::Committed(committed)) => {
                     return Ok(self.apply(ports.now_micros(), &intent, outcome, &committed)?);
                 }
-                Ok(FlushOutcome::Conflict { .. }) => {}
+                // What is in memory is not what the catalog has.
+                Ok(FlushOutcome::Conflict { .. }) => self.state_mut().metadata.clear(),
                 Ok(FlushOutcome::BaseMoved { .. }) => return self.settle_sent(ports, &intent).await,
                 Ok(FlushOutcome::Fenced { epoch }) => return Err(FlushError::Fenced(epoch)),
                 Err(CatalogError::StateUnknown(_)) => return self.settle_sent(ports, &intent).await,
@@ -148,10 +164,10 @@ impl<S: ShardStorage> Lake<S> {
         let epoch = self.state().meta.epoch;
         let (properties, created_ms) = (BTreeMap::new(), self.snapshot_time_ms(ports));
         let request = EnsureTable { table: table.clone(), schema, partition_spec, properties, created_ms, epoch };
-        let mut metadata = ports.catalog().ensure_table(&request).await?.metadata;
+        let mut metadata = self.present_metadata(ports, &request).await?;
         let (mut requirements, mut updates) = (Vec::new(), Vec::new());
         if let Some((requirement, changes)) = plan_schema(&metadata, &request.schema)? {
-            metadata = apply_updates(&metadata, &changes)?;
+            metadata = Arc::new(apply_updates(&metadata, &changes)?);
             requirements.push(requirement);
             updates.extend(changes);
         }

@@ -270,6 +270,7 @@ impl<S: ShardStorage> Lake<S> {
         if !intent.sent {
             return Ok(self.forget_intent()?);
         }
+        self.state_mut().metadata.clear();
         // A higher epoch first: the commit may still be under way and must not be applied after the answer.
         self.store_intent(intent, WriteBatch::new(), true)?;
         let epoch = self.state().meta.epoch;
