@@ -6,7 +6,7 @@
  */
 
 import { unexpectedAnswer } from './error.ts'
-import { type Decoder, decoderOf, hexOfBytes, type JsonValue, type LakeValue } from './value.ts'
+import { decoderOf, hexOfBytes, type JsonValue, type LakeValue } from './value.ts'
 
 /** A row of an answer. */
 export type Row = Record<string, LakeValue>
@@ -26,17 +26,16 @@ export function rowDecoder(columns: readonly WireColumn[]): (wire: readonly unkn
   }
 }
 
-/** Turns objects of wire values into rows, as change events carry them. */
+/** Turns objects of wire values into rows, as change events carry them; in the order of the table's columns. */
 export function imageDecoder(columns: readonly WireColumn[]): (wire: Readonly<Record<string, unknown>>) => Row {
-  const decoders = new Map<string, Decoder>(columns.map(column => [column.name, decoderOf(column.type)]))
-  return wire =>
-    rowOf(
-      Object.entries(wire).map(([name, value]) => {
-        const decode = decoders.get(name)
-        if (decode === undefined) throw unexpectedAnswer(`an event has a column that its table has not: ${name}`)
-        return [name, decode(value)]
-      }),
-    )
+  const decoders = columns.map(column => ({ name: column.name, decode: decoderOf(column.type) }))
+  return wire => {
+    const present = decoders.filter(({ name }) => Object.hasOwn(wire, name))
+    if (present.length !== Object.keys(wire).length) {
+      throw unexpectedAnswer('an event has a column that its table has not')
+    }
+    return rowOf(present.map(({ name, decode }) => [name, decode(wire[name])]))
+  }
 }
 
 function rowOf(entries: [string, LakeValue][]): Row {

@@ -183,6 +183,17 @@ test('a server that never confirms is given up after the failures allowed', asyn
   await assert.rejects(first, { name: 'ConnectionError', retryable: true })
 })
 
+test("the columns of an event are in the table's order, whatever the order on the wire", async () => {
+  await using server = await serve()
+  const batches = clientOf(server.url).subscribe()
+  const first = batches.next()
+  const peer = await server.accept()
+  await confirm(peer, 1)
+  peer.send(batch(2, 'INSERT', { after: { amount: '1.50', id: '2' } }))
+  assert.deepEqual(Object.keys((await first).value.events[0].after), ['id', 'amount'])
+  await batches.return?.()
+})
+
 test('tables of one name in two namespaces keep their own columns', async () => {
   await using server = await serve()
   const batches = clientOf(server.url).subscribe()

@@ -14,7 +14,7 @@ const objects: readonly Evictable[] = [
   { script: 'dosql', database: 'default' },
 ]
 
-test('each object is evicted between and during writes, and nothing is lost or doubled', { timeout: 120_000 }, async () => {
+test('each object is evicted at any moment without a commit, and nothing is lost or doubled', { timeout: 120_000 }, async () => {
   const { client } = lake
   await client.sql('default', 'CREATE TABLE t (id bigint PRIMARY KEY, n int NOT NULL)')
   const seen: unknown[] = []
@@ -39,8 +39,10 @@ test('each object is evicted between and during writes, and nothing is lost or d
     for (const object of objects) {
       for (const webSockets of ['hibernate', 'close'] as const) {
         for (let each = 0; each < 4; each += 1) await write()
-        // A commit is in flight while the object goes.
-        await Promise.all([lake.evict(object, webSockets), client.getMetadata('t'), write()])
+        // A write arrives while the object goes; a commit does not, because this way of evicting an object lets what
+        // it does go on next to its successor, which the platform never does.
+        await Promise.all([lake.evict(object, webSockets), write()])
+        await client.getMetadata('t')
       }
     }
   }
