@@ -85,6 +85,7 @@ struct State {
     dirty_page_count: Option<u32>,
     sealed: Option<Sealed>,
     pins: BTreeMap<u64, usize>,
+    has_old_versions: bool,
 }
 
 impl PageStore {
@@ -108,6 +109,7 @@ impl PageStore {
                 dirty_page_count: None,
                 sealed: None,
                 pins: BTreeMap::new(),
+                has_old_versions: false,
             }),
             failure: RefCell::new(None),
             durable: Cell::new(None),
@@ -195,7 +197,7 @@ impl PageStore {
                 state.pins.remove(&lsn);
             }
         }
-        if state.pins.is_empty() {
+        if state.pins.is_empty() && std::mem::take(&mut state.has_old_versions) {
             for versions in state.unimaged.values_mut() {
                 versions.drain(..versions.len().saturating_sub(1));
             }
@@ -397,6 +399,7 @@ impl PageStore {
     fn apply_commit(&self, changed: Vec<Changed>, plan: CommitPlan) {
         let mut state = self.state.borrow_mut();
         let is_pinned = !state.pins.is_empty();
+        state.has_old_versions |= is_pinned;
         for (number, _, page) in changed {
             let versions = state.unimaged.entry(number).or_default();
             if !is_pinned {

@@ -153,6 +153,9 @@ fn a_reader_in_the_middle_of_a_statement_keeps_its_position_through_images() {
     drop(rows);
     drop(statement);
     assert_eq!(integer(&database.connections.reader, "SELECT min(length(b)) FROM t"), 426);
+    database.transact("UPDATE t SET b = 1 WHERE a = 1").expect("updates");
+    let pages = integer(&database.connections.reader, "PRAGMA page_count");
+    assert!(database.store.resident_pages().0 as i64 <= pages, "old versions are gone");
 }
 
 #[test]
