@@ -21,7 +21,8 @@ def run(module):
             # The line of the case; of what an engine says, what a reader can take in.
             frames = [each for each in traceback.extract_tb(error.__traceback__) if each.name == case.__name__]
             where = f" at line {frames[-1].lineno}" if frames else ""
-            print(f"  FAILED  {name}{where}\n{type(error).__name__}: {str(error)[:1500]}\n", flush=True)
+            said = str(error).split("Stack Trace")[0][:1500]
+            print(f"  FAILED  {name}{where}\n{type(error).__name__}: {said}\n", flush=True)
     sys.exit(1 if failed or not functions else 0)
 
 

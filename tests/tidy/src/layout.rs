@@ -55,6 +55,9 @@ const LEFT_BEHIND: [&str; 10] = [".bak", ".orig", ".rej", ".swp", ".tmp", ".log"
 /// Names of files that say nothing about what is in them.
 const SAYS_NOTHING: [&str; 6] = ["util", "common", "helper", "misc", "manager", "stuff"];
 
+/// Folders of tools, which are ignored: what lies in them got in by force.
+const OF_TOOLS: [&str; 7] = [".state", ".wrangler", "__pycache__", "build", "dist", "node_modules", "target"];
+
 const LINES_MAX: usize = 600;
 
 /// Nothing stray, no file name that says nothing, no source that is too long to read at one go.
@@ -67,6 +70,9 @@ pub fn check(files: &[SourceFile]) -> Vec<Violation> {
         }
         if file.ends_with(&LEFT_BEHIND) {
             violations.push(file.violation(1, "this was left behind by a tool"));
+        }
+        if file.path.split('/').any(|folder| OF_TOOLS.contains(&folder)) {
+            violations.push(file.violation(1, "this is made by a tool and ignored"));
         }
         let name = file.path.rsplit('/').next().unwrap_or_default();
         let stem = name.split('.').next().unwrap_or_default();
@@ -97,6 +103,7 @@ mod tests {
         assert_eq!(check_one("notes.md", ""), 1);
         assert_eq!(check_one("scratch/run.sh", ""), 1);
         assert_eq!(check_one("dosql/src/shard.rs.orig", ""), 1);
+        assert_eq!(check_one("workers/lake/.wrangler/tmp/shim.js", ""), 1);
     }
 
     #[test]
