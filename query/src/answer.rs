@@ -108,14 +108,8 @@ fn iso(micros: i64, zoned: bool) -> String {
     let (year, month, day) = text::calendar::civil_from_days(days);
     let seconds = of_day / 1_000_000;
     let mut out = format!("{year:04}-{month:02}-{day:02}T");
-    let _ = write!(
-        out,
-        "{:02}:{:02}:{:02}.{:06}",
-        seconds / 3_600,
-        seconds / 60 % 60,
-        seconds % 60,
-        of_day % 1_000_000
-    );
+    let _ =
+        write!(out, "{:02}:{:02}:{:02}.{:06}", seconds / 3_600, seconds / 60 % 60, seconds % 60, of_day % 1_000_000);
     if zoned {
         out.push('Z');
     }
@@ -128,9 +122,7 @@ pub(crate) fn print(array: &ArrayRef, at: usize) -> Result<String> {
         DataType::Utf8 => array.as_string::<i32>().value(at).to_owned(),
         DataType::Utf8View => array.as_string_view().value(at).to_owned(),
         DataType::LargeUtf8 => array.as_string::<i64>().value(at).to_owned(),
-        DataType::Interval(_) => {
-            crate::pg::interval::print(array.as_primitive::<IntervalMonthDayNanoType>().value(at))
-        }
+        DataType::Interval(_) => crate::pg::interval::print(array.as_primitive::<IntervalMonthDayNanoType>().value(at)),
         DataType::Decimal256(_, scale) if *scale == numeric::DYNAMIC_SCALE => {
             numeric::Number::unpack(array.as_primitive::<Decimal256Type>().value(at)).to_string()
         }

@@ -77,7 +77,9 @@ pub(crate) fn from_datafusion(error: &DataFusionError) -> ApiError {
             other => ApiError::new(ErrorCode::Unavailable, format!("a data file cannot be read: {other}")),
         },
         DataFusionError::SchemaError(inner, _) => from_schema(inner),
-        DataFusionError::NotImplemented(message) if message.contains("Physical plan does not support logical expression") => {
+        DataFusionError::NotImplemented(message)
+            if message.contains("Physical plan does not support logical expression") =>
+        {
             sql("0A000", "a subquery in this place is not supported; write it as a join".into())
         }
         DataFusionError::NotImplemented(message) => sql("0A000", first_line(message)),
@@ -140,15 +142,27 @@ fn from_schema(error: &SchemaError) -> ApiError {
 fn from_plan(message: &str) -> ApiError {
     let lower = message.to_ascii_lowercase();
     let has = |needle: &str| lower.contains(needle);
-    let state = if has("must be in the group by") || has("must appear in the group by") || has("could not be resolved from available columns") {
+    let state = if has("must be in the group by")
+        || has("must appear in the group by")
+        || has("could not be resolved from available columns")
+    {
         "42803"
     } else if (has("table") && has("not found")) || has("no table named") {
         "42P01"
     } else if has("ambiguous") {
         "42702"
-    } else if has("no function matches") || has("invalid function") || has("failed to coerce arguments") || has("user-defined coercion failed") {
+    } else if has("no function matches")
+        || has("invalid function")
+        || has("failed to coerce arguments")
+        || has("user-defined coercion failed")
+    {
         "42883"
-    } else if has("cannot coerce") || has("cannot infer common") || has("incompatible") || has("cannot cast") || has("not comparable") {
+    } else if has("cannot coerce")
+        || has("cannot infer common")
+        || has("incompatible")
+        || has("cannot cast")
+        || has("not comparable")
+    {
         "42804"
     } else if has("no field named") || has("column not found") {
         "42703"

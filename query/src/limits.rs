@@ -40,3 +40,12 @@ pub const FUTURE_MICROS_MAX: i64 = 60_000_000;
 
 /// Longest text that a function may make, in bytes: an answer ends there too.
 pub const TEXT_BYTES_MAX: usize = 16 << 20;
+
+/// Most bytes of objects that are kept between queries: the isolate's memory is for the queries.
+pub const CACHE_BYTES_MAX: usize = 6 << 20;
+
+/// Largest part of an object that is kept between queries.
+pub const CACHE_ENTRY_BYTES_MAX: usize = 256 << 10;
+
+/// How many data files are opened before the first of them is read to its end: their footers arrive together.
+pub const FILES_AHEAD: usize = 4;

@@ -22,23 +22,31 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::execution::SessionStateDefaults;
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::logical_expr::registry::FunctionRegistry;
-use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 use lake_cdc::Micros;
 
-/// A session with Postgres' rules.
-pub(crate) fn register(builder: SessionStateBuilder, now: Micros) -> Result<SessionState> {
+/// Where functions and operators get their meaning, ours first.
+pub(crate) fn planners(now: Micros) -> Vec<Arc<dyn ExprPlanner>> {
     let mut planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(planner::PgPlanner { now })];
     planners.extend(SessionStateDefaults::default_expr_planners());
-    let mut state = builder.with_expr_planners(planners).build();
-    for aggregate in aggregates::all() {
-        state.register_udaf(aggregate)?;
-    }
+    planners
+}
+
+/// Adds the functions that statements reach by name: aggregates, window functions, and ours.
+pub(crate) fn register(builder: SessionStateBuilder) -> Result<SessionState> {
+    let ours = aggregates::all();
+    // Not registered over theirs: theirs would come back under another of their names when a session is made of this.
+    let mut all = SessionStateDefaults::default_aggregate_functions();
+    all.retain(|theirs| !ours.iter().any(|ours| ours.name() == theirs.name()));
+    all.extend(ours);
+    let mut state = builder
+        .with_aggregate_functions(all)
+        .with_window_functions(SessionStateDefaults::default_window_functions())
+        .build();
     state.register_udf(Arc::new(ScalarUDF::new_from_impl(Arguments {
         signature: Signature::variadic_any(Volatility::Immutable),
     })))?;

@@ -5,15 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use datafusion::error::Result;
-use datafusion::execution::memory_pool::GreedyMemoryPool;
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
-use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement as DfStatement;
 use futures::StreamExt;
-use futures::future::{Either, select};
+use futures::future::{Either, select, try_join_all};
 use lake_api::answer::{AnswerColumn, RowWriter};
 use lake_api::{ApiError, ErrorCode};
 use lake_cdc::{Micros, View, ViewRequest, ViewTable};
@@ -21,9 +19,10 @@ use lake_dialect::ast::Statement;
 use lake_host::ObjectStore;
 
 use crate::answer;
+use crate::engine::Engine;
 use crate::error::from_datafusion;
 use crate::lake::Lake;
-use crate::limits::{BATCH_ROWS, FUTURE_MICROS_MAX, MEMORY_BYTES_MAX};
+use crate::limits::FUTURE_MICROS_MAX;
 use crate::pg;
 use crate::request::{Moment, QueryRequest};
 use crate::sequence::OnePartition;
@@ -32,11 +31,20 @@ use crate::statement::{history, parameters, read, rewrite, tables as named_table
 use crate::store::{self, StoreClient};
 use crate::tables;
 
-/// Answers `request`.
-///
-/// `now` is what the statement's `now()` says and what times in the future are measured by. `elapsed_micros` tells how
-/// long ago the call began, for the answer's `durationMs`.
+/// Answers `request` with an engine of its own: see [`Engine::run`].
 pub async fn run<L: Lake, S: ObjectStore>(
+    request: &QueryRequest,
+    lake: &L,
+    objects: &S,
+    now: Micros,
+    elapsed_micros: impl Fn() -> i64,
+) -> Result<String, ApiError> {
+    Engine::new()?.run(request, lake, objects, now, elapsed_micros).await
+}
+
+/// Answers `request` with `engine`.
+pub(crate) async fn answer<L: Lake, S: ObjectStore>(
+    engine: &Engine,
     request: &QueryRequest,
     lake: &L,
     objects: &S,
@@ -55,8 +63,17 @@ pub async fn run<L: Lake, S: ObjectStore>(
     let found = find(&view, &named)?;
     history::decide(&statement.query, &mut named, &found);
 
-    let (client, reads) = store::channel();
-    let query = answer_query(Query { statement, named: &named, view: &view, found: &found, client, now, elapsed_micros: &elapsed_micros });
+    let (client, reads) = store::channel(engine.cache());
+    let query = answer_query(Query {
+        engine,
+        statement,
+        named: &named,
+        view: &view,
+        found: &found,
+        client,
+        now,
+        elapsed_micros: &elapsed_micros,
+    });
     let served = store::serve(objects, reads);
     // The store is served as long as the query runs, and no longer.
     match select(std::pin::pin!(query), std::pin::pin!(served)).await {
@@ -97,10 +114,16 @@ fn find<'a>(view: &'a View, named: &[Named]) -> Result<Vec<Option<&'a ViewTable>
     named
         .iter()
         .map(|named| {
-            let found =
-                view.tables.iter().find(|table| table.namespace == named.table.namespace && table.name == named.table.name);
+            let found = view
+                .tables
+                .iter()
+                .find(|table| table.namespace == named.table.namespace && table.name == named.table.name);
             if found.is_none() {
-                let name = if named.by_name { format!("{}{}", named.table.name, tables::HISTORY_SUFFIX) } else { named.table.name.clone() };
+                let name = if named.by_name {
+                    format!("{}{}", named.table.name, tables::HISTORY_SUFFIX)
+                } else {
+                    named.table.name.clone()
+                };
                 return Err(read::sql_error("42P01", format!("relation \"{name}\" does not exist")));
             }
             Ok(found)
@@ -109,6 +132,7 @@ fn find<'a>(view: &'a View, named: &[Named]) -> Result<Vec<Option<&'a ViewTable>
 }
 
 struct Query<'a, F> {
+    engine: &'a Engine,
     statement: read::Read,
     named: &'a [Named],
     view: &'a View,
@@ -130,7 +154,8 @@ async fn answer_query<F: Fn() -> i64>(query: Query<'_, F>) -> Result<String, Api
 fn finish<F: Fn() -> i64>(json: &mut String, query: &Query<'_, F>) {
     let source = if query.named.iter().any(|named| named.table.history) { "history" } else { "current" };
     // Writing to a String cannot fail.
-    let _ = write!(json, ",\"position\":\"{}\",\"source\":\"{source}\",\"final\":{}", query.view.position, is_final(query));
+    let _ =
+        write!(json, ",\"position\":\"{}\",\"source\":\"{source}\",\"final\":{}", query.view.position, is_final(query));
     let counts = &query.client.counts;
     let _ = write!(
         json,
@@ -155,7 +180,7 @@ fn is_final<F>(query: &Query<'_, F>) -> bool {
 async fn execute<F>(query: &Query<'_, F>) -> Result<(Vec<AnswerColumn>, RowWriter, bool)> {
     let (plan, state) = plan(query).await?;
     if query.statement.explain {
-        return Ok(explain(&plan, &state).await?);
+        return explain(&plan, &state).await;
     }
     let names: Vec<String> = plan.schema().fields().iter().map(|field| pg::names::shown(field.name())).collect();
     let physical = state.create_physical_plan(&plan).await?;
@@ -187,13 +212,17 @@ async fn explain(plan: &LogicalPlan, state: &SessionState) -> Result<(Vec<Answer
 }
 
 async fn plan<F>(query: &Query<'_, F>) -> Result<(LogicalPlan, SessionState)> {
-    let state = session(query.now)?;
-    let context = SessionContext::new_with_state(state);
-    let mut shown: Vec<Option<Vec<String>>> = Vec::new();
-    for (number, (named, view)) in query.named.iter().zip(query.found).enumerate() {
-        let Some(view) = view else { continue };
+    let context = SessionContext::new_with_state(query.engine.session(query.now)?);
+    let opened = query.named.iter().zip(query.found).map(|(named, view)| async move {
         let cut = tables::cut(named.table.moment, query.view)?;
-        let table = tables::open(&query.client, view, &named.table, cut).await?;
+        match view {
+            Some(view) => tables::open(&query.client, view, &named.table, cut).await.map(Some),
+            None => Ok(None),
+        }
+    });
+    let mut shown: Vec<Option<Vec<String>>> = Vec::new();
+    for (number, (named, table)) in query.named.iter().zip(try_join_all(opened).await?).enumerate() {
+        let Some(table) = table else { continue };
         let hides = named.table.reserved && !named.table.history;
         shown.push(hides.then(|| {
             let users = table.columns.iter().take(table.visible).map(|column| column.name.clone());
@@ -214,24 +243,6 @@ async fn plan<F>(query: &Query<'_, F>) -> Result<(LogicalPlan, SessionState)> {
     pg::order::check(&plan)?;
     let plan = state.optimize(&plan)?;
     Ok((plan, state))
-}
-
-/// A session for one query: one partition, bounded memory, Postgres' rules.
-fn session(now: Micros) -> Result<SessionState> {
-    let mut config = SessionConfig::new().with_target_partitions(1).with_batch_size(BATCH_ROWS);
-    let options = config.options_mut();
-    options.sql_parser.parse_float_as_decimal = true;
-    options.sql_parser.map_string_types_to_utf8view = false;
-    options.optimizer.enable_round_robin_repartition = false;
-    options.optimizer.repartition_aggregations = false;
-    options.optimizer.repartition_joins = false;
-    options.optimizer.repartition_sorts = false;
-    options.optimizer.repartition_windows = false;
-    options.optimizer.repartition_file_scans = false;
-    let runtime =
-        RuntimeEnvBuilder::new().with_memory_pool(Arc::new(GreedyMemoryPool::new(MEMORY_BYTES_MAX))).build_arc()?;
-    let builder = SessionStateBuilder::new().with_default_features().with_config(config).with_runtime_env(runtime);
-    pg::register(builder.with_physical_optimizer_rule(Arc::new(crate::sequence::InSequence)), now)
 }
 
 impl From<crate::lake::LakeError> for ApiError {

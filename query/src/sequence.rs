@@ -76,17 +76,14 @@ impl ExecutionPlan for OnePartition {
     fn execute(&self, _partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let input = Arc::clone(&self.input);
         let count = input.properties().partitioning.partition_count();
-        let batches = stream::iter(0..count)
-            .map(move |partition| input.execute(partition, Arc::clone(&context)))
-            .try_flatten();
+        let batches =
+            stream::iter(0..count).map(move |partition| input.execute(partition, Arc::clone(&context))).try_flatten();
         let mut left = self.fetch.unwrap_or(usize::MAX);
-        let batches = batches
-            .take_while(move |_| futures::future::ready(true))
-            .try_filter_map(move |batch| {
-                let rows = batch.num_rows().min(left);
-                left -= rows;
-                futures::future::ready(Ok((rows > 0).then(|| batch.slice(0, rows))))
-            });
+        let batches = batches.take_while(move |_| futures::future::ready(true)).try_filter_map(move |batch| {
+            let rows = batch.num_rows().min(left);
+            left -= rows;
+            futures::future::ready(Ok((rows > 0).then(|| batch.slice(0, rows))))
+        });
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches)))
     }
 }
@@ -98,9 +95,7 @@ pub(crate) struct InSequence;
 impl PhysicalOptimizerRule for InSequence {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _config: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
         plan.transform_up(|node| match node.as_any().downcast_ref::<CoalescePartitionsExec>() {
-            Some(joined) => {
-                Ok(Transformed::yes(OnePartition::with_fetch(Arc::clone(joined.input()), joined.fetch())))
-            }
+            Some(joined) => Ok(Transformed::yes(OnePartition::with_fetch(Arc::clone(joined.input()), joined.fetch()))),
             None => Ok(Transformed::no(node)),
         })
         .data()

@@ -3,8 +3,8 @@
 //! DataFusion wants everything `Send`, and the ports are not: a [`StoreClient`] only sends what it wants to read, and
 //! [`serve`], joined to the same request's future, reads it. Counting what was read happens here too.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use datafusion::error::{DataFusionError, Result};
@@ -12,6 +12,7 @@ use futures::StreamExt;
 use futures::channel::{mpsc, oneshot};
 use lake_host::{ByteRange, Object, ObjectStore, ObjectStoreError};
 
+use crate::cache::ObjectCache;
 use crate::error::{refuse, unavailable};
 use crate::limits::{METADATA_BYTES_MAX, READS_AT_ONCE_MAX};
 
@@ -35,6 +36,7 @@ struct Read {
 pub(crate) struct StoreClient {
     reads: mpsc::UnboundedSender<Read>,
     pub(crate) counts: Arc<Counts>,
+    cache: Arc<Mutex<ObjectCache>>,
 }
 
 /// The other end of a [`StoreClient`].
@@ -42,9 +44,9 @@ pub(crate) struct StoreClient {
 pub(crate) struct Reads(mpsc::UnboundedReceiver<Read>);
 
 /// A client and its other end.
-pub(crate) fn channel() -> (StoreClient, Reads) {
+pub(crate) fn channel(cache: Arc<Mutex<ObjectCache>>) -> (StoreClient, Reads) {
     let (reads, receiver) = mpsc::unbounded();
-    (StoreClient { reads, counts: Arc::default() }, Reads(receiver))
+    (StoreClient { reads, counts: Arc::default(), cache }, Reads(receiver))
 }
 
 /// Answers reads until every client is gone.
@@ -77,14 +79,29 @@ impl StoreClient {
         }
     }
 
+    /// Bytes of an object that other queries may have read already, and the size of the object.
+    pub(crate) async fn get_kept(&self, key: &str, range: ByteRange) -> Result<(Bytes, u64)> {
+        // A panic while the cache was locked would have ended the instance; what it holds is whole anyway.
+        let kept = self.cache.lock().unwrap_or_else(PoisonError::into_inner).get(key, range);
+        if let Some((bytes, size)) = kept {
+            self.counts.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            return Ok((bytes, size));
+        }
+        let object = self.get(key, range).await?;
+        let bytes = Bytes::from(object.bytes);
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.keep(key, range, &bytes, object.info.size);
+        Ok((bytes, object.info.size))
+    }
+
     /// A whole metadata object.
     pub(crate) async fn get_metadata(&self, key: &str) -> Result<Bytes> {
         let range = ByteRange::From { offset: 0, length: Some(METADATA_BYTES_MAX + 1) };
-        let object = self.get(key, range).await?;
-        if object.info.size > METADATA_BYTES_MAX {
+        let (bytes, size) = self.get_kept(key, range).await?;
+        if size > METADATA_BYTES_MAX {
             return Err(refuse("54000", format!("a metadata object is larger than {METADATA_BYTES_MAX} bytes")));
         }
-        Ok(object.bytes.into())
+        Ok(bytes)
     }
 }
 

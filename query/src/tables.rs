@@ -121,12 +121,8 @@ async fn current(
 /// Changes: those in files and those of the tail, up to the cut.
 async fn history(client: &StoreClient, table: &ViewTable, cut: Option<Cut>) -> Result<LakeTable> {
     let snapshot = load(client, table.history_metadata_location.as_deref()).await?;
-    let mut columns: Vec<TableColumn> = table
-        .fields
-        .iter()
-        .enumerate()
-        .map(|(at, field)| user_column(at, field))
-        .collect();
+    let mut columns: Vec<TableColumn> =
+        table.fields.iter().enumerate().map(|(at, field)| user_column(at, field)).collect();
     columns.extend(reserved_columns(&Source::HISTORY, &snapshot.field_ids));
     let schema = schema_of(&columns);
     let tail: Vec<&TailChange> =

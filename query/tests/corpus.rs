@@ -8,9 +8,14 @@ mod world;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use lake_cdc::{ColumnType, LakePosition, Lsn, Micros, Row, TailChange, TailOperation, Value, View, ViewField, ViewRequest, ViewTable, text};
-use lake_dialect::ast::{ColumnOption, CreateTable, Expr, Insert, ObjectName, SetExpr, Statement, TableConstraint, TableObject};
-use lake_query::{Lake, LakeError, QueryRequest, run};
+use lake_cdc::{
+    ColumnType, LakePosition, Lsn, Micros, Row, TailChange, TailOperation, Value, View, ViewField, ViewRequest,
+    ViewTable, text,
+};
+use lake_dialect::ast::{
+    ColumnOption, CreateTable, Expr, Insert, ObjectName, SetExpr, Statement, TableConstraint, TableObject,
+};
+use lake_query::{Engine, Lake, LakeError, QueryRequest};
 use lake_test_host::MemoryObjectStore;
 use serde_json::Value as Json;
 
@@ -89,7 +94,8 @@ impl Corpus {
         let TableObject::TableName(name) = &insert.table else { return None };
         let SetExpr::Values(values) = insert.source.as_ref()?.body.as_ref() else { return None };
         let table = self.view.tables.iter_mut().find(|table| table.name == last(name))?;
-        let columns: Vec<String> = insert.columns.iter().map(|column| column.to_string().trim_matches('"').to_ascii_lowercase()).collect();
+        let columns: Vec<String> =
+            insert.columns.iter().map(|column| column.to_string().trim_matches('"').to_ascii_lowercase()).collect();
         for row in &values.rows {
             self.view.position.0 += 1;
             let position = self.view.position.0;
@@ -98,11 +104,15 @@ impl Corpus {
                 let name = columns.get(at).cloned().or_else(|| table.fields.get(at).map(|field| field.name.clone()))?;
                 by_name.insert(name, value);
             }
-            let row: Option<Vec<Value>> = table.fields.iter().map(|field| match by_name.get(&field.name) {
-                None if field.name == "_key" => Some(Value::Int8(position as i64)),
-                None => Some(Value::Null),
-                Some(expr) => constant(expr, &field.column_type),
-            }).collect();
+            let row: Option<Vec<Value>> = table
+                .fields
+                .iter()
+                .map(|field| match by_name.get(&field.name) {
+                    None if field.name == "_key" => Some(Value::Int8(position as i64)),
+                    None => Some(Value::Null),
+                    Some(expr) => constant(expr, &field.column_type),
+                })
+                .collect();
             table.tail.push(TailChange {
                 position: LakePosition(position),
                 operation: TailOperation::Insert,
@@ -207,7 +217,8 @@ fn shown(columns: &[(String, String)], rows: &[Json], ordered: bool) -> String {
         .iter()
         .map(|row| {
             let values = row.as_array().cloned().unwrap_or_default();
-            let values: Vec<String> = values.iter().zip(columns).map(|(value, (_, kind))| canonical(value, kind)).collect();
+            let values: Vec<String> =
+                values.iter().zip(columns).map(|(value, (_, kind))| canonical(value, kind)).collect();
             values.join(" | ")
         })
         .collect();
@@ -218,10 +229,8 @@ fn shown(columns: &[(String, String)], rows: &[Json], ordered: bool) -> String {
 }
 
 fn golden_files() -> Vec<PathBuf> {
-    let folder = std::env::var_os("CORPUS_GOLDEN").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/corpus/golden"),
-        PathBuf::from,
-    );
+    let folder = std::env::var_os("CORPUS_GOLDEN")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/corpus/golden"), PathBuf::from);
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let mut files: Vec<PathBuf> = entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
     // The table cases change rows in ways that only a shard can follow.
@@ -233,6 +242,7 @@ fn golden_files() -> Vec<PathBuf> {
 #[test]
 fn every_select_answers_as_postgres_or_is_refused() {
     let (mut equal, mut refused, mut wrong) = (0, BTreeMap::<String, usize>::new(), Vec::new());
+    let engine = Engine::new().expect("an engine");
     let verbose = std::env::var_os("CORPUS_VERBOSE").is_some();
     for file in golden_files() {
         let mut corpus = Corpus::new();
@@ -244,19 +254,25 @@ fn every_select_answers_as_postgres_or_is_refused() {
             if !fails_there && corpus.set_up(sql).is_some() {
                 continue;
             }
-            if !lake_dialect::parse(sql).is_ok_and(|(statements, _)| matches!(statements.as_slice(), [Statement::Query(_)])) {
+            if !lake_dialect::parse(sql)
+                .is_ok_and(|(statements, _)| matches!(statements.as_slice(), [Statement::Query(_)]))
+            {
                 continue;
             }
             let request = QueryRequest { sql: sql.into(), ..QueryRequest::default() };
-            let found = futures::executor::block_on(run(&request, &corpus, &store, world::NOW, || 0));
+            let found = futures::executor::block_on(engine.run(&request, &corpus, &store, world::NOW, || 0));
             match found {
                 Err(error) => {
                     let state = error.code.name();
                     let is_state = state.len() == 5 && state != "XX000";
                     if fails_there || is_state {
-                        if fails_there { equal += 1 } else {
+                        if fails_there {
+                            equal += 1
+                        } else {
                             *refused.entry(state.to_owned()).or_default() += 1;
-                            if verbose { println!("REFUSED {sql}\n  {state} {}", error.message) }
+                            if verbose {
+                                println!("REFUSED {sql}\n  {state} {}", error.message)
+                            }
                         }
                     }
                     if !is_state {
@@ -268,7 +284,9 @@ fn every_select_answers_as_postgres_or_is_refused() {
                     let answer: Json = serde_json::from_str(&answer).expect("JSON");
                     let columns = |of: &Json, pairs: bool| -> Vec<(String, String)> {
                         let get = |column: &Json, key: &str, at: usize| {
-                            if pairs { column[at].as_str() } else { column[key].as_str() }.unwrap_or_default().to_owned()
+                            if pairs { column[at].as_str() } else { column[key].as_str() }
+                                .unwrap_or_default()
+                                .to_owned()
                         };
                         of.as_array().into_iter().flatten().map(|c| (get(c, "name", 0), get(c, "type", 1))).collect()
                     };

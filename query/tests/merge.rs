@@ -92,10 +92,7 @@ fn a_past_state_is_what_was_there() {
         let versioned = sql.replace("orders", &format!("orders FOR SYSTEM_TIME AS OF '{moment}'"));
         check(json!({"sql": versioned}), rows);
     }
-    check(
-        json!({"sql": sql, "asOf": {"snapshotId": "77"}}),
-        json!([[1, "a", 5], [1, "b", 9], [2, "a", 7]]),
-    );
+    check(json!({"sql": sql, "asOf": {"snapshotId": "77"}}), json!([[1, "a", 5], [1, "b", 9], [2, "a", 7]]));
     check(json!({"sql": "SELECT count(*) FROM orders_history", "asOf": {"position": 4}}), json!([["4"]]));
 }
 

@@ -18,10 +18,12 @@ fn check(cases: &[(&str, &str, serde_json::Value)]) {
     let mut wrong = Vec::new();
     for (sql, expected_type, expected) in cases {
         let found = match world.ask(&json!({"sql": format!("SELECT {sql}")})) {
-            Ok(answer) => (answer["columns"][0]["type"].as_str().unwrap_or_default().to_owned(), answer["rows"][0][0].clone()),
+            Ok(answer) => {
+                (answer["columns"][0]["type"].as_str().unwrap_or_default().to_owned(), answer["rows"][0][0].clone())
+            }
             Err(error) => (error.split(' ').next().unwrap_or_default().to_owned(), json!(error)),
         };
-        if found.0 != *expected_type || (found.1 != *expected && !expected.is_null() ) {
+        if found.0 != *expected_type || (found.1 != *expected && !expected.is_null()) {
             wrong.push(format!("{sql}: {} {}, not {expected_type} {expected}", found.0, found.1));
         }
     }
@@ -92,7 +94,11 @@ fn aggregates_have_postgres_types_and_digits() {
         ("sum(item) FROM orders", "42883", json!(null)),
         ("item, count(*) FROM orders", "42803", json!(null)),
         ("row_number() OVER (ORDER BY qty) FROM orders ORDER BY id", "int8", json!("2")),
-        ("avg(qty) OVER (ORDER BY id ROWS 1 PRECEDING) FROM orders ORDER BY id DESC", "numeric", json!("1.5000000000000000")),
+        (
+            "avg(qty) OVER (ORDER BY id ROWS 1 PRECEDING) FROM orders ORDER BY id DESC",
+            "numeric",
+            json!("1.5000000000000000"),
+        ),
         ("lag(item) OVER (ORDER BY id) FROM orders ORDER BY id DESC", "text", json!("ink")),
     ]);
 }
@@ -194,7 +200,10 @@ fn conditions_take_one_type() {
 fn columns_are_named_as_postgres_names_them() {
     let world = orders();
     for (sql, expected) in [
-        ("SELECT count(*), count(id), sum(qty), 1, 1 + 1, id::int8 FROM orders GROUP BY id", vec!["count", "count", "sum", "?column?", "?column?", "id"]),
+        (
+            "SELECT count(*), count(id), sum(qty), 1, 1 + 1, id::int8 FROM orders GROUP BY id",
+            vec!["count", "count", "sum", "?column?", "?column?", "id"],
+        ),
         ("SELECT date_trunc('day', now()), 'a' AS \"A b\", now()", vec!["date_trunc", "A b", "now"]),
         ("SELECT a.id, b.id FROM orders a JOIN orders b ON a.id = b.id", vec!["id", "id"]),
         ("SELECT * FROM orders", vec!["id", "item", "qty"]),
@@ -202,7 +211,8 @@ fn columns_are_named_as_postgres_names_them() {
         ("SELECT current_date, CURRENT_TIMESTAMP", vec!["current_date", "current_timestamp"]),
     ] {
         let answer = world.ask(&json!({"sql": sql})).expect(sql);
-        let names: Vec<&str> = answer["columns"].as_array().expect("columns").iter().filter_map(|c| c["name"].as_str()).collect();
+        let names: Vec<&str> =
+            answer["columns"].as_array().expect("columns").iter().filter_map(|c| c["name"].as_str()).collect();
         assert_eq!(names, expected, "{sql}");
     }
 }
@@ -232,12 +242,21 @@ fn clauses_work_together() {
         ("SELECT item FROM orders ORDER BY qty DESC NULLS LAST LIMIT 2", json!([["ink"], ["pen"]])),
         ("SELECT id FROM orders WHERE id = 1 UNION SELECT id FROM orders WHERE id < 3 ORDER BY id", json!([[1], [2]])),
         ("SELECT id FROM orders EXCEPT SELECT 2 ORDER BY 1", json!([[1], [3]])),
-        ("WITH big AS (SELECT * FROM orders WHERE qty > 0) SELECT count(*) FROM big b JOIN orders USING (id)", json!([["2"]])),
+        (
+            "WITH big AS (SELECT * FROM orders WHERE qty > 0) SELECT count(*) FROM big b JOIN orders USING (id)",
+            json!([["2"]]),
+        ),
         ("SELECT qty > 0, count(*) FROM orders GROUP BY 1 ORDER BY 1", json!([[false, "1"], [true, "2"]])),
         ("SELECT DISTINCT qty > 0 AS positive FROM orders ORDER BY positive", json!([[false], [true]])),
         ("SELECT item, sum(qty) FROM orders GROUP BY item HAVING sum(qty) > 5", json!([["ink", "7"]])),
-        ("SELECT o.id, p.id FROM orders o LEFT JOIN orders p ON p.id = o.id + 1 ORDER BY o.id", json!([[1, 2], [2, 3], [3, null]])),
-        ("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3) SELECT i FROM n ORDER BY i", json!([[1], [2], [3]])),
+        (
+            "SELECT o.id, p.id FROM orders o LEFT JOIN orders p ON p.id = o.id + 1 ORDER BY o.id",
+            json!([[1, 2], [2, 3], [3, null]]),
+        ),
+        (
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3) SELECT i FROM n ORDER BY i",
+            json!([[1], [2], [3]]),
+        ),
         ("SELECT default_orders.id FROM \"default\".orders AS default_orders WHERE id = 1", json!([[1]])),
     ] {
         assert_eq!(world.rows(sql), Ok(expected.to_string()), "{sql}");

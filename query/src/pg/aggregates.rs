@@ -11,9 +11,7 @@ use datafusion::functions_aggregate::average::avg_udaf;
 use datafusion::functions_aggregate::sum::sum_udaf;
 use datafusion::logical_expr::expr::AggregateFunctionParams;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, GroupsAccumulator, Signature, Volatility,
-};
+use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, GroupsAccumulator, Signature, Volatility};
 
 use super::numeric::{DYNAMIC, DYNAMIC_SCALE, Number};
 use crate::error::{refuse, unsupported};
@@ -21,7 +19,11 @@ use crate::error::{refuse, unsupported};
 /// Those to register.
 pub(crate) fn all() -> Vec<Arc<AggregateUDF>> {
     let total = |kind, theirs| {
-        Arc::new(AggregateUDF::new_from_impl(Total { kind, theirs, signature: Signature::any(1, Volatility::Immutable) }))
+        Arc::new(AggregateUDF::new_from_impl(Total {
+            kind,
+            theirs,
+            signature: Signature::any(1, Volatility::Immutable),
+        }))
     };
     vec![
         total(Kind::Average, avg_udaf()),

@@ -46,7 +46,9 @@ impl Target {
             ("numeric", [precision, rest @ ..]) => {
                 let scale = rest.first().copied().unwrap_or(0);
                 match (u8::try_from(*precision), u8::try_from(scale)) {
-                    (Ok(precision @ 1..=38), Ok(scale)) if scale <= precision => ColumnType::Numeric { precision, scale },
+                    (Ok(precision @ 1..=38), Ok(scale)) if scale <= precision => {
+                        ColumnType::Numeric { precision, scale }
+                    }
                     _ => return Err(unsupported(format!("numeric({precision},{scale})"))),
                 }
             }
@@ -98,12 +100,15 @@ pub(crate) fn is_possible(from: &str, to: &str) -> bool {
         || text(to)
         || matches!(
             (from, to),
-            ("bool", "int4") | ("int4", "bool")
+            ("bool", "int4")
+                | ("int4", "bool")
                 | ("date", "timestamp" | "timestamptz")
                 | ("timestamp", "date" | "time" | "timestamptz")
                 | ("timestamptz", "date" | "time" | "timestamp")
-                | ("time", "interval") | ("interval", "time")
-                | ("json", "jsonb") | ("jsonb", "json")
+                | ("time", "interval")
+                | ("interval", "time")
+                | ("json", "jsonb")
+                | ("jsonb", "json")
         )
         || (from == "jsonb" && (number(to) || to == "bool"))
         || (from.starts_with('_') && to.starts_with('_'))
@@ -118,11 +123,9 @@ pub(crate) fn cast(value: &Datum, target: &Target) -> Result<Datum> {
         (Datum::Value(Value::Time(micros)), Target::Interval) => {
             super::interval::new(0, 0, *micros).map(Datum::Interval)
         }
-        (Datum::Value(Value::Text(text)), Target::Numeric) => {
-            Number::parse(text).map(Datum::Number).ok_or_else(|| {
-                refuse("22P02", format!("invalid input syntax for type numeric: \"{text}\""))
-            })
-        }
+        (Datum::Value(Value::Text(text)), Target::Numeric) => Number::parse(text)
+            .map(Datum::Number)
+            .ok_or_else(|| refuse("22P02", format!("invalid input syntax for type numeric: \"{text}\""))),
         (value, Target::Numeric) => to_number(value).map(Datum::Number),
         (_, Target::Interval) => Err(unsupported("this cast to interval")),
         (value, Target::Column(column_type)) => to_column(value, column_type),
@@ -131,7 +134,7 @@ pub(crate) fn cast(value: &Datum, target: &Target) -> Result<Datum> {
 
 fn to_number(value: &Datum) -> Result<Number> {
     match value {
-        Datum::Value(Value::Float8(value)) => float_number(lake_cdc::text::print_float8(round_float(*value, 15))),
+        Datum::Value(Value::Float8(value)) => float_number(text::print_float8(round_float(*value, 15))),
         Datum::Value(Value::Float4(value)) => float_number(format!("{}", round_float(f64::from(*value), 6))),
         other => Ok(other.as_number()),
     }
@@ -209,7 +212,7 @@ fn integer<T: TryFrom<i64>>(value: &Datum, name: &str) -> Result<T> {
 }
 
 fn between_times(value: &Value, to: &ColumnType) -> Result<Value> {
-    const DAY: i64 = lake_cdc::text::calendar::DAY_MICROS;
+    const DAY: i64 = text::calendar::DAY_MICROS;
     let day = |micros: i64| i32::try_from(micros.div_euclid(DAY)).map_err(|_| refuse("22008", "date out of range"));
     Ok(match (value, to) {
         (Value::Date(days), ColumnType::Timestamp) => Value::Timestamp(i64::from(*days) * DAY),
@@ -219,9 +222,7 @@ fn between_times(value: &Value, to: &ColumnType) -> Result<Value> {
             Value::Time(micros.rem_euclid(DAY))
         }
         (Value::Timestamp(micros) | Value::TimestampTz(micros), ColumnType::Timestamp) => Value::Timestamp(*micros),
-        (Value::Timestamp(micros) | Value::TimestampTz(micros), ColumnType::TimestampTz) => {
-            Value::TimestampTz(*micros)
-        }
+        (Value::Timestamp(micros) | Value::TimestampTz(micros), ColumnType::TimestampTz) => Value::TimestampTz(*micros),
         (Value::Array(items), ColumnType::Array(element)) => Value::Array(
             items
                 .iter()

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, Decimal128Array, Decimal256Array, IntervalMonthDayNanoArray, NullArray,
-};
+use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Decimal256Array, IntervalMonthDayNanoArray, NullArray};
 use arrow::datatypes::{
     DataType, Decimal128Type, Decimal256Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit,
     UInt64Type, i256,
@@ -12,7 +10,7 @@ use arrow::datatypes::{
 use datafusion::error::Result;
 use lake_cdc::{ColumnType, Value};
 
-use super::numeric::{self, DYNAMIC_SCALE, Number};
+use super::numeric::{DYNAMIC_SCALE, Number};
 use crate::error::{refuse, unsupported};
 use crate::scan::columns::array_of;
 
@@ -220,7 +218,7 @@ pub(crate) fn column_type(data_type: &DataType) -> Result<ColumnType> {
         DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8 => ColumnType::Text,
         DataType::Binary => ColumnType::Bytea,
         DataType::List(element) => ColumnType::Array(Box::new(column_type(element.data_type())?)),
-        DataType::Decimal256(_, scale) if *scale == numeric::DYNAMIC_SCALE => ColumnType::NUMERIC,
+        DataType::Decimal256(_, scale) if *scale == DYNAMIC_SCALE => ColumnType::NUMERIC,
         other => return Err(unsupported(format!("a value of type {other}"))),
     })
 }

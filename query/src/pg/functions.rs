@@ -21,7 +21,9 @@ pub(crate) fn plan(name: &str, args: Vec<Typed>) -> Result<Expr> {
         "nullif" => return nullif(args),
         "greatest" | "least" => return extreme(name, args),
         "concat" | "concat_ws" => return concat(name, args),
-        "pi" if args.is_empty() => return literal(Datum::Value(Value::Float8(std::f64::consts::PI)), &DataType::Float64),
+        "pi" if args.is_empty() => {
+            return literal(Datum::Value(Value::Float8(std::f64::consts::PI)), &DataType::Float64);
+        }
         "extract" | "date_part" | "date_trunc" | "age" | "make_date" | "timezone" => return temporal(name, args),
         "negate" => {
             let [value] = <[Typed; 1]>::try_from(args).map_err(|_| undefined(name, &[]))?;
@@ -43,7 +45,9 @@ pub(crate) fn plan(name: &str, args: Vec<Typed>) -> Result<Expr> {
     }
     if matches!(name, "length" | "octet_length") && args.len() == 1 && args[0].name == "bytea" {
         let kernel = Kernel::Strict(|values| match &values[0] {
-            Datum::Value(Value::Bytea(bytes)) => Ok(Datum::Value(Value::Int4(i32::try_from(bytes.len()).unwrap_or(i32::MAX)))),
+            Datum::Value(Value::Bytea(bytes)) => {
+                Ok(Datum::Value(Value::Int4(i32::try_from(bytes.len()).unwrap_or(i32::MAX))))
+            }
             _ => Ok(Datum::Null),
         });
         return Ok(call("bytea_length", DataType::Int32, kernel, args.into_iter().map(|arg| arg.expr).collect()));
@@ -105,7 +109,9 @@ pub(crate) fn cast(value: Typed, code: &str) -> Result<Expr> {
     if !is_possible(&value.name, &name) {
         return Err(refuse("42846", format!("cannot cast type {} to {}", long_name(&value.name), long_name(&name))));
     }
-    if matches!(value.name.as_str(), "json" | "jsonb") && !matches!(name.as_str(), "json" | "jsonb" | "text" | "varchar") {
+    if matches!(value.name.as_str(), "json" | "jsonb")
+        && !matches!(name.as_str(), "json" | "jsonb" | "text" | "varchar")
+    {
         return Err(refuse("0A000", "a cast from jsonb is not supported; take it apart with ->> first"));
     }
     if value.field.data_type() == field.data_type() && value.name == name && !code.contains('(') {
@@ -148,11 +154,8 @@ fn nullif(args: Vec<Typed>) -> Result<Expr> {
 fn extreme(name: &str, args: Vec<Typed>) -> Result<Expr> {
     let (data_type, type_name) = common_type(&name.to_ascii_uppercase(), &args)?;
     let exprs = args.into_iter().map(|arg| convert(arg, &data_type, &type_name)).collect::<Result<Vec<_>>>()?;
-    let function = if name == "greatest" {
-        datafusion::functions::core::greatest()
-    } else {
-        datafusion::functions::core::least()
-    };
+    let function =
+        if name == "greatest" { datafusion::functions::core::greatest() } else { datafusion::functions::core::least() };
     Ok(retag(function.call(exprs), data_type, &type_name))
 }
 
@@ -224,7 +227,8 @@ fn temporal(name: &str, mut args: Vec<Typed>) -> Result<Expr> {
             Ok(call("age", time::INTERVAL, Kernel::Strict(|v| time::age(&v[0], &v[1])), exprs))
         }
         ("make_date", 3) => {
-            let exprs = args.into_iter().map(|arg| convert(arg, &DataType::Int32, "int4")).collect::<Result<Vec<_>>>()?;
+            let exprs =
+                args.into_iter().map(|arg| convert(arg, &DataType::Int32, "int4")).collect::<Result<Vec<_>>>()?;
             let kernel = Kernel::Strict(|v| time::make_date(v[0].as_i64(), v[1].as_i64(), v[2].as_i64()));
             Ok(call("make_date", DataType::Date32, kernel, exprs))
         }

@@ -121,9 +121,9 @@ pub(crate) fn operator(op: &str, left: &Typed, right: &Typed) -> Result<Option<E
 /// Postgres' containment: objects by member, arrays by element, and an array may contain a scalar at the top.
 fn contains(whole: &Json, part: &Json, at_top: bool) -> bool {
     match (whole, part) {
-        (Json::Object(members), Json::Object(wanted)) => wanted.iter().all(|(key, value)| {
-            members.iter().any(|(name, member)| name == key && contains(member, value, false))
-        }),
+        (Json::Object(members), Json::Object(wanted)) => wanted
+            .iter()
+            .all(|(key, value)| members.iter().any(|(name, member)| name == key && contains(member, value, false))),
         (Json::Array(items), Json::Array(wanted)) => {
             wanted.iter().all(|value| items.iter().any(|item| contains(item, value, false)))
         }

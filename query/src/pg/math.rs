@@ -12,7 +12,7 @@ use super::numeric::{DYNAMIC, Number};
 use super::operators::{Arithmetic, arithmetic};
 use super::time::convert_to_float;
 use super::typed::{Typed, dynamic};
-use crate::error::{refuse, unsupported};
+use crate::error::refuse;
 
 type F = fn(f64) -> Result<f64>;
 
@@ -56,7 +56,13 @@ pub(crate) fn plan(name: &str, args: &[Typed]) -> Result<Option<Expr>> {
         ("ceil" | "ceiling", []) if first.is_numeric() => number("numeric_ceil", first, |v| v[0].as_number().ceil()),
         ("sign", []) if first.is_numeric() => number("numeric_sign", first, |v| {
             let number = v[0].as_number();
-            Some(Number::integer(if number.is_zero() { 0 } else if number.is_negative() { -1 } else { 1 }))
+            Some(Number::integer(if number.is_zero() {
+                0
+            } else if number.is_negative() {
+                -1
+            } else {
+                1
+            }))
         }),
         ("round", []) => float("round", first, |v| Ok(v.round_ties_even()))?,
         ("trunc", []) => float("trunc", first, |v| Ok(v.trunc()))?,
@@ -116,9 +122,15 @@ fn float(name: &'static str, value: Typed, function: fn(f64) -> Result<f64>) -> 
 fn abs(values: &[Datum]) -> Result<Datum> {
     let out = |name: &str| refuse("22003", format!("{name} out of range"));
     Ok(match &values[0] {
-        Datum::Value(Value::Int2(value)) => Datum::Value(Value::Int2(value.checked_abs().ok_or_else(|| out("smallint"))?)),
-        Datum::Value(Value::Int4(value)) => Datum::Value(Value::Int4(value.checked_abs().ok_or_else(|| out("integer"))?)),
-        Datum::Value(Value::Int8(value)) => Datum::Value(Value::Int8(value.checked_abs().ok_or_else(|| out("bigint"))?)),
+        Datum::Value(Value::Int2(value)) => {
+            Datum::Value(Value::Int2(value.checked_abs().ok_or_else(|| out("smallint"))?))
+        }
+        Datum::Value(Value::Int4(value)) => {
+            Datum::Value(Value::Int4(value.checked_abs().ok_or_else(|| out("integer"))?))
+        }
+        Datum::Value(Value::Int8(value)) => {
+            Datum::Value(Value::Int8(value.checked_abs().ok_or_else(|| out("bigint"))?))
+        }
         Datum::Value(Value::Float4(value)) => Datum::Value(Value::Float4(value.abs())),
         Datum::Value(Value::Float8(value)) => Datum::Value(Value::Float8(value.abs())),
         other => other.clone(),
@@ -150,5 +162,6 @@ fn power(values: &[Datum]) -> Result<Datum> {
     if base < 0.0 && base.is_finite() && exponent.is_finite() && exponent.fract() != 0.0 {
         return Err(refuse("2201F", "a negative number raised to a non-integer power yields a complex result"));
     }
-    finite(base.powf(exponent), if exponent.is_finite() { base } else { exponent }).map(|value| Datum::Value(Value::Float8(value)))
+    finite(base.powf(exponent), if exponent.is_finite() { base } else { exponent })
+        .map(|value| Datum::Value(Value::Float8(value)))
 }

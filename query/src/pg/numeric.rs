@@ -221,12 +221,14 @@ impl Number {
             None => (mantissa.strip_prefix('+').unwrap_or(mantissa), false),
         };
         let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-        if whole.len() + fraction.len() == 0 || !whole.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit()) {
+        if whole.len() + fraction.len() == 0 || !whole.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit())
+        {
             return None;
         }
         let mut unscaled = i256::ZERO;
         for byte in whole.bytes().chain(fraction.bytes()) {
-            unscaled = unscaled.checked_mul(i256::from_i128(10))?.checked_add(i256::from_i128(i128::from(byte - b'0')))?;
+            unscaled =
+                unscaled.checked_mul(i256::from_i128(10))?.checked_add(i256::from_i128(i128::from(byte - b'0')))?;
         }
         let unscaled = if negative { unscaled.wrapping_neg() } else { unscaled };
         let scale = i64::try_from(fraction.len()).ok()? - exponent;

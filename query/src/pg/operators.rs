@@ -84,7 +84,10 @@ pub(crate) fn compare(op: Operator, left: Typed, right: Typed) -> Result<Expr> {
     } else if matches!(data_type, DataType::Interval(_)) {
         (time::interval_key(convert(left, &data_type, &name)?), time::interval_key(convert(right, &data_type, &name)?))
     } else if data_type.is_floating() {
-        (one_zero(convert(left, &data_type, &name)?, &data_type), one_zero(convert(right, &data_type, &name)?, &data_type))
+        (
+            one_zero(convert(left, &data_type, &name)?, &data_type),
+            one_zero(convert(right, &data_type, &name)?, &data_type),
+        )
     } else {
         (convert(left, &data_type, &name)?, convert(right, &data_type, &name)?)
     };
@@ -141,14 +144,18 @@ pub(crate) fn arithmetic(op: Arithmetic, left: Typed, right: Typed) -> Result<Ex
         return Err(refuse("42725", format!("operator is not unique: unknown {} unknown", op.symbol())));
     }
     let pair = [left, right];
-    let resolved = common_type("operator", &pair).ok().filter(|(_, name)| {
-        matches!(name.as_str(), "int2" | "int4" | "int8" | "numeric" | "float4" | "float8")
-    });
+    let resolved = common_type("operator", &pair)
+        .ok()
+        .filter(|(_, name)| matches!(name.as_str(), "int2" | "int4" | "int8" | "numeric" | "float4" | "float8"));
     let [left, right] = pair;
     let Some((data_type, mut name)) = resolved else { return Err(undefined(op.symbol(), &left, &right)) };
     let mut data_type = data_type;
     // A real and an integer meet as doubles.
-    if name == "float4" && (left.name != "float4" || right.name != "float4") && !left.is_unknown() && !right.is_unknown() {
+    if name == "float4"
+        && (left.name != "float4" || right.name != "float4")
+        && !left.is_unknown()
+        && !right.is_unknown()
+    {
         (data_type, name) = (DataType::Float64, "float8".into());
     }
     match name.as_str() {
@@ -290,7 +297,6 @@ fn numeric(op: Arithmetic, left: Typed, right: Typed) -> Result<Expr> {
     })
 }
 
-
 /// `-value`
 pub(crate) fn negate(value: Typed) -> Result<Expr> {
     let zero = match value.data_type() {
@@ -358,7 +364,8 @@ pub(crate) fn as_text(value: Typed) -> Result<Expr> {
 pub(crate) fn undefined(symbol: &str, left: &Typed, right: &Typed) -> DataFusionError {
     let message = format!("operator does not exist: {} {symbol} {}", long_name(&left.name), long_name(&right.name));
     let mut error = lake_api::ApiError::new(lake_api::ErrorCode::Sql("42883"), message);
-    error = error.hint("No operator matches the given name and argument types. You might need to add explicit type casts.");
+    error =
+        error.hint("No operator matches the given name and argument types. You might need to add explicit type casts.");
     crate::error::refusal(error)
 }
 

@@ -94,7 +94,9 @@ fn check_same(left: &Field, right: &Field) -> Result<()> {
         || b.is_null()
         || (is_whole(a) && is_whole(b))
         || ((is_whole(a) || a.is_floating()) && (is_whole(b) || b.is_floating()))
-        || (a.is_temporal() && b.is_temporal() && !matches!((a, b), (DataType::Interval(_), _) | (_, DataType::Interval(_))))
+        || (a.is_temporal()
+            && b.is_temporal()
+            && !matches!((a, b), (DataType::Interval(_), _) | (_, DataType::Interval(_))))
         || matches!((a, b), (DataType::Decimal128(_, x), DataType::Decimal128(_, y)) if x == y);
     if same {
         return Ok(());

@@ -46,7 +46,8 @@ fn plan_theirs(expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<R
         for side in [&expr.left, &expr.right] {
             let side = Typed::new(side.clone(), schema)?;
             if side.name != "bool" && !side.is_unknown() {
-                let message = format!("argument of {} must be type boolean, not type {}", expr.op, long_name(&side.name));
+                let message =
+                    format!("argument of {} must be type boolean, not type {}", expr.op, long_name(&side.name));
                 return Err(refuse("42804", message));
             }
         }
@@ -140,10 +141,7 @@ impl PgPlanner {
         let day = i32::try_from(now.div_euclid(DAY_MICROS)).map_err(|_| refuse("22008", "date out of range"))?;
         let (value, data_type) = match name {
             "date" => (Value::Date(day), DataType::Date32),
-            "timestamp" => (
-                Value::Timestamp(now),
-                DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, None),
-            ),
+            "timestamp" => (Value::Timestamp(now), DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, None)),
             _ => (Value::TimestampTz(now), timestamptz()),
         };
         literal(Datum::Value(value), &data_type)
@@ -160,9 +158,7 @@ fn plan_text(what: &str, value: Typed) -> Result<Expr> {
 
 /// An argument of an aggregate, as the type that makes DataFusion's aggregate give Postgres' type.
 fn plan_aggregate_argument(name: &str, value: Typed) -> Result<Expr> {
-    let missing = || {
-        refuse("42883", format!("function {name}({}) does not exist", long_name(&value.name)))
-    };
+    let missing = || refuse("42883", format!("function {name}({}) does not exist", long_name(&value.name)));
     let exact = |value: Typed, digits: u8| -> Result<Expr> {
         Ok(match value.data_type() {
             DataType::Decimal128(..) => value.expr,

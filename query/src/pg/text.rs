@@ -49,9 +49,7 @@ pub(crate) const FUNCTIONS: &[(&str, &str, char, Kernel)] = &[
     ("overlay", "tti", 't', |v| overlay(v[0].as_text(), v[1].as_text(), v[2].as_i64(), None)),
     ("overlay", "ttii", 't', |v| overlay(v[0].as_text(), v[1].as_text(), v[2].as_i64(), Some(v[3].as_i64()))),
     ("regexp_replace", "ttt", 't', |v| regexp_replace(v[0].as_text(), v[1].as_text(), v[2].as_text(), "")),
-    ("regexp_replace", "tttt", 't', |v| {
-        regexp_replace(v[0].as_text(), v[1].as_text(), v[2].as_text(), v[3].as_text())
-    }),
+    ("regexp_replace", "tttt", 't', |v| regexp_replace(v[0].as_text(), v[1].as_text(), v[2].as_text(), v[3].as_text())),
     ("quote_literal", "t", 't', |v| Ok(Datum::text(format!("'{}'", v[0].as_text().replace('\'', "''"))))),
 ];
 

@@ -46,7 +46,9 @@ pub(crate) fn arithmetic(op: Arithmetic, left: &Typed, right: &Typed) -> Result<
     let stamp = |value: &Typed| if value.name == "timestamptz" { timestamptz() } else { TIMESTAMP };
     let args = |left: Typed, right: Typed| vec![left.expr, right.expr];
     Ok(Some(match (op, left.name.as_str(), right.name.as_str()) {
-        (Add, "date", "int2" | "int4") => call("date_add", DataType::Date32, Kernel::Strict(|v| add_days(v, 1)), args(left, right)),
+        (Add, "date", "int2" | "int4") => {
+            call("date_add", DataType::Date32, Kernel::Strict(|v| add_days(v, 1)), args(left, right))
+        }
         (Subtract, "date", "int2" | "int4") => {
             call("date_subtract", DataType::Date32, Kernel::Strict(|v| add_days(v, -1)), args(left, right))
         }
@@ -121,14 +123,24 @@ fn scaled(interval: Typed, by: Typed, divides: bool) -> Result<Expr> {
     let by = convert_to_float(by)?;
     let args = vec![interval.expr, by];
     Ok(if divides {
-        call("interval_divide", INTERVAL, Kernel::Strict(|values| {
-            if values[1].as_f64() == 0.0 {
-                return Err(refuse("22012", "division by zero"));
-            }
-            scale_interval(&values[0], 1.0 / values[1].as_f64())
-        }), args)
+        call(
+            "interval_divide",
+            INTERVAL,
+            Kernel::Strict(|values| {
+                if values[1].as_f64() == 0.0 {
+                    return Err(refuse("22012", "division by zero"));
+                }
+                scale_interval(&values[0], 1.0 / values[1].as_f64())
+            }),
+            args,
+        )
     } else {
-        call("interval_multiply", INTERVAL, Kernel::Strict(|values| scale_interval(&values[0], values[1].as_f64())), args)
+        call(
+            "interval_multiply",
+            INTERVAL,
+            Kernel::Strict(|values| scale_interval(&values[0], values[1].as_f64())),
+            args,
+        )
     })
 }
 

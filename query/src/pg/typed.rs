@@ -75,11 +75,7 @@ impl Typed {
         matches!(self.name.as_str(), "date" | "timestamp" | "timestamptz")
     }
 
-    /// A literal of unknown type as one of type `name`.
-    pub(crate) fn resolve(self, wanted: &Typed) -> Result<Expr> {
-        self.resolve_to(&target_of(wanted)?, wanted.data_type())
-    }
-
+    /// A literal of unknown type as one of `target`.
     pub(crate) fn resolve_to(self, target: &Target, data_type: &DataType) -> Result<Expr> {
         if !self.is_unknown() {
             return Ok(self.expr);
@@ -113,16 +109,6 @@ pub(crate) fn settle(expr: Expr) -> Expr {
         Expr::Negative(inner) => Expr::Negative(Box::new(settle(*inner))),
         // What is inside of others was settled when they were planned.
         other => other,
-    }
-}
-
-/// What an expression's type is cast to when another takes it.
-pub(crate) fn target_of(typed: &Typed) -> Result<Target> {
-    match typed.data_type() {
-        DataType::Decimal128(..) | DataType::Decimal256(..) => Ok(Target::Numeric),
-        DataType::List(element) => Target::parse(&format!("_{}", pg_type(element)?)),
-        _ if typed.name == "unknown" => Target::parse("text"),
-        _ => Target::parse(&typed.name),
     }
 }
 
@@ -169,7 +155,9 @@ pub(crate) fn common_type(what: &str, values: &[Typed]) -> Result<(DataType, Str
                 (DataType::Int16, "int2".into())
             }
         }
-        Category::Text => (DataType::Utf8, if known.iter().all(|value| value.name == "varchar") { "varchar" } else { "text" }.into()),
+        Category::Text => {
+            (DataType::Utf8, if known.iter().all(|value| value.name == "varchar") { "varchar" } else { "text" }.into())
+        }
         Category::Time => {
             let zone = |zoned: bool| DataType::Timestamp(TimeUnit::Microsecond, zoned.then(|| UTC.into()));
             if has("timestamptz") {

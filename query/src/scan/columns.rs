@@ -143,9 +143,7 @@ pub(crate) fn array_of(column_type: &ColumnType, values: &[&Value]) -> Result<Ar
             Arc::new(builder.finish())
         }
         ColumnType::Int2 => Arc::new(primitive!(Int16Array, Value::Int2(n) => *n)),
-        ColumnType::Int4 => {
-            Arc::new(primitive!(Int32Array, Value::Int4(n) => *n, Value::Int2(n) => i32::from(*n)))
-        }
+        ColumnType::Int4 => Arc::new(primitive!(Int32Array, Value::Int4(n) => *n, Value::Int2(n) => i32::from(*n))),
         ColumnType::Int8 => Arc::new(
             primitive!(Int64Array, Value::Int8(n) => *n, Value::Int4(n) => i64::from(*n), Value::Int2(n) => i64::from(*n)),
         ),

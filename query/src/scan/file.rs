@@ -155,8 +155,7 @@ impl FileReader {
         if let Some(bytes) = &self.whole {
             return Ok(bytes.clone());
         }
-        let object = self.client.get(&self.key, ByteRange::Full).await.map_err(outside)?;
-        let bytes = Bytes::from(object.bytes);
+        let (bytes, _) = self.client.get_kept(&self.key, ByteRange::Full).await.map_err(outside)?;
         self.whole = Some(bytes.clone());
         Ok(bytes)
     }
@@ -167,6 +166,10 @@ impl FileReader {
         }
         let length = range.end.saturating_sub(range.start);
         let wanted = ByteRange::From { offset: range.start, length: Some(length) };
+        if range.end == self.size {
+            let (bytes, _) = self.client.get_kept(&self.key, wanted).await.map_err(outside)?;
+            return cut(&bytes, range.start, &range);
+        }
         let object = self.client.get(&self.key, wanted).await.map_err(outside)?;
         cut(&Bytes::from(object.bytes), range.start, &range)
     }

@@ -64,7 +64,8 @@ fn array(column: &TableColumn, changes: &[&TailChange]) -> Result<ArrayRef> {
     };
     Ok(match column.source {
         Source::User(at) => {
-            let values: Vec<&Value> = changes.iter().map(|change| change.row.0.get(at).unwrap_or(&Value::Null)).collect();
+            let values: Vec<&Value> =
+                changes.iter().map(|change| change.row.0.get(at).unwrap_or(&Value::Null)).collect();
             array_of(&column.column_type, &values)?
         }
         Source::Shard => text(|change| &change.shard),

@@ -28,7 +28,7 @@ use super::merge::KeySet;
 use super::pruning::Pruning;
 use super::snapshot::FilePlan;
 use crate::error::refuse;
-use crate::limits::SCAN_ROWS_MAX;
+use crate::limits::{FILES_AHEAD, SCAN_ROWS_MAX};
 use crate::store::StoreClient;
 
 /// Which rows of the files count.
@@ -90,10 +90,11 @@ impl LakeTable {
         let client = self.client.clone();
         let schema = Arc::clone(&output);
         let from_files = stream::iter(files)
-            .then(move |file| {
+            .map(move |file| {
                 let (client, wanted, pruning) = (client.clone(), Arc::clone(&wanted), pruning.clone());
                 async move { file::read(client, &file, wanted, pruning.as_deref()).await }
             })
+            .buffered(FILES_AHEAD)
             .try_flatten()
             .map(move |batch| test.apply(&batch?, &schema));
         let memory = self.memory.as_ref().map(|rows| rows.project(projection).map_err(DataFusionError::from));

@@ -7,9 +7,7 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use lake_cdc::ViewTable;
-use lake_dialect::ast::{
-    BinaryOperator, Expr, GroupByExpr, OrderByKind, Query, SetExpr, Visit, Visitor,
-};
+use lake_dialect::ast::{BinaryOperator, Expr, GroupByExpr, OrderByKind, Query, SetExpr, Visit, Visitor};
 use lake_dialect::fold;
 
 use super::tables::Named;
@@ -26,14 +24,14 @@ pub(crate) fn decide(query: &Query, tables: &mut [Named], view: &[Option<&ViewTa
     let only_one = tables.len() == 1;
     let any_by_name = tables.iter().any(|named| named.by_name);
     for (named, view) in tables.iter_mut().zip(view) {
-        let qualified = |column: &&str| names.qualified.contains(&(named.alias.clone(), (*column).to_owned()));
-        let unqualified = |column: &&str| names.unqualified.contains(*column);
-        let asks = ONLY_HISTORY.iter().any(|column| qualified(&column))
+        let qualified = |column: &str| names.qualified.contains(&(named.alias.clone(), column.to_owned()));
+        let unqualified = |column: &str| names.unqualified.contains(column);
+        let asks = ONLY_HISTORY.iter().any(|column| qualified(column))
             // Without a qualifier it is the column of the table that has it, if one is there by name.
-            || (!any_by_name && ONLY_HISTORY.iter().any(|column| unqualified(&column)));
+            || (!any_by_name && ONLY_HISTORY.iter().any(|column| unqualified(column)));
         let audits = only_one && view.is_some_and(|view| is_audit(query, view));
         named.table.history |= asks || audits;
-        named.table.reserved = RESERVED.iter().any(|column| qualified(&column) || unqualified(&column));
+        named.table.reserved = RESERVED.iter().any(|column| qualified(column) || unqualified(column));
     }
 }
 

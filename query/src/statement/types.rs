@@ -30,18 +30,22 @@ pub(crate) fn code(data_type: &DataType) -> Result<String, ApiError> {
         DataType::Timestamp(None, TimezoneInfo::WithTimeZone | TimezoneInfo::Tz) => plain("timestamptz"),
         DataType::Uuid => plain("uuid"),
         DataType::Text => plain("text"),
-        DataType::Varchar(length) | DataType::CharacterVarying(length) | DataType::CharVarying(length) => match length {
-            None => plain("varchar"),
-            Some(CharacterLength::IntegerLength { length, .. }) => Ok(format!("varchar({length})")),
-            Some(CharacterLength::Max) => unsupported(),
-        },
+        DataType::Varchar(length) | DataType::CharacterVarying(length) | DataType::CharVarying(length) => {
+            match length {
+                None => plain("varchar"),
+                Some(CharacterLength::IntegerLength { length, .. }) => Ok(format!("varchar({length})")),
+                Some(CharacterLength::Max) => unsupported(),
+            }
+        }
         DataType::Bytea => plain("bytea"),
         DataType::JSON => plain("json"),
         DataType::JSONB => plain("jsonb"),
         DataType::Interval { fields: None, precision: None } => plain("interval"),
         DataType::Custom(name, modifiers) if modifiers.is_empty() => {
             match name.to_string().to_ascii_lowercase().as_str() {
-                known @ ("timestamptz" | "int2" | "int4" | "int8" | "float4" | "float8" | "bool" | "jsonb") => plain(known),
+                known @ ("timestamptz" | "int2" | "int4" | "int8" | "float4" | "float8" | "bool" | "jsonb") => {
+                    plain(known)
+                }
                 _ => Err(sql_error("42704", format!("type \"{name}\" does not exist"))),
             }
         }

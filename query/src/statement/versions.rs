@@ -4,8 +4,8 @@
 //! suffix that says which of them was meant; no name of a table can have it, because it holds a control character.
 
 use lake_api::ApiError;
-use lake_dialect::ast::{self};
 use lake_cdc::LakePosition;
+use lake_dialect::ast::{self};
 
 use super::read::sql_error;
 use crate::request::{Moment, moment_of_text};
@@ -221,14 +221,10 @@ mod tests {
         check(
             "SELECT * FROM a.Orders TIMESTAMP AS OF TIMESTAMP '1970-01-01T00:00:01Z' WHERE 1=1",
             "SELECT * FROM a.\"orders#0\" WHERE 1=1",
-            &[second.clone()],
+            std::slice::from_ref(&second),
         );
         check("SELECT * FROM t AT (TIMESTAMP => '1970-01-01T00:00:01Z')", "SELECT * FROM \"t#0\"", &[second]);
-        check(
-            "SELECT * FROM t FOR VERSION AS OF 7",
-            "SELECT * FROM \"t#0\"",
-            &[Version::Moment(Moment::Snapshot(7))],
-        );
+        check("SELECT * FROM t FOR VERSION AS OF 7", "SELECT * FROM \"t#0\"", &[Version::Moment(Moment::Snapshot(7))]);
     }
 
     #[test]

@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 
 use lake_api::ApiError;
 use lake_dialect::ast::{
-    Expr, Ident, JoinConstraint, JoinOperator, ObjectNamePart, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
-    TableFactor, VisitMut, VisitorMut,
+    Expr, Ident, JoinConstraint, JoinOperator, ObjectNamePart, Query, Select, SelectItem,
+    SelectItemQualifiedWildcardKind, SetExpr, TableFactor, VisitMut, VisitorMut,
 };
 use lake_dialect::fold;
 
@@ -113,9 +113,11 @@ fn items(alias: &str, columns: Option<&[String]>, projection: &mut Vec<SelectIte
     }
     let quoted = |name: &str| Ident::with_quote('"', name);
     match columns {
-        Some(columns) => projection.extend(columns.iter().map(|column| {
-            SelectItem::UnnamedExpr(Expr::CompoundIdentifier(vec![quoted(alias), quoted(column)]))
-        })),
+        Some(columns) => projection.extend(
+            columns
+                .iter()
+                .map(|column| SelectItem::UnnamedExpr(Expr::CompoundIdentifier(vec![quoted(alias), quoted(column)]))),
+        ),
         None => projection.push(SelectItem::QualifiedWildcard(
             SelectItemQualifiedWildcardKind::ObjectName(vec![quoted(alias)].into()),
             lake_dialect::ast::WildcardAdditionalOptions::default(),

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use iceberg::spec::{NestedField, PrimitiveType, Schema, Struct, TableMetadata, Type, UnboundPartitionSpec};
 use lake_cdc::{
-    ColumnType, LakePosition, Lsn, Micros, Row, TailChange, TailOperation, Value, View, ViewField, ViewRequest, ViewTable,
+    ColumnType, LakePosition, Lsn, Micros, Row, TailChange, TailOperation, Value, View, ViewField, ViewRequest,
+    ViewTable,
 };
 use lake_host::{ByteRange, ObjectStore};
-use lake_query::{Lake, LakeError, QueryRequest, run};
+use lake_query::{Engine, Lake, LakeError, QueryRequest};
 use lake_table::{
     DataFileWriter, EnsureTable, ReadError, ReadFile, RowDelta, TableName, apply_updates, create_metadata,
     stage_row_delta, write_position_deletes,
@@ -18,10 +19,10 @@ use lake_table::{
 use lake_test_host::MemoryObjectStore;
 
 /// Midnight of 2025-01-15, the statement's `now()`.
-pub const NOW: Micros = Micros(1_736_899_200_000_000);
+pub(crate) const NOW: Micros = Micros(1_736_899_200_000_000);
 
 /// One change of `orders`: (position, operation, shard, id, item, qty). Its stamp is its position in seconds.
-pub type Change = (u64, TailOperation, &'static str, i32, &'static str, i32);
+pub(crate) type Change = (u64, TailOperation, &'static str, i32, &'static str, i32);
 
 /// Drives a future whose wakers nobody needs: writing manifests enters an executor of its own, which may not be nested.
 fn poll_to_end<T>(future: impl Future<Output = T>) -> T {
@@ -34,13 +35,14 @@ fn poll_to_end<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-pub fn stamp(position: u64) -> Micros {
+pub(crate) fn stamp(position: u64) -> Micros {
     Micros(position as i64 * 1_000_000)
 }
 
-pub struct World {
-    pub store: MemoryObjectStore,
-    pub view: View,
+pub(crate) struct World {
+    pub(crate) store: MemoryObjectStore,
+    pub(crate) view: View,
+    engine: Engine,
     current: TableMetadata,
     history: TableMetadata,
     commits: u64,
@@ -48,11 +50,16 @@ pub struct World {
     files: Vec<(String, Vec<(String, i32)>)>,
 }
 
-pub fn fields() -> Vec<ViewField> {
+pub(crate) fn fields() -> Vec<ViewField> {
     [("id", ColumnType::Int4, true), ("item", ColumnType::Text, false), ("qty", ColumnType::Int4, false)]
         .into_iter()
         .enumerate()
-        .map(|(at, (name, column_type, key))| ViewField { field_id: at as i32 + 1, name: name.into(), column_type, key })
+        .map(|(at, (name, column_type, key))| ViewField {
+            field_id: at as i32 + 1,
+            name: name.into(),
+            column_type,
+            key,
+        })
         .collect()
 }
 
@@ -85,7 +92,7 @@ fn table(name: &str, history: bool) -> TableMetadata {
     create_metadata(&ensure, &format!("s3://lakehouse/warehouse/default/{name}"), [7; 16], 0).expect("metadata")
 }
 
-pub struct Files<'a>(pub &'a MemoryObjectStore);
+pub(crate) struct Files<'a>(pub(crate) &'a MemoryObjectStore);
 
 impl ReadFile for Files<'_> {
     async fn read(&self, location: &str) -> Result<bytes::Bytes, ReadError> {
@@ -101,7 +108,7 @@ fn key(location: &str) -> String {
 }
 
 impl World {
-    pub fn new() -> World {
+    pub(crate) fn new() -> World {
         let view = View {
             position: LakePosition(0),
             snapshot_position: None,
@@ -119,6 +126,7 @@ impl World {
         World {
             store: MemoryObjectStore::new(),
             view,
+            engine: Engine::new().expect("an engine"),
             current: table("orders", false),
             history: table("orders_history", true),
             commits: 0,
@@ -127,7 +135,7 @@ impl World {
     }
 
     /// Puts changes into the tail.
-    pub fn accept(&mut self, changes: &[Change]) {
+    pub(crate) fn accept(&mut self, changes: &[Change]) {
         for (position, operation, shard, id, item, qty) in changes {
             self.view.position = LakePosition(*position);
             self.view.stamps = vec![("a".into(), stamp(*position))];
@@ -144,7 +152,7 @@ impl World {
     }
 
     /// Writes the tail as a snapshot of both tables.
-    pub fn flush(&mut self) {
+    pub(crate) fn flush(&mut self) {
         let tail = std::mem::take(&mut self.view.tables[0].tail);
         let mut last: BTreeMap<(String, i32), &TailChange> = BTreeMap::new();
         for change in &tail {
@@ -182,7 +190,13 @@ impl World {
         self.view.tables[0].flushed = self.view.position;
     }
 
-    fn commit(&mut self, history: bool, rows: &[&TailChange], deletes: &[(String, Vec<u64>)], position: u64) -> Option<String> {
+    fn commit(
+        &mut self,
+        history: bool,
+        rows: &[&TailChange],
+        deletes: &[(String, Vec<u64>)],
+        position: u64,
+    ) -> Option<String> {
         let metadata = if history { &self.history } else { &self.current };
         let commits = self.commits;
         let location = format!("{}/data/{commits}.parquet", metadata.location());
@@ -230,14 +244,15 @@ impl World {
     }
 
     /// The rows of an answer, or the code of the refusal.
-    pub fn ask(&self, request: &serde_json::Value) -> Result<serde_json::Value, String> {
-        let request = QueryRequest::from_json(request.to_string().as_bytes()).map_err(|error| error.code.name().to_owned())?;
-        let answer = futures::executor::block_on(run(&request, self, &self.store, NOW, || 1_500));
+    pub(crate) fn ask(&self, request: &serde_json::Value) -> Result<serde_json::Value, String> {
+        let request =
+            QueryRequest::from_json(request.to_string().as_bytes()).map_err(|error| error.code.name().to_owned())?;
+        let answer = futures::executor::block_on(self.engine.run(&request, self, &self.store, NOW, || 1_500));
         let json = answer.map_err(|error| format!("{} {}", error.code.name(), error.message))?;
         Ok(serde_json::from_str(&json).expect("the answer is JSON"))
     }
 
-    pub fn rows(&self, sql: &str) -> Result<String, String> {
+    pub(crate) fn rows(&self, sql: &str) -> Result<String, String> {
         self.ask(&serde_json::json!({"sql": sql})).map(|answer| answer["rows"].to_string())
     }
 }

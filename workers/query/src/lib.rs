@@ -2,15 +2,34 @@
 
 mod lake_object;
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use lake_api::token::{Claims, claims_from_json};
 use lake_api::{ApiError, ErrorCode};
 use lake_cdc::Micros;
 use lake_host::Clock;
 use lake_platform::{R2Store, WorkerClock, WorkerRandom, http, memory};
-use lake_query::QueryRequest;
+use lake_query::{Engine, QueryRequest};
 use worker::{Context, Env, Request, Response, Result, event};
 
 use lake_object::LakeObject;
+
+thread_local! {
+    /// One for all queries of the instance: known functions, and objects that never change.
+    static ENGINE: RefCell<Option<Rc<Engine>>> = const { RefCell::new(None) };
+}
+
+fn engine() -> std::result::Result<Rc<Engine>, ApiError> {
+    ENGINE.with_borrow_mut(|engine| match engine {
+        Some(engine) => Ok(Rc::clone(engine)),
+        None => {
+            let made = Rc::new(Engine::new()?);
+            *engine = Some(Rc::clone(&made));
+            Ok(made)
+        }
+    })
+}
 
 /// Only the front door reaches this script, and it has checked the token.
 #[event(fetch)]
@@ -44,5 +63,9 @@ async fn query(body: &[u8], claims: Claims, env: &Env, id: &str) -> Result<std::
     let lake = LakeObject::new(env.clone(), claims, id);
     let store = R2Store::new(env.bucket("R2")?);
     let began = WorkerClock.now_micros();
-    Ok(lake_query::run(&request, &lake, &store, Micros(began), || WorkerClock.now_micros() - began).await)
+    let engine = match engine() {
+        Ok(engine) => engine,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    Ok(engine.run(&request, &lake, &store, Micros(began), || WorkerClock.now_micros() - began).await)
 }
