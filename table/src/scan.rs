@@ -57,9 +57,11 @@ pub async fn plan_scan<R: ReadFile>(
     let manifests = read_manifest_list(files, metadata, snapshot_id).await?;
     let mut scan = Vec::new();
     let mut by_path: BTreeMap<String, Vec<(i64, i32, DataFile)>> = BTreeMap::new();
-    for manifest in &manifests {
+    // Asked for together: one after the other, each would wait for the store's latency.
+    let reads = manifests.iter().map(|manifest| read_manifest(files, manifest));
+    let entries = futures::future::try_join_all(reads).await?;
+    for (manifest, entries) in manifests.iter().zip(entries) {
         let spec = manifest.partition_spec_id;
-        let entries = read_manifest(files, manifest).await?;
         for entry in entries {
             let sequence_number = entry.sequence_number.unwrap_or_default();
             match (manifest.content, entry.data_file.content_type()) {
