@@ -31,6 +31,7 @@ const before = await lake.query(named(byCarrier), { after: { database: DATABASE,
 const watch = Watch.start(lake, before.position)
 const changed = await change()
 await watch.waitFor(changed.rowCount)
+watch.isMuted = true
 
 title('Who sees what')
 const engines = await Engines.start()
@@ -63,6 +64,7 @@ say(`  history   SELECT * FROM lake."default".flights_history LIMIT 10;`)
 
 if (!process.argv.includes('--once')) {
   say('\nThe lake keeps running. Changes are printed as they come; Ctrl-C ends it.')
+  watch.isMuted = false
   await once(process, 'SIGINT')
 }
 await watch.stop()

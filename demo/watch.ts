@@ -10,6 +10,8 @@ const QUIET_MS = 400
 
 /** Watches tables of the demo. */
 export class Watch {
+  /** Counts and does not print. */
+  isMuted = false
   readonly #stop = new AbortController()
   #seen = 0
   #failure: unknown
@@ -54,6 +56,7 @@ export class Watch {
 
   #print(batch: CDCBatch): void {
     this.#seen += batch.events.length
+    if (this.isMuted) return
     // A large transaction comes in many batches: a reader wants a few lines of it.
     if (performance.now() - this.#printedAt < QUIET_MS) {
       this.#unprinted += batch.events.length
