@@ -239,6 +239,12 @@ mod tests {
     }
 
     #[test]
+    fn the_bytes_of_version_1_stay_what_they_are() {
+        let hex = blob().encode().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        assert_eq!(hex, include_str!("../../../tests/fixtures/lake/tail_blob_v1.hex").trim());
+    }
+
+    #[test]
     fn damage_is_told() {
         let mut bytes = blob().encode();
         bytes[5] ^= 1;
