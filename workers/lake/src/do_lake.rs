@@ -180,7 +180,10 @@ impl Inner {
     /// What is stored is unknown: forget what is in memory and let everybody come again.
     fn give_up(&self, reason: &LakeError) {
         console_error!("the lake starts again: {reason}");
-        self.lake.borrow_mut().take();
+        if let Some((_, lake)) = self.lake.borrow_mut().take() {
+            // A flush of it may be under way and must not write over what the next instance stores.
+            lake.close();
+        }
         for socket in self.state.get_websockets() {
             // A socket that cannot be closed is closed already.
             let _closed = socket.close(Some(1012), Some("restarting"));
@@ -322,7 +325,9 @@ impl Inner {
         let ports = WorkerPorts::new(&inner.env).map_err(|reason| reason.to_string())?;
         let lake = inner.lake().map_err(|reason| reason.to_string())?;
         let outcome = lake.flush(&ports).await;
-        if let Err(lake_dolake::FlushError::Lake(reason)) = &outcome {
+        // A flush that outlived its instance says nothing about the one that followed.
+        let is_present = inner.lake.borrow().as_ref().is_some_and(|(_, held)| Rc::ptr_eq(held, &lake));
+        if let (Err(lake_dolake::FlushError::Lake(reason)), true) = (&outcome, is_present) {
             inner.give_up(reason);
         }
         inner.deliver(&lake);
