@@ -1,6 +1,6 @@
 //! What Postgres calls an output column without an alias.
 
-use sqlparser::ast::{AccessExpr, DataType, Expr, ObjectNamePart, SetExpr, SelectItem, TrimWhereField};
+use sqlparser::ast::{AccessExpr, DataType, Expr, ObjectNamePart, SelectItem, SetExpr, TrimWhereField};
 
 use crate::ident::fold;
 

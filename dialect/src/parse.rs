@@ -26,9 +26,9 @@ pub fn parse(sql: &str) -> Result<(Vec<Statement>, usize), SqlError> {
         return Err(SqlError::new("22021", "invalid byte sequence for encoding \"UTF8\": 0x00"));
     }
     let dialect = PostgreSqlDialect {};
-    let mut tokens = Tokenizer::new(&dialect, sql).tokenize_with_location().map_err(|error| {
-        SqlError::new(sqlstate::SYNTAX_ERROR, format!("syntax error: {}", error.message))
-    })?;
+    let mut tokens = Tokenizer::new(&dialect, sql)
+        .tokenize_with_location()
+        .map_err(|error| SqlError::new(sqlstate::SYNTAX_ERROR, format!("syntax error: {}", error.message)))?;
     let count = number_placeholders(&mut tokens)?;
     let mut parser = Parser::new(&dialect).with_recursion_limit(RECURSION_MAX).with_tokens_with_locations(tokens);
     let statements = parser.parse_statements().map_err(describe)?;
@@ -63,7 +63,12 @@ fn number_placeholders(tokens: &mut [TokenWithSpan]) -> Result<usize, SqlError> 
                 let number = name.strip_prefix('$').and_then(|digits| digits.parse::<usize>().ok());
                 match number {
                     Some(number) if (1..=PARAMETERS_MAX).contains(&number) => greatest = greatest.max(number),
-                    _ => return Err(SqlError::new(sqlstate::UNDEFINED_PARAMETER, format!("there is no parameter {name}"))),
+                    _ => {
+                        return Err(SqlError::new(
+                            sqlstate::UNDEFINED_PARAMETER,
+                            format!("there is no parameter {name}"),
+                        ));
+                    }
                 }
             }
             _ => {}

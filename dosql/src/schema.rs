@@ -11,4 +11,6 @@ mod table;
 
 pub use captured::{CapturedTable, sqlite_to_value};
 pub use catalog::Catalog;
-pub use table::{Check, ColumnType, ForeignKey, Identity, Index, IndexPart, Key, ReferentialAction, Table, TableColumn};
+pub use table::{
+    Check, ColumnType, ForeignKey, Identity, Index, IndexPart, Key, ReferentialAction, Table, TableColumn,
+};

@@ -24,15 +24,18 @@ mod interval;
 mod limits;
 mod modify;
 mod operator;
+mod ordering;
 mod output;
 mod pg_type;
 mod plan;
 mod runtime;
 mod scope;
 mod select;
+mod store;
 mod temporal;
 mod typed;
 mod window;
+mod with;
 
 pub use environment::Environment;
 pub use execute::{Outcome, Run, execute};

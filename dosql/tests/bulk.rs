@@ -24,9 +24,25 @@ fn parameters(batch: usize) -> Vec<Json> {
     for row in 0..ROWS {
         let id = (batch * ROWS + row) as i64;
         all.extend([
-            json!(id.to_string()), json!(2013), json!(1), json!(1), json!(517), json!(515), json!(2.5), json!(830),
-            json!(11.0), json!("UA"), json!(1545), json!("N14228"), json!("EWR"), json!("IAH"), json!(227.0),
-            json!("1400.5"), json!(false), Json::Null, json!("2013-01-01T05:00:00Z"),
+            json!(id.to_string()),
+            json!(2013),
+            json!(1),
+            json!(1),
+            json!(517),
+            json!(515),
+            json!(2.5),
+            json!(830),
+            json!(11.0),
+            json!("UA"),
+            json!(1545),
+            json!("N14228"),
+            json!("EWR"),
+            json!("IAH"),
+            json!(227.0),
+            json!("1400.5"),
+            json!(false),
+            Json::Null,
+            json!("2013-01-01T05:00:00Z"),
         ]);
     }
     all

@@ -97,12 +97,17 @@ fn run(path: &Path, count: &mut Count) {
                 }
             }
             (Ok(answer), Some(error)) => {
-                count.wrong.push(format!("{name}: {sql}\n    is {error} ({}), not {}", statement["message"], answer.rows));
+                count
+                    .wrong
+                    .push(format!("{name}: {sql}\n    is {error} ({}), not {}", statement["message"], answer.rows));
             }
             (Err(found), Some(error)) if found.sqlstate == error => count.same_error += 1,
             (Err(found), Some(error)) => {
                 count.other_error += 1;
-                count.refused.push(format!("{name}: {sql}\n    is {error} ({}), {} {found}", statement["message"], found.sqlstate));
+                count.refused.push(format!(
+                    "{name}: {sql}\n    is {error} ({}), {} {found}",
+                    statement["message"], found.sqlstate
+                ));
             }
             (Err(found), None) => count.refused.push(format!("{name}: {sql}\n    {} {found}", found.sqlstate)),
         }
@@ -111,7 +116,8 @@ fn run(path: &Path, count: &mut Count) {
 
 #[test]
 fn every_statement_answers_as_postgres_does_or_fails_with_a_sqlstate() {
-    let mut paths = fs::read_dir(folder()).expect("golden files").map(|entry| entry.expect("an entry").path()).collect::<Vec<_>>();
+    let mut paths =
+        fs::read_dir(folder()).expect("golden files").map(|entry| entry.expect("an entry").path()).collect::<Vec<_>>();
     paths.sort();
     let mut count = Count::default();
     for path in &paths {

@@ -39,7 +39,8 @@ fn tokens(sql: &str) -> Vec<String> {
     let mut quoted = false;
     for character in sql.chars() {
         let word = |c: char| c.is_alphanumeric() || c == '_';
-        let joins = tokens.last().and_then(|token| token.chars().last()).is_some_and(|last| word(last) && word(character));
+        let joins =
+            tokens.last().and_then(|token| token.chars().last()).is_some_and(|last| word(last) && word(character));
         match tokens.last_mut() {
             Some(last) if quoted || joins => last.push(character),
             _ => tokens.push(character.to_string()),

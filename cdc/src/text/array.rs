@@ -45,7 +45,9 @@ pub(super) fn parse(element: &ColumnType, text: &str) -> Result<Value, TextError
                     }
                     kept = item.len();
                 }
-                Some('{') => return Err(TextError::new("0A000", "arrays of more than one dimension are not supported")),
+                Some('{') => {
+                    return Err(TextError::new("0A000", "arrays of more than one dimension are not supported"));
+                }
                 Some('}') => return Err(malformed(text)),
                 Some('\\') => {
                     item.push(characters.next().ok_or_else(|| malformed(text))?);

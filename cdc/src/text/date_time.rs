@@ -130,7 +130,8 @@ fn read_date(cursor: &mut Cursor<'_>, parts: &mut Parts) -> Result<(), Wrong> {
 
 fn read_compact_date(cursor: &mut Cursor<'_>, parts: &mut Parts) -> Result<(), Wrong> {
     let digits = cursor.digits();
-    let (Some(year), Some(month), Some(day)) = (number(&digits[..4]), number(&digits[4..6]), number(&digits[6..])) else {
+    let (Some(year), Some(month), Some(day)) = (number(&digits[..4]), number(&digits[4..6]), number(&digits[6..]))
+    else {
         return Err(Wrong::Syntax);
     };
     parts.day = Some(civil(year, month, day)?);

@@ -37,8 +37,7 @@ impl Catalog {
 
     /// Reads the catalog as the connection sees it.
     pub fn load(connection: &Connection) -> Result<Catalog, SqlError> {
-        let mut statement =
-            connection.prepare("SELECT definition FROM _lake_table ORDER BY id").map_err(internal)?;
+        let mut statement = connection.prepare("SELECT definition FROM _lake_table ORDER BY id").map_err(internal)?;
         let definitions = statement.query_map([], |row| row.get::<_, String>(0)).map_err(internal)?;
         let mut hasher = DefaultHasher::new();
         let mut tables = BTreeMap::new();
@@ -135,7 +134,13 @@ impl Catalog {
     }
 
     /// Makes a sequence that starts at 1.
-    pub(crate) fn create_sequence(connection: &Connection, name: &str, start: i64, increment: i64, max: i64) -> Result<(), SqlError> {
+    pub(crate) fn create_sequence(
+        connection: &Connection,
+        name: &str,
+        start: i64,
+        increment: i64,
+        max: i64,
+    ) -> Result<(), SqlError> {
         connection
             .execute(
                 "INSERT INTO _lake_sequence (name, next_value, increment, max) VALUES (?1, ?2, ?3, ?4)",

@@ -12,14 +12,38 @@ use super::typed::Typed;
 pub(super) fn is_aggregate(name: &str) -> bool {
     matches!(
         name,
-        "count" | "sum" | "avg" | "min" | "max" | "bool_and" | "bool_or" | "every" | "string_agg" | "array_agg"
-            | "json_agg" | "jsonb_agg" | "json_object_agg" | "jsonb_object_agg" | "stddev" | "stddev_samp" | "stddev_pop"
-            | "variance" | "var_samp" | "var_pop" | "bit_and" | "bit_or"
+        "count"
+            | "sum"
+            | "avg"
+            | "min"
+            | "max"
+            | "bool_and"
+            | "bool_or"
+            | "every"
+            | "string_agg"
+            | "array_agg"
+            | "json_agg"
+            | "jsonb_agg"
+            | "json_object_agg"
+            | "jsonb_object_agg"
+            | "stddev"
+            | "stddev_samp"
+            | "stddev_pop"
+            | "variance"
+            | "var_samp"
+            | "var_pop"
+            | "bit_and"
+            | "bit_or"
     )
 }
 
 impl Binder<'_> {
-    pub(super) fn aggregate_call(&mut self, call: &Call<'_>, filter: Option<&Expr>, scope: &Scope<'_>) -> Result<Typed, SqlError> {
+    pub(super) fn aggregate_call(
+        &mut self,
+        call: &Call<'_>,
+        filter: Option<&Expr>,
+        scope: &Scope<'_>,
+    ) -> Result<Typed, SqlError> {
         let (mut arguments, order, order_parts) = self.in_aggregate(|binder| {
             let mut arguments = Vec::new();
             for argument in &call.arguments {
@@ -73,7 +97,7 @@ impl Binder<'_> {
     }
 
     /// The SQLite function, its result type, and what stands before the arguments.
-    fn aggregate(&mut self, name: &str, arguments: &mut Vec<Typed>) -> Result<(String, PgType, String), SqlError> {
+    fn aggregate(&mut self, name: &str, arguments: &mut [Typed]) -> Result<(String, PgType, String), SqlError> {
         use PgType as T;
         let wrong = |arguments: &[Typed]| undefined(name, arguments);
         let expected = if matches!(name, "string_agg" | "json_object_agg" | "jsonb_object_agg") { 2 } else { 1 };
@@ -118,8 +142,11 @@ impl Binder<'_> {
                 };
                 plain(&function, T::Float8)
             }
-            ("stddev" | "stddev_samp" | "stddev_pop" | "variance" | "var_samp" | "var_pop", other) if other.is_number() => {
-                Err(SqlError::unsupported(format!("{name}() of type {}", other.display())).with_hint("Cast the argument to double precision."))
+            ("stddev" | "stddev_samp" | "stddev_pop" | "variance" | "var_samp" | "var_pop", other)
+                if other.is_number() =>
+            {
+                Err(SqlError::unsupported(format!("{name}() of type {}", other.display()))
+                    .with_hint("Cast the argument to double precision."))
             }
             ("bool_and" | "every", T::Bool) => plain("min", T::Bool),
             ("bool_or", T::Bool) => plain("max", T::Bool),
@@ -148,7 +175,10 @@ impl Binder<'_> {
         let ty = match name {
             "bool_and" | "bool_or" | "every" => PgType::Bool,
             "sum" | "avg" => {
-                return Err(SqlError::new(sqlstate::AMBIGUOUS_FUNCTION, format!("function {name}(unknown) is not unique")));
+                return Err(SqlError::new(
+                    sqlstate::AMBIGUOUS_FUNCTION,
+                    format!("function {name}(unknown) is not unique"),
+                ));
             }
             _ => PgType::Text,
         };

@@ -6,10 +6,10 @@ use std::rc::Rc;
 use lake_dialect::{SqlError, sqlstate};
 use rusqlite::types::Value as SqliteValue;
 
+use super::input;
 use super::pg_type::PgType;
 use super::scope::SourceColumn;
 use super::typed::{Literal, Typed, constant, quote_text};
-use super::input;
 use crate::schema::Catalog;
 
 /// Where in a statement an expression stands: what it may contain.
@@ -87,7 +87,11 @@ impl<'c> Binder<'c> {
     }
 
     /// Runs `body` in another clause.
-    pub(crate) fn within<T>(&mut self, clause: Clause, body: impl FnOnce(&mut Self) -> Result<T, SqlError>) -> Result<T, SqlError> {
+    pub(crate) fn within<T>(
+        &mut self,
+        clause: Clause,
+        body: impl FnOnce(&mut Self) -> Result<T, SqlError>,
+    ) -> Result<T, SqlError> {
         let before = std::mem::replace(&mut self.clause, clause);
         let outcome = body(self);
         self.clause = before;
@@ -196,9 +200,7 @@ impl<'c> Binder<'c> {
 pub(crate) fn check_schema(schema: Option<&str>, name: &str) -> Result<(), SqlError> {
     match schema {
         None | Some("public") => Ok(()),
-        Some("pg_catalog" | "information_schema") => {
-            Err(SqlError::unsupported(format!("the system catalog ({name})")))
-        }
+        Some("pg_catalog" | "information_schema") => Err(SqlError::unsupported(format!("the system catalog ({name})"))),
         Some(schema) => {
             Err(SqlError::new(sqlstate::UNDEFINED_TABLE, format!("relation \"{schema}.{name}\" does not exist")))
         }

@@ -164,12 +164,17 @@ impl CastTarget {
             DataType::Int(None) | DataType::Integer(None) | DataType::Int4(None) => plain(PgType::Int4),
             DataType::BigInt(None) | DataType::Int8(None) => plain(PgType::Int8),
             DataType::Real | DataType::Float4 => plain(PgType::Float4),
-            DataType::Float8 | DataType::DoublePrecision | DataType::Double(ExactNumberInfo::None) => plain(PgType::Float8),
+            DataType::Float8 | DataType::DoublePrecision | DataType::Double(ExactNumberInfo::None) => {
+                plain(PgType::Float8)
+            }
             DataType::Float(ExactNumberInfo::None) => plain(PgType::Float8),
             DataType::Float(ExactNumberInfo::Precision(bits)) => match bits {
                 1..=24 => plain(PgType::Float4),
                 25..=53 => plain(PgType::Float8),
-                _ => Err(SqlError::new(sqlstate::INVALID_PARAMETER, "precision for type float must be less than 54 bits")),
+                _ => Err(SqlError::new(
+                    sqlstate::INVALID_PARAMETER,
+                    "precision for type float must be less than 54 bits",
+                )),
             },
             DataType::Numeric(info) | DataType::Decimal(info) | DataType::Dec(info) => match info {
                 ExactNumberInfo::None => plain(PgType::Numeric),
@@ -218,7 +223,8 @@ impl CastTarget {
 }
 
 fn undefined_type(name: &str) -> SqlError {
-    let known = ["char", "bpchar", "name", "money", "inet", "cidr", "point", "box", "xml", "oid", "timetz", "bit", "macaddr"];
+    let known =
+        ["char", "bpchar", "name", "money", "inet", "cidr", "point", "box", "xml", "oid", "timetz", "bit", "macaddr"];
     if known.contains(&name) || name.ends_with("range") || name.starts_with("reg") {
         return SqlError::unsupported(format!("type {name}"));
     }
@@ -239,7 +245,9 @@ fn numeric(precision: u64, scale: i64) -> Result<CastTarget, SqlError> {
         ));
     }
     if precision > u64::from(lake_cdc::limits::NUMERIC_PRECISION_MAX) || scale < 0 || scale as u64 > precision {
-        return Err(SqlError::unsupported(format!("numeric({precision},{scale}): a table of the lake holds 38 digits, it")));
+        return Err(SqlError::unsupported(format!(
+            "numeric({precision},{scale}): a table of the lake holds 38 digits, it"
+        )));
     }
     Ok(CastTarget {
         ty: PgType::Numeric,

@@ -84,7 +84,9 @@ impl Binder<'_> {
         let ty = match (&left.ty, &right.ty) {
             (PgType::Unknown, other) | (other, PgType::Unknown) => other.clone(),
             (a, b) if a == b => a.clone(),
-            (PgType::Array(a), PgType::Array(b)) => PgType::Array(Box::new(super::cast::common_type("array", &[a.as_ref(), b.as_ref()])?)),
+            (PgType::Array(a), PgType::Array(b)) => {
+                PgType::Array(Box::new(super::cast::common_type("array", &[a.as_ref(), b.as_ref()])?))
+            }
             (a, b) => return Err(no_operator(op, a, b)),
         };
         let function = match (&ty, op) {
@@ -149,7 +151,9 @@ impl Binder<'_> {
         let list = converted.iter().map(|item| item.sql.as_str()).collect::<Vec<_>>().join(", ");
         let code = Binder::quoted(&element.name());
         let (sql, ty) = match name {
-            "array_append" | "array_prepend" | "array_remove" => (format!("pg_{name}({code}, {list})"), array.ty.clone()),
+            "array_append" | "array_prepend" | "array_remove" => {
+                (format!("pg_{name}({code}, {list})"), array.ty.clone())
+            }
             "array_position" => (format!("pg_array_position({code}, {list})"), PgType::Int4),
             "array_cat" => (format!("pg_array_concat({list})"), array.ty.clone()),
             "array_to_string" => (format!("pg_array_to_string({code}, {list})"), PgType::Text),

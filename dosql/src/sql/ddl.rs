@@ -58,9 +58,15 @@ fn current(run: &Run<'_>) -> Result<Catalog, SqlError> {
 fn drop_table(name: &str, if_exists: bool, cascade: bool, run: &mut Run<'_>) -> Result<(), SqlError> {
     let catalog = current(run)?;
     let Some(table) = catalog.table(name).cloned() else {
-        return if if_exists { Ok(()) } else { Err(SqlError::new(sqlstate::UNDEFINED_TABLE, format!("table \"{name}\" does not exist"))) };
+        return if if_exists {
+            Ok(())
+        } else {
+            Err(SqlError::new(sqlstate::UNDEFINED_TABLE, format!("table \"{name}\" does not exist")))
+        };
     };
-    let child = catalog.tables().find(|other| other.id != table.id && other.foreign_keys.iter().any(|key| key.parent == table.id));
+    let child = catalog
+        .tables()
+        .find(|other| other.id != table.id && other.foreign_keys.iter().any(|key| key.parent == table.id));
     if let Some(child) = child {
         if cascade {
             return Err(SqlError::unsupported("DROP TABLE … CASCADE of a table that others reference"));
@@ -79,7 +85,8 @@ fn drop_table(name: &str, if_exists: bool, cascade: bool, run: &mut Run<'_>) -> 
 
 /// Refuses names that the lake keeps for itself, and those that only case tells apart.
 fn check_name<'n>(kind: &str, name: &str, others: impl Iterator<Item = &'n str>) -> Result<(), SqlError> {
-    let reserved = |why: &str| Err(SqlError::new(sqlstate::RESERVED_NAME, format!("{kind} name \"{name}\" is reserved: {why}")));
+    let reserved =
+        |why: &str| Err(SqlError::new(sqlstate::RESERVED_NAME, format!("{kind} name \"{name}\" is reserved: {why}")));
     if name.is_empty() {
         return Err(SqlError::new(sqlstate::SYNTAX_ERROR, "zero-length delimited identifier"));
     }
@@ -106,7 +113,11 @@ fn made_up_name(table: &str, columns: &[String], suffix: &str, taken: impl Fn(&s
         let overhead = suffix.len() + 1 + usize::from(!second.is_empty());
         while first.len() + second.len() + overhead > lake_dialect::limits::NAME_BYTES_MAX {
             // The longer part gives way.
-            if first.len() > second.len() { first.pop() } else { second.pop() };
+            if first.len() > second.len() {
+                first.pop()
+            } else {
+                second.pop()
+            };
         }
         let name = if second.is_empty() { format!("{first}_{suffix}") } else { format!("{first}_{second}_{suffix}") };
         if !taken(&name) {

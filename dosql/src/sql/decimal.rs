@@ -109,7 +109,8 @@ impl Decimal {
         }
         let text = format!("{value:.*e}", digits - 1);
         let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-        let mantissa = if mantissa.contains('.') { mantissa.trim_end_matches('0').trim_end_matches('.') } else { mantissa };
+        let mantissa =
+            if mantissa.contains('.') { mantissa.trim_end_matches('0').trim_end_matches('.') } else { mantissa };
         Decimal::parse(&format!("{mantissa}e{exponent}"))
     }
 
@@ -156,15 +157,12 @@ impl Decimal {
         }
         let divisor = pow10(drop as u32);
         let kept = divide(unscaled, &divisor);
-        if places >= 0 {
-            Decimal::new(kept, places as u32)
-        } else {
-            Decimal::new(kept * pow10((-places) as u32), 0)
-        }
+        if places >= 0 { Decimal::new(kept, places as u32) } else { Decimal::new(kept * pow10((-places) as u32), 0) }
     }
 
     fn aligned(&self, other: &Decimal) -> Option<(BigInt, BigInt, u32)> {
-        let (Decimal::Finite { unscaled: a, scale: s }, Decimal::Finite { unscaled: b, scale: t }) = (self, other) else {
+        let (Decimal::Finite { unscaled: a, scale: s }, Decimal::Finite { unscaled: b, scale: t }) = (self, other)
+        else {
             return None;
         };
         let scale = *s.max(t);
@@ -180,7 +178,8 @@ impl Decimal {
     }
 
     pub(crate) fn multiply(&self, other: &Decimal) -> Result<Decimal, SqlError> {
-        let (Decimal::Finite { unscaled: a, scale: s }, Decimal::Finite { unscaled: b, scale: t }) = (self, other) else {
+        let (Decimal::Finite { unscaled: a, scale: s }, Decimal::Finite { unscaled: b, scale: t }) = (self, other)
+        else {
             return Ok(Decimal::NaN);
         };
         if (a.bits() + b.bits()) as usize > NUMERIC_DIGITS_MAX * 4 {
@@ -192,7 +191,8 @@ impl Decimal {
 
     /// Of a quotient: Postgres computes it in digits of base 10,000, at least 16 decimal digits that count.
     pub(crate) fn divide(&self, other: &Decimal) -> Result<Decimal, SqlError> {
-        let (Decimal::Finite { unscaled: a, scale: s }, Decimal::Finite { unscaled: b, scale: t }) = (self, other) else {
+        let (Decimal::Finite { unscaled: a, scale: s }, Decimal::Finite { unscaled: b, scale: t }) = (self, other)
+        else {
             return Ok(Decimal::NaN);
         };
         if is_zero(b) {
@@ -225,7 +225,11 @@ impl Decimal {
         let exponent = digits.len() as i64 - 1 - i64::from(*scale);
         let weight = exponent.div_euclid(4);
         let take = exponent.rem_euclid(4) as usize + 1;
-        let first = digits.bytes().chain(std::iter::repeat(b'0')).take(take).fold(0, |value, byte| value * 10 + u32::from(byte - b'0'));
+        let first = digits
+            .bytes()
+            .chain(std::iter::repeat(b'0'))
+            .take(take)
+            .fold(0, |value, byte| value * 10 + u32::from(byte - b'0'));
         (weight, first)
     }
 
@@ -275,7 +279,9 @@ impl Decimal {
     pub(crate) fn fit(&self, precision: u8, scale: u8) -> Result<Decimal, SqlError> {
         let rounded = self.round(i64::from(scale));
         match &rounded {
-            Decimal::Finite { unscaled, .. } if unscaled.magnitude() < pow10(u32::from(precision)).magnitude() => Ok(rounded),
+            Decimal::Finite { unscaled, .. } if unscaled.magnitude() < pow10(u32::from(precision)).magnitude() => {
+                Ok(rounded)
+            }
             _ => Err(SqlError::new(sqlstate::NUMERIC_OUT_OF_RANGE, "numeric field overflow").with_detail(format!(
                 "A field with precision {precision}, scale {scale} must round to an absolute value less than 10^{}.",
                 precision - scale
@@ -337,8 +343,11 @@ pub(crate) fn compare_texts(a: &str, b: &str) -> Ordering {
             if sign_a != sign_b || sign_a == 0 {
                 return sign_a.cmp(&sign_b);
             }
-            let magnitude =
-                whole_a.len().cmp(&whole_b.len()).then_with(|| whole_a.cmp(whole_b)).then_with(|| fraction_a.cmp(fraction_b));
+            let magnitude = whole_a
+                .len()
+                .cmp(&whole_b.len())
+                .then_with(|| whole_a.cmp(whole_b))
+                .then_with(|| fraction_a.cmp(fraction_b));
             if sign_a < 0 { magnitude.reverse() } else { magnitude }
         }
     }

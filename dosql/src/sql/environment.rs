@@ -68,12 +68,14 @@ impl Environment {
     /// Reads all sequences, before a statement that takes from one.
     pub(crate) fn load_sequences(&self, connection: &Connection) -> Result<(), SqlError> {
         let internal = |error: rusqlite::Error| SqlError::new(sqlstate::INTERNAL, format!("sequences: {error}"));
-        let mut statement = connection
-            .prepare("SELECT name, next_value, increment, max FROM _lake_sequence")
-            .map_err(internal)?;
+        let mut statement =
+            connection.prepare("SELECT name, next_value, increment, max FROM _lake_sequence").map_err(internal)?;
         let rows = statement
             .query_map([], |row| {
-                Ok((row.get(0)?, Sequence { next: row.get(1)?, increment: row.get(2)?, max: row.get(3)?, changed: false }))
+                Ok((
+                    row.get(0)?,
+                    Sequence { next: row.get(1)?, increment: row.get(2)?, max: row.get(3)?, changed: false },
+                ))
             })
             .map_err(internal)?;
         let sequences = rows.collect::<Result<BTreeMap<String, Sequence>, _>>().map_err(internal)?;
@@ -102,9 +104,10 @@ impl Environment {
     /// `nextval`
     pub(crate) fn next_value(&self, name: &str) -> Result<i64, SqlError> {
         let mut shared = self.lock();
-        let sequence = shared.sequences.get_mut(name).ok_or_else(|| {
-            SqlError::new(sqlstate::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist"))
-        })?;
+        let sequence = shared
+            .sequences
+            .get_mut(name)
+            .ok_or_else(|| SqlError::new(sqlstate::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist")))?;
         let value = sequence.next.filter(|value| *value <= sequence.max).ok_or_else(|| {
             SqlError::new("2200H", format!("nextval: reached maximum value of sequence \"{name}\" ({})", sequence.max))
         })?;
@@ -118,9 +121,10 @@ impl Environment {
     /// `setval`
     pub(crate) fn set_value(&self, name: &str, value: i64, is_called: bool) -> Result<i64, SqlError> {
         let mut shared = self.lock();
-        let sequence = shared.sequences.get_mut(name).ok_or_else(|| {
-            SqlError::new(sqlstate::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist"))
-        })?;
+        let sequence = shared
+            .sequences
+            .get_mut(name)
+            .ok_or_else(|| SqlError::new(sqlstate::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist")))?;
         if value < 1 || value > sequence.max {
             return Err(SqlError::new(
                 sqlstate::NUMERIC_OUT_OF_RANGE,
@@ -147,8 +151,8 @@ impl Environment {
 
     /// `lastval`
     pub(crate) fn last_value(&self) -> Result<i64, SqlError> {
-        self.lock().last.ok_or_else(|| {
-            SqlError::new(sqlstate::OBJECT_NOT_IN_STATE, "lastval is not yet defined in this session")
-        })
+        self.lock()
+            .last
+            .ok_or_else(|| SqlError::new(sqlstate::OBJECT_NOT_IN_STATE, "lastval is not yet defined in this session"))
     }
 }

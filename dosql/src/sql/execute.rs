@@ -133,7 +133,13 @@ fn restart(table: &Table, run: &Run<'_>) -> Result<(), SqlError> {
 }
 
 /// The values of SQLite's parameters, but for cells.
-fn bind_all(statement: &mut Statement<'_>, prepared: &Prepared, plan: &Plan, parameters: &[Json], failure: &Failure<'_>) -> Result<(), SqlError> {
+fn bind_all(
+    statement: &mut Statement<'_>,
+    prepared: &Prepared,
+    plan: &Plan,
+    parameters: &[Json],
+    failure: &Failure<'_>,
+) -> Result<(), SqlError> {
     for (index, binding) in prepared.bindings.iter().enumerate() {
         let value = match binding {
             Binding::Constant(value) => value.clone(),
@@ -148,7 +154,12 @@ fn bind_all(statement: &mut Statement<'_>, prepared: &Prepared, plan: &Plan, par
     Ok(())
 }
 
-fn bound<'c>(prepared: &Prepared, plan: &Plan, run: &Run<'c>, failure: &Failure<'_>) -> Result<Statement<'c>, SqlError> {
+fn bound<'c>(
+    prepared: &Prepared,
+    plan: &Plan,
+    run: &Run<'c>,
+    failure: &Failure<'_>,
+) -> Result<Statement<'c>, SqlError> {
     let mut statement = run.connection.prepare(&prepared.sql).map_err(|error| failure.explain(error))?;
     bind_all(&mut statement, prepared, plan, run.parameters, failure)?;
     Ok(statement)
@@ -193,7 +204,9 @@ fn execute_insert(insert: &InsertPlan, plan: &Plan, run: &mut Run<'_>) -> Result
             sqlstate::CARDINALITY_VIOLATION,
             "ON CONFLICT DO UPDATE command cannot affect row a second time",
         )
-        .with_hint("Ensure that no rows proposed for insertion within the same command have duplicate constrained values.")),
+        .with_hint(
+            "Ensure that no rows proposed for insertion within the same command have duplicate constrained values.",
+        )),
         _ => Ok(()),
     };
     let skipped = usize::from(insert.updates_on_conflict);
@@ -206,7 +219,9 @@ fn execute_insert(insert: &InsertPlan, plan: &Plan, run: &mut Run<'_>) -> Result
         Rows::Cells { slots, cells } => {
             // Where SQLite has each slot.
             let places = (0..slots.len())
-                .map(|slot| insert.prepared.bindings.iter().position(|b| *b == Binding::Cell(slot)).map_or(0, |at| at + 1))
+                .map(|slot| {
+                    insert.prepared.bindings.iter().position(|b| *b == Binding::Cell(slot)).map_or(0, |at| at + 1)
+                })
                 .collect::<Vec<_>>();
             let has_rows = insert.returning.is_some() || insert.updates_on_conflict;
             let row_count = if slots.is_empty() { 1 } else { cells.len() / slots.len() };

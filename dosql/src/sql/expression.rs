@@ -1,8 +1,8 @@
 //! Expressions: names, literals, and the forms with a syntax of their own.
 
 use lake_dialect::ast::{
-    AccessExpr, ArrayElemTypeDef, CaseWhen, CeilFloorKind, DataType, DateTimeField, Expr, Ident, Interval as IntervalExpr, Subscript, UnaryOperator,
-    Value,
+    AccessExpr, ArrayElemTypeDef, CaseWhen, CeilFloorKind, DataType, DateTimeField, Expr, Ident,
+    Interval as IntervalExpr, Subscript, UnaryOperator, Value,
 };
 use lake_dialect::{SqlError, fold, sqlstate};
 use rusqlite::types::Value as SqliteValue;
@@ -63,7 +63,9 @@ impl Binder<'_> {
                 if !matches!(kind, CastKind::Cast | CastKind::DoubleColon) {
                     return Err(SqlError::unsupported("TRY_CAST"));
                 }
-                if let (Expr::Array(array), DataType::Array(ArrayElemTypeDef::SquareBracket(element, _))) = (expr.as_ref(), data_type) {
+                if let (Expr::Array(array), DataType::Array(ArrayElemTypeDef::SquareBracket(element, _))) =
+                    (expr.as_ref(), data_type)
+                {
                     let element = super::cast::CastTarget::of(element)?.ty;
                     return self.array(&array.elem, Some(&element), scope);
                 }
@@ -115,7 +117,10 @@ impl Binder<'_> {
                     format!("({})", query.sql)
                 } else {
                     let alias = self.fresh("s");
-                    format!("(SELECT pg_only_row({alias}.k1, COUNT(*)) FROM (SELECT k1 FROM ({}) LIMIT 2) AS {alias})", query.sql)
+                    format!(
+                        "(SELECT pg_only_row({alias}.k1, COUNT(*)) FROM (SELECT k1 FROM ({}) LIMIT 2) AS {alias})",
+                        query.sql
+                    )
                 };
                 let mut typed = Typed::new(sql, column.ty.clone());
                 typed.columns = query.outer;
@@ -150,11 +155,8 @@ impl Binder<'_> {
                 let mut arguments = vec![self.expression(expr, scope)?];
                 match (substring_from, substring_for) {
                     (None, Some(_)) => arguments.push(Typed::new("1", PgType::Int4)),
-                    (from, _) => {
-                        for from in from {
-                            arguments.push(self.expression(from, scope)?);
-                        }
-                    }
+                    (Some(from), _) => arguments.push(self.expression(from, scope)?),
+                    (None, None) => {}
                 }
                 if let Some(count) = substring_for {
                     arguments.push(self.expression(count, scope)?);
@@ -196,7 +198,13 @@ impl Binder<'_> {
         }
     }
 
-    fn rounding(&mut self, name: &str, expr: &Expr, field: &CeilFloorKind, scope: &Scope<'_>) -> Result<Typed, SqlError> {
+    fn rounding(
+        &mut self,
+        name: &str,
+        expr: &Expr,
+        field: &CeilFloorKind,
+        scope: &Scope<'_>,
+    ) -> Result<Typed, SqlError> {
         if !matches!(field, CeilFloorKind::DateTimeField(DateTimeField::NoDateTime)) {
             return Err(SqlError::unsupported("CEIL or FLOOR with a second argument"));
         }
@@ -211,10 +219,12 @@ impl Binder<'_> {
                     return self.call(name, Vec::new());
                 }
                 "current_user" | "session_user" | "user" | "current_catalog" | "current_schema" | "current_role" => {
-                    return Err(SqlError::unsupported(format!("{}", ident.value)));
+                    return Err(SqlError::unsupported(&ident.value));
                 }
                 "current_time" => return Err(SqlError::unsupported("type time with time zone")),
-                "default" => return Err(SqlError::new(sqlstate::SYNTAX_ERROR, "DEFAULT is not allowed in this context")),
+                "default" => {
+                    return Err(SqlError::new(sqlstate::SYNTAX_ERROR, "DEFAULT is not allowed in this context"));
+                }
                 _ => {}
             }
         }
@@ -389,8 +399,9 @@ fn number(digits: &str) -> Result<Typed, SqlError> {
         let text = constant(&SqliteValue::Integer(value)).unwrap_or_default();
         return Ok(Typed::new(text, ty));
     }
-    let value = super::decimal::Decimal::parse(&plain)
-        .map_err(|_| SqlError::new(sqlstate::SYNTAX_ERROR, format!("trailing junk after numeric literal at or near \"{digits}\"")))?;
+    let value = super::decimal::Decimal::parse(&plain).map_err(|_| {
+        SqlError::new(sqlstate::SYNTAX_ERROR, format!("trailing junk after numeric literal at or near \"{digits}\""))
+    })?;
     Ok(Typed::new(Binder::quoted(&value.to_string()), PgType::Numeric))
 }
 

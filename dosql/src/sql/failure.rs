@@ -66,7 +66,9 @@ impl<'a> Failure<'a> {
             return error;
         }
         match code {
-            ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY | ffi::SQLITE_CONSTRAINT_ROWID => self.unique(&message),
+            ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY | ffi::SQLITE_CONSTRAINT_ROWID => {
+                self.unique(&message)
+            }
             ffi::SQLITE_CONSTRAINT_NOTNULL => self.not_null(&message),
             ffi::SQLITE_CONSTRAINT_CHECK => self.check(&message),
             ffi::SQLITE_CONSTRAINT_FOREIGNKEY => self.foreign_key(),
@@ -84,7 +86,10 @@ impl<'a> Failure<'a> {
             _ if message.contains("integer overflow") => {
                 SqlError::new(sqlstate::NUMERIC_OUT_OF_RANGE, "bigint out of range")
             }
-            _ if message.contains("too many") || message.contains("Expression tree is too large") || message.contains("parser stack") => {
+            _ if message.contains("too many")
+                || message.contains("Expression tree is too large")
+                || message.contains("parser stack") =>
+            {
                 SqlError::new(sqlstate::STATEMENT_TOO_COMPLEX, format!("the statement is too complex: {message}"))
             }
             _ => SqlError::new(sqlstate::INTERNAL, format!("SQLite: {message}")),
@@ -127,11 +132,12 @@ impl<'a> Failure<'a> {
 
     /// `NOT NULL constraint failed: t1.c2`
     fn not_null(&self, message: &str) -> SqlError {
-        let found = message.split_once(": ").and_then(|(_, subject)| subject.split_once('.')).and_then(|(table, column)| {
-            let table = self.catalog.table_by_sqlite_name(table)?;
-            let column = table.column_by_id(column.strip_prefix('c')?.parse().ok()?)?;
-            Some(not_null(&column.name, &table.name))
-        });
+        let found =
+            message.split_once(": ").and_then(|(_, subject)| subject.split_once('.')).and_then(|(table, column)| {
+                let table = self.catalog.table_by_sqlite_name(table)?;
+                let column = table.column_by_id(column.strip_prefix('c')?.parse().ok()?)?;
+                Some(not_null(&column.name, &table.name))
+            });
         found.unwrap_or_else(|| SqlError::new(sqlstate::NOT_NULL_VIOLATION, "null value violates not-null constraint"))
     }
 
@@ -139,7 +145,8 @@ impl<'a> Failure<'a> {
     fn check(&self, message: &str) -> SqlError {
         let name = message.split_once(": ").map_or("", |(_, name)| name);
         let table = self.catalog.tables().find(|table| {
-            self.written.is_none_or(|(written, _)| written.id == table.id) && table.checks.iter().any(|check| check.name == name)
+            self.written.is_none_or(|(written, _)| written.id == table.id)
+                && table.checks.iter().any(|check| check.name == name)
         });
         let table = table.map_or("?", |table| table.name.as_str());
         SqlError::new(

@@ -1,7 +1,8 @@
 //! FROM: tables, subqueries, series, and their joins.
 
 use lake_dialect::ast::{
-    Expr, FunctionArg, FunctionArgExpr, JoinConstraint, JoinOperator, ObjectName, TableAlias, TableFactor, TableWithJoins,
+    Expr, FunctionArg, FunctionArgExpr, JoinConstraint, JoinOperator, ObjectName, TableAlias, TableFactor,
+    TableWithJoins,
 };
 use lake_dialect::{SqlError, fold, object_name, sqlstate};
 
@@ -37,7 +38,7 @@ pub(crate) fn unnest_sql(array: &str) -> String {
 
 impl Binder<'_> {
     /// The FROM clause: its SQLite text, with the sources put into the scope.
-    pub(crate) fn from_clause(&mut self, from: &[TableWithJoins], scope: &mut Scope<'_>) -> Result<String, SqlError> {
+    pub(crate) fn tables(&mut self, from: &[TableWithJoins], scope: &mut Scope<'_>) -> Result<String, SqlError> {
         let mut items = Vec::new();
         for item in from {
             items.push(self.table_with_joins(item, scope)?);
@@ -71,7 +72,10 @@ impl Binder<'_> {
                     format!(" ON {}", condition.sql)
                 }
                 JoinConstraint::Using(columns) => {
-                    let names = columns.iter().map(|name| object_name(name).map(|(_, name)| name)).collect::<Result<Vec<_>, _>>()?;
+                    let names = columns
+                        .iter()
+                        .map(|name| object_name(name).map(|(_, name)| name))
+                        .collect::<Result<Vec<_>, _>>()?;
                     self.merge(&names, first, before, word, scope)?
                 }
                 JoinConstraint::Natural => {
@@ -85,7 +89,14 @@ impl Binder<'_> {
     }
 
     /// Joins columns of one name into one, and gives the condition.
-    fn merge(&mut self, names: &[String], first: usize, before: usize, word: &str, scope: &mut Scope<'_>) -> Result<String, SqlError> {
+    fn merge(
+        &mut self,
+        names: &[String],
+        first: usize,
+        before: usize,
+        word: &str,
+        scope: &mut Scope<'_>,
+    ) -> Result<String, SqlError> {
         let mut conditions = Vec::new();
         let mut merged = Vec::new();
         for name in names {
@@ -112,9 +123,9 @@ impl Binder<'_> {
 
     fn table_factor(&mut self, factor: &TableFactor, scope: &mut Scope<'_>) -> Result<String, SqlError> {
         match factor {
-            TableFactor::Table { name, alias, args: None, version: None, with_ordinality: false, sample: None, .. } => {
-                self.named_table(name, alias.as_ref(), scope)
-            }
+            TableFactor::Table {
+                name, alias, args: None, version: None, with_ordinality: false, sample: None, ..
+            } => self.named_table(name, alias.as_ref(), scope),
             TableFactor::Table { name, alias, args: Some(args), with_ordinality: false, .. } => {
                 let arguments = args.args.iter().map(argument).collect::<Result<Vec<_>, _>>()?;
                 self.table_function(name, &arguments, alias.as_ref(), scope)
@@ -151,7 +162,12 @@ impl Binder<'_> {
         }
     }
 
-    fn named_table(&mut self, name: &ObjectName, alias: Option<&TableAlias>, scope: &mut Scope<'_>) -> Result<String, SqlError> {
+    fn named_table(
+        &mut self,
+        name: &ObjectName,
+        alias: Option<&TableAlias>,
+        scope: &mut Scope<'_>,
+    ) -> Result<String, SqlError> {
         let (schema, table_name) = object_name(name)?;
         let sqlite_alias = self.fresh("r");
         if schema.is_none()
@@ -219,7 +235,8 @@ impl Binder<'_> {
             return Err(super::function::undefined("generate_series", &values));
         }
         let bounds = &values[..2];
-        let temporal = bounds.iter().any(|value| matches!(value.ty, PgType::Date | PgType::Timestamp | PgType::TimestampTz));
+        let temporal =
+            bounds.iter().any(|value| matches!(value.ty, PgType::Date | PgType::Timestamp | PgType::TimestampTz));
         if temporal {
             let tz = bounds.iter().any(|value| matches!(value.ty, PgType::TimestampTz | PgType::Date));
             let ty = if tz { PgType::TimestampTz } else { PgType::Timestamp };
@@ -270,7 +287,11 @@ fn rename(
     if alias.columns.len() > columns.len() {
         return Err(SqlError::new(
             sqlstate::INVALID_COLUMN_REFERENCE,
-            format!("table \"{name}\" has {} columns available but {} columns specified", columns.len(), alias.columns.len()),
+            format!(
+                "table \"{name}\" has {} columns available but {} columns specified",
+                columns.len(),
+                alias.columns.len()
+            ),
         ));
     }
     for (column, given) in columns.iter_mut().zip(&alias.columns) {

@@ -1,7 +1,8 @@
 //! Functions: which one a call means, by name and argument types, and its SQLite text.
 
 use lake_dialect::ast::{
-    DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments, OrderByExpr,
+    DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments,
+    OrderByExpr,
 };
 use lake_dialect::{SqlError, object_name, sqlstate};
 
@@ -74,7 +75,12 @@ impl Binder<'_> {
                 }
             };
         }
-        if function.over.is_some() || function.filter.is_some() || call.distinct || call.star || !call.order_by.is_empty() {
+        if function.over.is_some()
+            || function.filter.is_some()
+            || call.distinct
+            || call.star
+            || !call.order_by.is_empty()
+        {
             return Err(SqlError::new(
                 sqlstate::WRONG_OBJECT_TYPE,
                 format!("{}() is neither an aggregate nor a window function", call.name),
@@ -95,10 +101,13 @@ impl Binder<'_> {
         let chosen = choose(name, &arguments)?;
         let mut converted = Vec::with_capacity(arguments.len());
         for (index, argument) in arguments.into_iter().enumerate() {
-            let ty = (chosen.parameter(index).types().unwrap_or_else(|| PgType::Text)).clone();
+            let ty = chosen.parameter(index).to_type();
             converted.push(self.coerce(argument, &ty)?);
         }
-        if chosen.template.contains("pg_nextval") || chosen.template.contains("pg_currval") || chosen.template.contains("pg_setval") {
+        if chosen.template.contains("pg_nextval")
+            || chosen.template.contains("pg_currval")
+            || chosen.template.contains("pg_setval")
+        {
             self.uses_sequences = true;
         }
         let sql = fill(chosen.template, &converted);
@@ -187,7 +196,8 @@ impl Binder<'_> {
     /// `extract(field from value)`: numeric, as since Postgres 14.
     pub(super) fn extract(&mut self, field: &str, value: Typed) -> Result<Typed, SqlError> {
         let value = self.settle(value)?;
-        if !matches!(value.ty, PgType::Date | PgType::Time | PgType::Timestamp | PgType::TimestampTz | PgType::Interval) {
+        if !matches!(value.ty, PgType::Date | PgType::Time | PgType::Timestamp | PgType::TimestampTz | PgType::Interval)
+        {
             return Err(SqlError::new(
                 sqlstate::UNDEFINED_FUNCTION,
                 format!("function pg_catalog.extract(unknown, {}) does not exist", value.ty.display()),
@@ -198,7 +208,11 @@ impl Binder<'_> {
     }
 
     /// `order by` inside of an aggregate.
-    pub(super) fn inner_order(&mut self, order_by: &[OrderByExpr], scope: &Scope<'_>) -> Result<(String, Vec<Typed>), SqlError> {
+    pub(super) fn inner_order(
+        &mut self,
+        order_by: &[OrderByExpr],
+        scope: &Scope<'_>,
+    ) -> Result<(String, Vec<Typed>), SqlError> {
         if order_by.is_empty() {
             return Ok((String::new(), Vec::new()));
         }
@@ -207,13 +221,16 @@ impl Binder<'_> {
         for item in order_by {
             let key = self.settled(&item.expr, scope)?;
             key.check_ordered()?;
-            keys.push(format!("{}{}", key.collated(), super::select::direction(&item.options)));
+            keys.push(format!("{}{}", key.collated(), super::ordering::direction(&item.options)));
             parts.push(key);
         }
         Ok((format!(" ORDER BY {}", keys.join(", ")), parts))
     }
 
-    pub(super) fn in_aggregate<T>(&mut self, body: impl FnOnce(&mut Self) -> Result<T, SqlError>) -> Result<T, SqlError> {
+    pub(super) fn in_aggregate<T>(
+        &mut self,
+        body: impl FnOnce(&mut Self) -> Result<T, SqlError>,
+    ) -> Result<T, SqlError> {
         self.within(Clause::Aggregate, body)
     }
 }
@@ -260,7 +277,9 @@ fn choose(name: &str, arguments: &[Typed]) -> Result<&'static Signature, SqlErro
             let kind = signature.parameter(index);
             let Some(ty) = kind.types() else { continue };
             score += match &argument.ty {
-                PgType::Unknown => i32::from(ty == PgType::Text) * 2 + i32::from(matches!(ty, PgType::Float8 | PgType::TimestampTz)),
+                PgType::Unknown => {
+                    i32::from(ty == PgType::Text) * 2 + i32::from(matches!(ty, PgType::Float8 | PgType::TimestampTz))
+                }
                 given if *given == ty => 10,
                 given if given.is_text() && ty.is_text() => 9,
                 given if is_implicit(given, &ty) => 3 + i32::from(matches!(ty, PgType::Float8 | PgType::TimestampTz)),
@@ -289,9 +308,30 @@ fn is_postgres_function(name: &str) -> bool {
         .any(|prefix| name.starts_with(prefix))
         || matches!(
             name,
-            "md5" | "format" | "quote_literal" | "quote_ident" | "encode" | "decode" | "sha256" | "convert_from" | "justify_days"
-                | "justify_hours" | "justify_interval" | "width_bucket" | "version" | "overlaps" | "similar" | "percentile_cont"
-                | "percentile_disc" | "mode" | "corr" | "regr_slope" | "unistr" | "normalize" | "num_nulls" | "setseed"
+            "md5"
+                | "format"
+                | "quote_literal"
+                | "quote_ident"
+                | "encode"
+                | "decode"
+                | "sha256"
+                | "convert_from"
+                | "justify_days"
+                | "justify_hours"
+                | "justify_interval"
+                | "width_bucket"
+                | "version"
+                | "overlaps"
+                | "similar"
+                | "percentile_cont"
+                | "percentile_disc"
+                | "mode"
+                | "corr"
+                | "regr_slope"
+                | "unistr"
+                | "normalize"
+                | "num_nulls"
+                | "setseed"
         )
 }
 

@@ -80,7 +80,13 @@ const fn f(name: &'static str, parameters: &'static [Kind], result: Kind, templa
 }
 
 /// With parameters at the end that can be left out.
-const fn o(name: &'static str, parameters: &'static [Kind], required: usize, result: Kind, template: &'static str) -> Signature {
+const fn o(
+    name: &'static str,
+    parameters: &'static [Kind],
+    required: usize,
+    result: Kind,
+    template: &'static str,
+) -> Signature {
     Signature { name, parameters, required, result, template }
 }
 

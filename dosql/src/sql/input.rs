@@ -110,7 +110,9 @@ pub(crate) fn parameter(ty: &PgType, json: &Json) -> Result<SqliteValue, SqlErro
         (PgType::Json | PgType::Jsonb, Json::String(text)) => parse(ty, text),
         (PgType::Json | PgType::Jsonb, other) => parse(ty, &other.to_string()),
         (PgType::Bool, Json::Bool(value)) => Ok(SqliteValue::Integer(i64::from(*value))),
-        (PgType::Int8, Json::Number(number)) if number.is_i64() => Ok(SqliteValue::Integer(number.as_i64().unwrap_or(0))),
+        (PgType::Int8, Json::Number(number)) if number.is_i64() => {
+            Ok(SqliteValue::Integer(number.as_i64().unwrap_or(0)))
+        }
         (PgType::Float8, Json::Number(number)) => Ok(float(number.as_f64().unwrap_or(f64::NAN))),
         (_, Json::String(text)) => parse(ty, text),
         (_, Json::Number(number)) if ty.is_number() || ty.is_text() || *ty == PgType::Unknown => {
@@ -124,7 +126,11 @@ pub(crate) fn parameter(ty: &PgType, json: &Json) -> Result<SqliteValue, SqlErro
         }
         (PgType::Array(element), Json::Array(items)) => {
             let element = element.column_type().ok_or_else(|| mismatch(json, &ty.display()))?;
-            items.iter().map(|item| column_value(&element, item)).collect::<Result<Vec<_>, _>>().map(|v| to_sqlite(Value::Array(v)))
+            items
+                .iter()
+                .map(|item| column_value(&element, item))
+                .collect::<Result<Vec<_>, _>>()
+                .map(|v| to_sqlite(Value::Array(v)))
         }
         _ => Err(mismatch(json, &ty.display())),
     }

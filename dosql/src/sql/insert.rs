@@ -7,20 +7,17 @@
 use std::rc::Rc;
 
 use lake_cdc::ColumnType;
-use lake_dialect::ast::{
-    AssignmentTarget, ConflictTarget, Expr, Insert, OnConflict, OnConflictAction, OnInsert, Query, SelectItem, SetExpr, TableObject,
-    UnaryOperator, Value,
-};
-use lake_dialect::{SqlError, fold, object_name, sqlstate};
+use lake_dialect::ast::{Expr, Insert, OnInsert, Query, SelectItem, SetExpr, TableObject, UnaryOperator, Value};
+use lake_dialect::{SqlError, fold, sqlstate};
 use rusqlite::types::Value as SqliteValue;
 
 use super::binder::{Binder, Binding, Clause};
 use super::from::table_source;
 use super::plan::Prepared;
-use super::scope::{Scope, Source, SourceColumn};
+use super::scope::Scope;
 use super::select::OutputColumn;
 use super::typed::{Literal, Typed};
-use crate::schema::{Key, Table, TableColumn};
+use crate::schema::{Table, TableColumn};
 
 /// One value of a row.
 #[derive(Debug)]
@@ -66,6 +63,9 @@ pub(crate) struct InsertPlan {
     pub(crate) updates_on_conflict: bool,
 }
 
+/// Columns with a value per row, and the values of all rows.
+type Cells = (Vec<Slot>, Vec<Cell>);
+
 /// A value to be stored, or DEFAULT.
 enum Given<'a> {
     Value(&'a Expr),
@@ -77,18 +77,26 @@ impl Binder<'_> {
         let TableObject::TableName(name) = &insert.table else {
             return Err(SqlError::unsupported("INSERT into a function"));
         };
-        if insert.or.is_some() || insert.ignore || insert.overwrite || insert.replace_into || !insert.assignments.is_empty() {
+        if insert.or.is_some()
+            || insert.ignore
+            || insert.overwrite
+            || insert.replace_into
+            || !insert.assignments.is_empty()
+        {
             return Err(SqlError::unsupported("this form of INSERT"));
         }
         let table = self.table(name)?;
         let columns = target_columns(&table, &insert.columns)?;
-        let mut prefix = String::new();
         let default_values = insert.source.is_none();
         let plain_values = insert.source.as_deref().and_then(plain_values);
         let (body, rows, listed) = if default_values {
             let values = self.defaults(&table, &[])?;
             let (names, values) = split(values);
-            let sql = if names.is_empty() { "DEFAULT VALUES".to_owned() } else { format!("({}) VALUES ({})", names.join(", "), values.join(", ")) };
+            let sql = if names.is_empty() {
+                "DEFAULT VALUES".to_owned()
+            } else {
+                format!("({}) VALUES ({})", names.join(", "), values.join(", "))
+            };
             (sql, Rows::InStatement, Vec::new())
         } else if let Some(values) = plain_values {
             let rows = given_rows(values, &columns)?;
@@ -142,11 +150,11 @@ impl Binder<'_> {
             names.extend(more_names);
             values.extend(more_values);
             // WHERE 1: else SQLite takes ON CONFLICT for the ON of a join.
-            let sql = format!("({}) SELECT {} FROM ({}) AS {alias} WHERE 1", names.join(", "), values.join(", "), query.sql);
+            let sql =
+                format!("({}) SELECT {} FROM ({}) AS {alias} WHERE 1", names.join(", "), values.join(", "), query.sql);
             (sql, Rows::InStatement, listed)
         };
         let _ = listed;
-        prefix.push_str(&format!("INSERT INTO {} ", table.sqlite_name()));
         let alias = insert.table_alias.as_ref().map_or(table.name.clone(), fold);
         let (conflict, updates_on_conflict) = match &insert.on {
             None => (String::new(), false),
@@ -164,7 +172,7 @@ impl Binder<'_> {
                 format!(" RETURNING {rowid}")
             };
         }
-        let prepared = self.prepared(format!("{prefix}{body}{conflict}{returning_sql}"));
+        let prepared = self.prepared(format!("INSERT INTO {} {body}{conflict}{returning_sql}", table.sqlite_name()));
         Ok(InsertPlan { table, prepared, rows, returning, updates_on_conflict })
     }
 
@@ -173,7 +181,12 @@ impl Binder<'_> {
     }
 
     /// The cells of rows that are parameters and literals only; `None` if they are not.
-    fn cells(&mut self, table: &Table, columns: &[TableColumn], rows: &[Vec<Given<'_>>]) -> Result<Option<(Vec<Slot>, Vec<Cell>)>, SqlError> {
+    fn cells(
+        &mut self,
+        table: &Table,
+        columns: &[TableColumn],
+        rows: &[Vec<Given<'_>>],
+    ) -> Result<Option<Cells>, SqlError> {
         // A column is either a value in every row or a default in every row.
         let mut slots = Vec::new();
         let mut kept = Vec::new();
@@ -219,10 +232,12 @@ impl Binder<'_> {
         if let Expr::Value(value) = expr
             && let Value::Placeholder(name) = &value.value
         {
-            let index = name.strip_prefix('$').and_then(|digits| digits.parse::<usize>().ok()).unwrap_or(0).wrapping_sub(1);
-            let slot = self.parameters.get_mut(index).ok_or_else(|| {
-                SqlError::new(sqlstate::UNDEFINED_PARAMETER, format!("there is no parameter {name}"))
-            })?;
+            let index =
+                name.strip_prefix('$').and_then(|digits| digits.parse::<usize>().ok()).unwrap_or(0).wrapping_sub(1);
+            let slot = self
+                .parameters
+                .get_mut(index)
+                .ok_or_else(|| SqlError::new(sqlstate::UNDEFINED_PARAMETER, format!("there is no parameter {name}")))?;
             slot.get_or_insert_with(|| super::pg_type::PgType::of_column(&column.column_type));
             return Ok(Cell::Parameter(index));
         }
@@ -239,7 +254,8 @@ impl Binder<'_> {
         if let Expr::Value(value) = expr
             && let Value::Boolean(truth) = &value.value
         {
-            self.convert(typed, &to, super::cast::Context::Assignment).map_err(|error| assignment_error(error, column, "boolean"))?;
+            self.convert(typed, &to, super::cast::Context::Assignment)
+                .map_err(|error| assignment_error(error, column, "boolean"))?;
             let text = truth.to_string();
             return Ok(Cell::Constant(match to {
                 super::pg_type::PgType::Bool => SqliteValue::Integer(i64::from(*truth)),
@@ -251,13 +267,19 @@ impl Binder<'_> {
             "-9223372036854775807-1" => i64::MIN.to_string(),
             digits => digits.to_owned(),
         };
-        self.convert(typed, &to, super::cast::Context::Assignment).map_err(|error| assignment_error(error, column, &from.display()))?;
+        self.convert(typed, &to, super::cast::Context::Assignment)
+            .map_err(|error| assignment_error(error, column, &from.display()))?;
         let stored = super::runtime::cast_text_number(&digits, &from, &column.column_type)?;
         Ok(Cell::Constant(stored))
     }
 
     /// `(columns) VALUES (…), (…)` with every value an expression.
-    fn value_rows(&mut self, table: &Table, columns: &[TableColumn], rows: &[Vec<Given<'_>>]) -> Result<String, SqlError> {
+    fn value_rows(
+        &mut self,
+        table: &Table,
+        columns: &[TableColumn],
+        rows: &[Vec<Given<'_>>],
+    ) -> Result<String, SqlError> {
         let empty = Scope::default();
         let taken = columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>();
         let rest = split(self.defaults(table, &taken)?);
@@ -303,7 +325,8 @@ impl Binder<'_> {
     pub(super) fn default_value(&mut self, table: &Table, column: &TableColumn) -> Result<Option<String>, SqlError> {
         if let Some(identity) = &column.identity {
             self.uses_sequences = true;
-            let next = Typed::new(format!("pg_nextval({})", Binder::quoted(&identity.sequence)), super::pg_type::PgType::Int8);
+            let next =
+                Typed::new(format!("pg_nextval({})", Binder::quoted(&identity.sequence)), super::pg_type::PgType::Int8);
             return Ok(Some(self.assign(next, &column.name, &column.column_type)?.sql));
         }
         let Some(default) = &column.default else {
@@ -317,142 +340,6 @@ impl Binder<'_> {
         }
         let typed = self.assign(typed, &column.name, &column.column_type)?;
         Ok(Some(guarded(table, column, typed.sql)))
-    }
-
-    fn on_conflict(&mut self, table: &Table, alias: &str, on: &OnConflict) -> Result<(String, bool), SqlError> {
-        let target = match &on.conflict_target {
-            None => String::new(),
-            Some(ConflictTarget::Columns(columns)) => {
-                let names = columns.iter().map(fold).collect::<Vec<_>>();
-                let mut ids = Vec::new();
-                for name in &names {
-                    ids.push(column(table, name)?.id);
-                }
-                if !is_unique(table, &ids) {
-                    return Err(SqlError::new(
-                        sqlstate::INVALID_COLUMN_REFERENCE,
-                        "there is no unique or exclusion constraint matching the ON CONFLICT specification",
-                    ));
-                }
-                conflict_columns(table, &ids)
-            }
-            Some(ConflictTarget::OnConstraint(name)) => {
-                let (_, name) = object_name(name)?;
-                let key = table.primary_key.iter().chain(&table.unique).find(|key| key.name == name).ok_or_else(|| {
-                    SqlError::new(
-                        sqlstate::UNDEFINED_OBJECT,
-                        format!("constraint \"{name}\" for table \"{}\" does not exist", table.name),
-                    )
-                })?;
-                conflict_columns(table, &key.columns)
-            }
-        };
-        match &on.action {
-            OnConflictAction::DoNothing => Ok((format!(" ON CONFLICT{target} DO NOTHING"), false)),
-            OnConflictAction::DoUpdate(update) => {
-                if target.is_empty() {
-                    return Err(SqlError::new(
-                        sqlstate::SYNTAX_ERROR,
-                        "ON CONFLICT DO UPDATE requires inference specification or constraint name",
-                    )
-                    .with_hint("For example, ON CONFLICT (column_name)."));
-                }
-                let mut scope = Scope::inside(None);
-                scope.add(table_source(table, alias.to_owned(), &table.sqlite_name()))?;
-                let excluded = table.columns.iter().map(|column| SourceColumn {
-                    name: column.name.clone(),
-                    ty: super::pg_type::PgType::of_column(&column.column_type),
-                    sql: format!("excluded.{}", column.sqlite_name()),
-                });
-                // Unqualified names mean the table: `excluded` is found by its name only.
-                let excluded = Source { alias: "excluded".to_owned(), columns: excluded.collect(), key: Vec::new() };
-                let outer = Scope { sources: vec![excluded], ..Scope::default() };
-                scope.parent = Some(&outer);
-                scope.level = 1;
-                let assignments = self.assignments(table, &update.assignments, &scope)?;
-                let filter = match &update.selection {
-                    None => String::new(),
-                    Some(condition) => {
-                        let condition = self.within(Clause::Plain("WHERE"), |b| b.condition(condition, &scope, "WHERE"))?;
-                        format!(" WHERE {}", condition.sql)
-                    }
-                };
-                Ok((format!(" ON CONFLICT{target} DO UPDATE SET {assignments}{filter}"), true))
-            }
-        }
-    }
-
-    /// `c1 = …, c2 = …`
-    pub(super) fn assignments(&mut self, table: &Table, assignments: &[lake_dialect::ast::Assignment], scope: &Scope<'_>) -> Result<String, SqlError> {
-        let mut texts: Vec<(String, String)> = Vec::new();
-        for assignment in assignments {
-            let pairs: Vec<(String, &Expr)> = match &assignment.target {
-                AssignmentTarget::ColumnName(name) => vec![(assigned_name(name)?, &assignment.value)],
-                AssignmentTarget::Tuple(names) => {
-                    let values = match &assignment.value {
-                        Expr::Tuple(values) if values.len() == names.len() => values,
-                        Expr::Tuple(_) => {
-                            return Err(SqlError::new(
-                                sqlstate::SYNTAX_ERROR,
-                                "number of columns does not match number of values",
-                            ));
-                        }
-                        _ => return Err(SqlError::unsupported("assigning a subquery to several columns")),
-                    };
-                    names.iter().zip(values).map(|(name, value)| Ok((assigned_name(name)?, value))).collect::<Result<_, SqlError>>()?
-                }
-            };
-            for (name, value) in pairs {
-                let column = column(table, &name)?.clone();
-                if texts.iter().any(|(taken, _)| *taken == column.sqlite_name()) {
-                    return Err(SqlError::new(
-                        sqlstate::SYNTAX_ERROR,
-                        format!("multiple assignments to same column \"{name}\""),
-                    ));
-                }
-                let sql = if is_default(value) {
-                    self.default_value(table, &column)?.unwrap_or_else(|| "NULL".to_owned())
-                } else {
-                    if column.identity.as_ref().is_some_and(|identity| identity.always) {
-                        return Err(SqlError::new(
-                            sqlstate::GENERATED_ALWAYS,
-                            format!("column \"{name}\" can only be updated to DEFAULT"),
-                        )
-                        .with_detail(format!("Column \"{name}\" is an identity column defined as GENERATED ALWAYS.")));
-                    }
-                    let typed = self.within(Clause::Plain("UPDATE"), |binder| binder.expression(value, scope))?;
-                    let typed = self.assign(typed, &name, &column.column_type)?;
-                    guarded(table, &column, typed.sql)
-                };
-                texts.push((column.sqlite_name(), sql));
-            }
-        }
-        Ok(texts.into_iter().map(|(name, sql)| format!("{name} = {sql}")).collect::<Vec<_>>().join(", "))
-    }
-
-    /// RETURNING
-    pub(super) fn returning(&mut self, items: Option<&[SelectItem]>, scope: &Scope<'_>) -> Result<(Option<Vec<OutputColumn>>, String), SqlError> {
-        let Some(items) = items else {
-            return Ok((None, String::new()));
-        };
-        let outputs = self.projection(items, scope)?;
-        let mut columns = Vec::new();
-        let mut list = Vec::new();
-        for (name, typed) in outputs {
-            if typed.has_aggregate {
-                return Err(SqlError::new(
-                    sqlstate::GROUPING_ERROR,
-                    "aggregate functions are not allowed in RETURNING",
-                ));
-            }
-            if typed.has_window {
-                return Err(SqlError::new(sqlstate::WINDOWING_ERROR, "window functions are not allowed in RETURNING"));
-            }
-            let typed = self.settle(typed)?;
-            list.push(typed.sql);
-            columns.push(OutputColumn { name, ty: typed.ty });
-        }
-        Ok((Some(columns), format!(" RETURNING {}", list.join(", "))))
     }
 }
 
@@ -468,18 +355,8 @@ fn assignment_error(error: SqlError, column: &TableColumn, from: &str) -> SqlErr
     .with_hint("You will need to rewrite or cast the expression.")
 }
 
-fn assigned_name(name: &lake_dialect::ast::ObjectName) -> Result<String, SqlError> {
-    match object_name(name)? {
-        (None, name) => Ok(name),
-        (Some(table), name) => Err(SqlError::new(
-            sqlstate::UNDEFINED_COLUMN,
-            format!("column \"{table}\" of relation does not exist (assigned as {table}.{name})"),
-        )),
-    }
-}
-
 /// A value for a column; where NULL would make SQLite invent a number it is refused first.
-fn guarded(table: &Table, column: &TableColumn, sql: String) -> String {
+pub(super) fn guarded(table: &Table, column: &TableColumn, sql: String) -> String {
     if table.rowid_column() == Some(column.id) {
         format!("pg_not_null({sql}, {}, {})", Binder::quoted(&column.name), Binder::quoted(&table.name))
     } else {
@@ -541,7 +418,7 @@ fn plain_values(query: &Query) -> Option<&[Vec<Expr>]> {
     }
 }
 
-fn is_default(expr: &Expr) -> bool {
+pub(super) fn is_default(expr: &Expr) -> bool {
     matches!(expr, Expr::Identifier(ident) if ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("default"))
 }
 
@@ -569,31 +446,6 @@ fn is_cell(expr: &Expr) -> bool {
         }
         _ => false,
     }
-}
-
-fn same_columns(key: &Key, ids: &[u32]) -> bool {
-    key.columns.len() == ids.len() && key.columns.iter().all(|id| ids.contains(id))
-}
-
-fn is_unique(table: &Table, ids: &[u32]) -> bool {
-    let index_matches = |index: &crate::schema::Index| {
-        index.unique
-            && !index.partial
-            && index.parts.len() == ids.len()
-            && index.parts.iter().all(|part| matches!(part, crate::schema::IndexPart::Column(id) if ids.contains(id)))
-    };
-    table.primary_key.iter().chain(&table.unique).any(|key| same_columns(key, ids)) || table.indexes.iter().any(index_matches)
-}
-
-fn conflict_columns(table: &Table, ids: &[u32]) -> String {
-    let names = ids.iter().filter_map(|id| table.column_by_id(*id)).map(|column| {
-        let collation = super::pg_type::PgType::of_column(&column.column_type).collation();
-        match collation {
-            Some(collation) => format!("{} COLLATE {collation}", column.sqlite_name()),
-            None => column.sqlite_name(),
-        }
-    });
-    format!(" ({})", names.collect::<Vec<_>>().join(", "))
 }
 
 /// Reads an expression that the catalog keeps as text.

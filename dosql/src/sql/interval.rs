@@ -88,9 +88,8 @@ impl Interval {
 
     /// Reads `1 year 2 mons -3 days 04:05:06`, `P1Y2M3DT4H5M6S` and the SQL forms.
     pub(crate) fn parse(text: &str) -> Result<Interval, SqlError> {
-        let wrong = || {
-            SqlError::new(sqlstate::INVALID_DATETIME, format!("invalid input syntax for type interval: \"{text}\""))
-        };
+        let wrong =
+            || SqlError::new(sqlstate::INVALID_DATETIME, format!("invalid input syntax for type interval: \"{text}\""));
         let lower = text.trim().to_ascii_lowercase();
         let (lower, ago) = match lower.strip_suffix("ago") {
             Some(rest) => (rest.trim_end().to_owned(), true),
@@ -136,7 +135,7 @@ impl Interval {
             let micros = self.micros.unsigned_abs();
             let seconds = micros / 1_000_000;
             let mut clock = format!("{sign}{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
-            if micros % 1_000_000 != 0 {
+            if !micros.is_multiple_of(1_000_000) {
                 clock.push('.');
                 clock.push_str(format!("{:06}", micros % 1_000_000).trim_end_matches('0'));
             }
@@ -174,7 +173,9 @@ impl Sum {
             "y" | "yr" | "yrs" | "year" | "years" => self.months += whole * 12.0 + (fraction * 12.0).round(),
             "decade" | "decades" | "dec" | "decs" => self.months += whole * 120.0 + (fraction * 120.0).round(),
             "century" | "centuries" | "c" | "cent" => self.months += whole * 1200.0 + (fraction * 1200.0).round(),
-            "millennium" | "millennia" | "mil" | "mils" => self.months += whole * 12_000.0 + (fraction * 12_000.0).round(),
+            "millennium" | "millennia" | "mil" | "mils" => {
+                self.months += whole * 12_000.0 + (fraction * 12_000.0).round()
+            }
             "mon" | "mons" | "month" | "months" => {
                 self.months += whole;
                 day_fraction(self, fraction * 30.0);
@@ -256,7 +257,13 @@ fn parse_verbose(text: &str, sum: &mut Sum) -> Option<()> {
         }
         let unit_end = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
         // A number without a unit counts days before a clock time and seconds at the end.
-        let unit = if unit_end > 0 { &rest[..unit_end] } else if rest.contains(':') { "day" } else { "second" };
+        let unit = if unit_end > 0 {
+            &rest[..unit_end]
+        } else if rest.contains(':') {
+            "day"
+        } else {
+            "second"
+        };
         sum.add(number, unit)?;
         rest = rest[unit_end..].trim_start();
     }
@@ -283,7 +290,11 @@ mod tests {
     use super::*;
 
     fn check(text: &str, printed: &str) {
-        assert_eq!(Interval::parse(text).map(Interval::print).map_err(|e| e.sqlstate), Ok(printed.to_owned()), "{text}");
+        assert_eq!(
+            Interval::parse(text).map(Interval::print).map_err(|e| e.sqlstate),
+            Ok(printed.to_owned()),
+            "{text}"
+        );
     }
 
     #[test]

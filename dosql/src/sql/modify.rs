@@ -1,6 +1,9 @@
 //! UPDATE, DELETE and TRUNCATE.
 
-use lake_dialect::ast::{Delete, FromTable, SelectItem, TableFactor, TableWithJoins, Truncate, TruncateIdentityOption, Update, UpdateTableFromKind};
+use lake_dialect::ast::{
+    Delete, FromTable, SelectItem, TableFactor, TableWithJoins, Truncate, TruncateIdentityOption, Update,
+    UpdateTableFromKind,
+};
 use lake_dialect::{SqlError, fold, sqlstate};
 
 use super::binder::{Binder, Clause};
@@ -19,7 +22,7 @@ impl Binder<'_> {
         scope.add(table_source(&table, alias, &table.sqlite_name()))?;
         let from = match &update.from {
             None => String::new(),
-            Some(UpdateTableFromKind::AfterSet(from)) => format!(" FROM {}", self.from_clause(from, &mut scope)?),
+            Some(UpdateTableFromKind::AfterSet(from)) => format!(" FROM {}", self.tables(from, &mut scope)?),
             Some(UpdateTableFromKind::BeforeSet(_)) => return Err(SqlError::unsupported("this form of UPDATE")),
         };
         let assignments = self.assignments(&table, &update.assignments, &scope)?;
@@ -46,7 +49,7 @@ impl Binder<'_> {
         scope.add(table_source(&table, alias, &name))?;
         let using = match &delete.using {
             None => None,
-            Some(using) => Some(self.from_clause(using, &mut scope)?),
+            Some(using) => Some(self.tables(using, &mut scope)?),
         };
         let filter = self.filter(delete.selection.as_ref(), &scope)?;
         let (returning, returning_sql) = self.returning_of_target(delete.returning.as_deref(), &scope)?;

@@ -7,7 +7,7 @@ use super::binder::Binder;
 use super::cast::is_implicit;
 use super::pg_type::PgType;
 use super::scope::Scope;
-use super::typed::{Literal, Typed};
+use super::typed::Typed;
 
 fn undefined(op: &str, left: &PgType, right: &PgType) -> SqlError {
     SqlError::new(
@@ -72,7 +72,13 @@ impl Binder<'_> {
         Ok(typed.becomes(sql, ty))
     }
 
-    pub(super) fn binary(&mut self, left: &Expr, op: &BinaryOperator, right: &Expr, scope: &Scope<'_>) -> Result<Typed, SqlError> {
+    pub(super) fn binary(
+        &mut self,
+        left: &Expr,
+        op: &BinaryOperator,
+        right: &Expr,
+        scope: &Scope<'_>,
+    ) -> Result<Typed, SqlError> {
         use BinaryOperator as B;
         let comparison = match op {
             B::Eq => Some("="),
@@ -189,7 +195,13 @@ impl Binder<'_> {
         Ok(Typed::over(&lefts.iter().chain(&rights).collect::<Vec<_>>(), sql, PgType::Bool))
     }
 
-    pub(super) fn in_list(&mut self, expr: &Expr, list: &[Expr], negated: bool, scope: &Scope<'_>) -> Result<Typed, SqlError> {
+    pub(super) fn in_list(
+        &mut self,
+        expr: &Expr,
+        list: &[Expr],
+        negated: bool,
+        scope: &Scope<'_>,
+    ) -> Result<Typed, SqlError> {
         if let Expr::Tuple(row) = expr {
             let mut tests = Vec::new();
             for item in list {
@@ -218,7 +230,13 @@ impl Binder<'_> {
         Ok(Typed::over(&items.iter().collect::<Vec<_>>(), sql, PgType::Bool))
     }
 
-    pub(super) fn in_subquery(&mut self, expr: &Expr, subquery: &Query, negated: bool, scope: &Scope<'_>) -> Result<Typed, SqlError> {
+    pub(super) fn in_subquery(
+        &mut self,
+        expr: &Expr,
+        subquery: &Query,
+        negated: bool,
+        scope: &Scope<'_>,
+    ) -> Result<Typed, SqlError> {
         let values = match expr {
             Expr::Tuple(row) => row.iter().map(|item| self.expression(item, scope)).collect::<Result<Vec<_>, _>>()?,
             other => vec![self.expression(other, scope)?],
@@ -288,7 +306,9 @@ impl Binder<'_> {
             None => {
                 let array = self.expression(right, scope)?;
                 let array = match (&array.ty, &left.ty) {
-                    (PgType::Unknown, PgType::Unknown) => self.resolve(array, &PgType::Array(Box::new(PgType::Text)))?,
+                    (PgType::Unknown, PgType::Unknown) => {
+                        self.resolve(array, &PgType::Array(Box::new(PgType::Text)))?
+                    }
                     (PgType::Unknown, element) => {
                         let ty = if element.is_text() { PgType::Text } else { element.clone() };
                         self.resolve(array, &PgType::Array(Box::new(ty)))?
@@ -430,7 +450,12 @@ impl Binder<'_> {
                 let left = self.coerce(left, &element)?;
                 self.call("array_prepend", vec![left, right])
             }
-            (a, b) if a.is_text() || b.is_text() || (a == PgType::Unknown && b == PgType::Unknown) || ((a == PgType::Unknown) != (b == PgType::Unknown)) => {
+            (a, b)
+                if a.is_text()
+                    || b.is_text()
+                    || (a == PgType::Unknown && b == PgType::Unknown)
+                    || ((a == PgType::Unknown) != (b == PgType::Unknown)) =>
+            {
                 let convert = |binder: &mut Self, typed: Typed| {
                     if typed.ty == PgType::Unknown {
                         binder.resolve(typed, &PgType::Text)
@@ -500,4 +525,3 @@ fn operator_name(op: &str) -> &str {
         other => other,
     }
 }
-

@@ -18,7 +18,7 @@ use lake_cdc::ColumnType;
 
 /// A type, without length or precision: those belong to columns and casts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum PgType {
+pub(crate) enum PgType {
     /// `boolean`
     Bool,
     /// `smallint`
@@ -63,7 +63,7 @@ pub enum PgType {
 
 impl PgType {
     /// Postgres' short name.
-    pub fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         match self {
             PgType::Array(element) => format!("_{}", element.name()),
             PgType::Unknown => "text".to_owned(),
@@ -72,7 +72,7 @@ impl PgType {
     }
 
     /// The name in error messages.
-    pub fn display(&self) -> String {
+    pub(crate) fn display(&self) -> String {
         match self {
             PgType::Bool => "boolean",
             PgType::Int2 => "smallint",
@@ -146,7 +146,7 @@ impl PgType {
     ];
 
     /// The type of a column in expressions.
-    pub fn of_column(column_type: &ColumnType) -> PgType {
+    pub(crate) fn of_column(column_type: &ColumnType) -> PgType {
         match column_type {
             ColumnType::Bool => PgType::Bool,
             ColumnType::Int2 => PgType::Int2,

@@ -51,13 +51,26 @@ pub(crate) struct Prepared {
 
 #[derive(Debug)]
 pub(crate) enum PlanBody {
-    Query { prepared: Prepared, outputs: Vec<OutputColumn> },
+    Query {
+        prepared: Prepared,
+        outputs: Vec<OutputColumn>,
+    },
     Insert(InsertPlan),
     /// UPDATE and DELETE.
-    Modify { command: &'static str, table: Rc<Table>, prepared: Prepared, returning: Option<Vec<OutputColumn>> },
-    Truncate { tables: Vec<Rc<Table>>, restart_identity: bool },
+    Modify {
+        command: &'static str,
+        table: Rc<Table>,
+        prepared: Prepared,
+        returning: Option<Vec<OutputColumn>>,
+    },
+    Truncate {
+        tables: Vec<Rc<Table>>,
+        restart_identity: bool,
+    },
     Definition(Box<Statement>),
-    Explain { prepared: Prepared },
+    Explain {
+        prepared: Prepared,
+    },
     Savepoint(String),
     RollbackTo(String),
     Release(String),

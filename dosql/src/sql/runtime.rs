@@ -130,17 +130,32 @@ type Outcome = Result<SqliteValue, SqlError>;
 
 impl Registry<'_> {
     /// NULL in, NULL out; the same for the same arguments.
-    fn strict(&self, name: &str, count: i32, body: impl Fn(&[ValueRef<'_>]) -> Outcome + Send + 'static) -> rusqlite::Result<()> {
+    fn strict(
+        &self,
+        name: &str,
+        count: i32,
+        body: impl Fn(&[ValueRef<'_>]) -> Outcome + Send + 'static,
+    ) -> rusqlite::Result<()> {
         self.define(name, count, FunctionFlags::SQLITE_DETERMINISTIC, true, body)
     }
 
     /// Sees NULLs; the same for the same arguments.
-    fn any(&self, name: &str, count: i32, body: impl Fn(&[ValueRef<'_>]) -> Outcome + Send + 'static) -> rusqlite::Result<()> {
+    fn any(
+        &self,
+        name: &str,
+        count: i32,
+        body: impl Fn(&[ValueRef<'_>]) -> Outcome + Send + 'static,
+    ) -> rusqlite::Result<()> {
         self.define(name, count, FunctionFlags::SQLITE_DETERMINISTIC, false, body)
     }
 
     /// Another answer each time, or in each transaction.
-    fn volatile(&self, name: &str, count: i32, body: impl Fn(&[ValueRef<'_>]) -> Outcome + Send + 'static) -> rusqlite::Result<()> {
+    fn volatile(
+        &self,
+        name: &str,
+        count: i32,
+        body: impl Fn(&[ValueRef<'_>]) -> Outcome + Send + 'static,
+    ) -> rusqlite::Result<()> {
         self.define(name, count, FunctionFlags::empty(), true, body)
     }
 
@@ -260,4 +275,3 @@ pub(super) fn decimal(value: &Decimal) -> SqliteValue {
 pub(super) fn out_of_range(ty: &str) -> SqlError {
     SqlError::new(sqlstate::NUMERIC_OUT_OF_RANGE, format!("{ty} out of range"))
 }
-

@@ -94,10 +94,7 @@ impl<'p> Scope<'p> {
             }
             return match found {
                 Some(found) => Ok(Some(found)),
-                None => Err(SqlError::new(
-                    sqlstate::UNDEFINED_COLUMN,
-                    format!("column {table}.{name} does not exist"),
-                )),
+                None => Err(SqlError::new(sqlstate::UNDEFINED_COLUMN, format!("column {table}.{name} does not exist"))),
             };
         }
         if let Some(merged) = self.merged.iter().rev().find(|merged| merged.column.name == name) {
@@ -127,10 +124,9 @@ impl<'p> Scope<'p> {
 
     fn not_found(&self, table: Option<&str>, name: &str) -> SqlError {
         match table {
-            Some(table) => SqlError::new(
-                sqlstate::UNDEFINED_TABLE,
-                format!("missing FROM-clause entry for table \"{table}\""),
-            ),
+            Some(table) => {
+                SqlError::new(sqlstate::UNDEFINED_TABLE, format!("missing FROM-clause entry for table \"{table}\""))
+            }
             None if self.has_source(name) => SqlError::unsupported(format!("a whole row as a value (\"{name}\")")),
             None => SqlError::new(sqlstate::UNDEFINED_COLUMN, format!("column \"{name}\" does not exist")),
         }
@@ -152,9 +148,11 @@ impl<'p> Scope<'p> {
     pub(crate) fn star(&self) -> Vec<(String, Typed)> {
         let mut columns = Vec::new();
         for merged in &self.merged {
-            if !self.merged.iter().any(|outer| {
-                !std::ptr::eq(outer, merged) && merged.of.iter().all(|pair| outer.of.contains(pair))
-            }) {
+            if !self
+                .merged
+                .iter()
+                .any(|outer| !std::ptr::eq(outer, merged) && merged.of.iter().all(|pair| outer.of.contains(pair)))
+            {
                 columns.push((merged.column.name.clone(), self.read("", &merged.column)));
             }
         }

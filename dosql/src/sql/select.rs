@@ -1,16 +1,17 @@
 //! Queries: SELECT, VALUES, set operations, WITH. Their output columns are always named `k1`, `k2`, … in SQLite.
 
 use lake_dialect::ast::{
-    Distinct, Expr, GroupByExpr, LimitClause, NamedWindowExpr, OrderByExpr, OrderByKind, OrderByOptions, Query, Select,
-    SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, UnaryOperator, Value, Values, With,
+    Distinct, Expr, LimitClause, NamedWindowExpr, OrderByExpr, OrderByKind, Query, Select, SelectItem,
+    SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, Value, Values,
 };
 use lake_dialect::{SqlError, column_name, fold, object_name, sqlstate};
 
-use super::binder::{Binder, Clause, CommonTable};
+use super::binder::{Binder, Clause};
 use super::cast::common_type;
 use super::limits::QUERY_DEPTH_MAX;
+use super::ordering::{order_by_outputs, sort_key, written_out};
 use super::pg_type::PgType;
-use super::scope::{Scope, SourceColumn};
+use super::scope::Scope;
 use super::typed::{ColumnUse, Literal, Typed};
 
 /// An output column.
@@ -31,44 +32,14 @@ pub(crate) struct TranslatedQuery {
     pub(crate) single_row: bool,
 }
 
-/// The direction of an ORDER BY item, NULLs where Postgres puts them.
-pub(super) fn direction(options: &OrderByOptions) -> &'static str {
-    let descending = options.asc == Some(false);
-    match (descending, options.nulls_first.unwrap_or(descending)) {
-        (false, false) => " ASC NULLS LAST",
-        (false, true) => " ASC NULLS FIRST",
-        (true, false) => " DESC NULLS LAST",
-        (true, true) => " DESC NULLS FIRST",
-    }
-}
-
-/// A key of GROUP BY or ORDER BY. A bare integer would be the number of an output column for SQLite.
-fn sort_key(typed: &Typed) -> String {
-    // SQLite folds some constants to integers before it looks. Columns have a dot, outputs are `k` and a number.
-    let is_output = typed.sql.strip_prefix('k').is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()));
-    if typed.columns.is_empty() && !is_output && !typed.sql.contains('.') && !typed.sql.contains("pg_random") {
-        return format!("({} + 0)", typed.sql);
-    }
-    typed.collated()
-}
-
-/// A key that names an output column, as the expression it stands for.
-fn written_out(key: &Typed, outputs: &[(String, Typed)]) -> Typed {
-    let number = key.sql.strip_prefix('k').and_then(|number| number.parse::<usize>().ok());
-    match number.and_then(|number| outputs.get(number - 1)) {
-        Some((_, output)) => output.clone(),
-        None => key.clone(),
-    }
-}
-
 /// One body of a query before ORDER BY and LIMIT.
-struct Body {
-    sql: String,
-    columns: Vec<OutputColumn>,
-    outer: Vec<ColumnUse>,
-    single_row: bool,
+pub(super) struct Body {
+    pub(super) sql: String,
+    pub(super) columns: Vec<OutputColumn>,
+    pub(super) outer: Vec<ColumnUse>,
+    pub(super) single_row: bool,
     /// ORDER BY was put into the text already.
-    ordered: bool,
+    pub(super) ordered: bool,
 }
 
 impl Binder<'_> {
@@ -119,7 +90,11 @@ impl Binder<'_> {
         outer.append(&mut body.outer);
         let mut sql = body.sql;
         if !order_by.is_empty() && !body.ordered {
-            sql = format!("SELECT {} FROM ({sql}){}", names(body.columns.len()), order_by_outputs(order_by, &body.columns)?);
+            sql = format!(
+                "SELECT {} FROM ({sql}){}",
+                names(body.columns.len()),
+                order_by_outputs(order_by, &body.columns)?
+            );
         }
         let limit = self.limit(query)?;
         if !limit.is_empty() {
@@ -183,13 +158,24 @@ impl Binder<'_> {
         Ok(sql)
     }
 
-    fn body(&mut self, body: &SetExpr, order_by: &[OrderByExpr], parent: Option<&Scope<'_>>) -> Result<Body, SqlError> {
+    pub(super) fn body(
+        &mut self,
+        body: &SetExpr,
+        order_by: &[OrderByExpr],
+        parent: Option<&Scope<'_>>,
+    ) -> Result<Body, SqlError> {
         match body {
             SetExpr::Select(select) => self.select(select, order_by, parent),
             SetExpr::Query(query) => {
                 let query = self.query(query, parent)?;
                 let sql = format!("SELECT * FROM ({})", query.sql);
-                Ok(Body { sql, columns: query.columns, outer: query.outer, single_row: query.single_row, ordered: false })
+                Ok(Body {
+                    sql,
+                    columns: query.columns,
+                    outer: query.outer,
+                    single_row: query.single_row,
+                    ordered: false,
+                })
             }
             SetExpr::Values(values) => self.values(values, parent),
             SetExpr::SetOperation { op, set_quantifier, left, right } => {
@@ -292,14 +278,19 @@ impl Binder<'_> {
     }
 
     /// A side of a set operation: its open literals stay open.
-    fn open_body(&mut self, body: &SetExpr, parent: Option<&Scope<'_>>) -> Result<Body, SqlError> {
+    pub(super) fn open_body(&mut self, body: &SetExpr, parent: Option<&Scope<'_>>) -> Result<Body, SqlError> {
         match body {
             SetExpr::Select(select) => self.select_with(select, &[], parent, true),
             other => self.body(other, &[], parent),
         }
     }
 
-    fn select(&mut self, select: &Select, order_by: &[OrderByExpr], parent: Option<&Scope<'_>>) -> Result<Body, SqlError> {
+    fn select(
+        &mut self,
+        select: &Select,
+        order_by: &[OrderByExpr],
+        parent: Option<&Scope<'_>>,
+    ) -> Result<Body, SqlError> {
         self.select_with(select, order_by, parent, false)
     }
 
@@ -310,7 +301,8 @@ impl Binder<'_> {
         parent: Option<&Scope<'_>>,
         keep_open: bool,
     ) -> Result<Body, SqlError> {
-        if select.top.is_some() || select.into.is_some() || select.qualify.is_some() || !select.lateral_views.is_empty() {
+        if select.top.is_some() || select.into.is_some() || select.qualify.is_some() || !select.lateral_views.is_empty()
+        {
             return Err(SqlError::unsupported("this form of SELECT"));
         }
         let mut scope = Scope::inside(parent);
@@ -320,7 +312,7 @@ impl Binder<'_> {
                 NamedWindowExpr::NamedWindow(_) => return Err(SqlError::unsupported("a window named after another")),
             }
         }
-        let from = self.from_clause(&select.from, &mut scope)?;
+        let from = self.tables(&select.from, &mut scope)?;
         let filter = match &select.selection {
             Some(condition) => Some(self.within(Clause::Plain("WHERE"), |b| b.condition(condition, &scope, "WHERE"))?),
             None => None,
@@ -328,7 +320,8 @@ impl Binder<'_> {
         let grouped = self.group_by(select, &mut scope)?;
         let mut outputs = self.projection(&select.projection, &scope)?;
         for (_, typed) in &mut outputs {
-            if typed.ty == PgType::Unknown && !(keep_open && !matches!(typed.literal, Some(Literal::Parameter(_)))) {
+            let stays_open = keep_open && !matches!(typed.literal, Some(Literal::Parameter(_)));
+            if typed.ty == PgType::Unknown && !stays_open {
                 *typed = self.settle(typed.clone())?;
             }
         }
@@ -342,7 +335,8 @@ impl Binder<'_> {
             Some(Distinct::On(exprs)) => self.distinct_on(exprs, &outputs, &keys, &scope)?,
             _ => Vec::new(),
         };
-        let parts = outputs.iter().map(|(_, typed)| typed).chain(&having).chain(keys.iter().map(|(key, _)| key)).chain(&on);
+        let parts =
+            outputs.iter().map(|(_, typed)| typed).chain(&having).chain(keys.iter().map(|(key, _)| key)).chain(&on);
         let aggregated = !grouped.is_empty() || having.is_some() || parts.clone().any(|typed| typed.has_aggregate);
         let mut outer = filter.as_ref().map_or_else(Vec::new, |filter| filter.columns.clone());
         for part in parts {
@@ -416,91 +410,12 @@ impl Binder<'_> {
         Ok(Body { sql, columns, outer, single_row, ordered })
     }
 
-    /// DISTINCT ON: what ORDER BY has to begin with.
-    fn distinct_on(
-        &mut self,
-        exprs: &[Expr],
-        outputs: &[(String, Typed)],
-        keys: &[(Typed, &'static str)],
-        scope: &Scope<'_>,
-    ) -> Result<Vec<Typed>, SqlError> {
-        let mut on = Vec::new();
-        for expr in exprs {
-            let same = |a: usize, b: usize| outputs[a].1.sql == outputs[b].1.sql;
-            on.push(match output_named(expr, outputs.iter().map(|(name, _)| name.as_str()), same)? {
-                Some(index) => outputs[index].1.clone(),
-                None => self.within(Clause::Output, |binder| binder.settled(expr, scope))?,
-            });
-        }
-        let mut first = keys.iter().map(|(key, _)| written_out(key, outputs).sql).take(on.len());
-        if !first.all(|key| on.iter().any(|typed| typed.sql == key)) {
-            return Err(SqlError::new(
-                sqlstate::INVALID_COLUMN_REFERENCE,
-                "SELECT DISTINCT ON expressions must match initial ORDER BY expressions",
-            ));
-        }
-        Ok(on)
-    }
-
-    /// GROUP BY: numbers and output names mean output columns.
-    fn group_by(&mut self, select: &Select, scope: &mut Scope<'_>) -> Result<Vec<Typed>, SqlError> {
-        let exprs = match &select.group_by {
-            GroupByExpr::Expressions(exprs, modifiers) if modifiers.is_empty() => exprs,
-            _ => return Err(SqlError::unsupported("this form of GROUP BY")),
-        };
-        let mut grouped = Vec::new();
-        for expr in exprs {
-            let meant = match expr {
-                literal if number_literal(literal).is_some() => {
-                    let digits = number_literal(literal).unwrap_or_default();
-                    Some(self.nth_output(&digits, &select.projection, "GROUP BY")?)
-                }
-                Expr::Value(value) if !matches!(value.value, Value::Placeholder(_)) => {
-                    return Err(SqlError::new(sqlstate::SYNTAX_ERROR, "non-integer constant in GROUP BY"));
-                }
-                // A column of the tables goes before an output of the same name.
-                Expr::Identifier(ident) if scope.column(None, &fold(ident)).is_err() => {
-                    let name = fold(ident);
-                    select.projection.iter().find_map(|item| match item {
-                        SelectItem::ExprWithAlias { expr, alias } if fold(alias) == name => Some(expr),
-                        _ => None,
-                    })
-                }
-                Expr::GroupingSets(_) | Expr::Cube(_) | Expr::Rollup(_) => {
-                    return Err(SqlError::unsupported("GROUPING SETS, CUBE and ROLLUP"));
-                }
-                _ => None,
-            };
-            let typed = self.within(Clause::Plain("GROUP BY"), |b| b.settled(meant.unwrap_or(expr), scope))?;
-            if typed.ty == PgType::Json {
-                return Err(SqlError::new(
-                    sqlstate::UNDEFINED_FUNCTION,
-                    "could not identify an equality operator for type json",
-                ));
-            }
-            grouped.push(typed);
-        }
-        scope.groups = grouped.iter().map(|typed| typed.sql.clone()).collect();
-        Ok(grouped)
-    }
-
-    fn nth_output<'a>(&self, digits: &str, projection: &'a [SelectItem], clause: &str) -> Result<&'a Expr, SqlError> {
-        if digits.parse::<i32>().is_err() {
-            return Err(SqlError::new(sqlstate::SYNTAX_ERROR, format!("non-integer constant in {clause}")));
-        }
-        let index = digits.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
-        match index.and_then(|index| projection.get(index)) {
-            Some(SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) => Ok(expr),
-            Some(_) => Err(SqlError::unsupported(format!("{clause} by the number of a column behind *"))),
-            None => Err(SqlError::new(
-                sqlstate::INVALID_COLUMN_REFERENCE,
-                format!("{clause} position {digits} is not in select list"),
-            )),
-        }
-    }
-
     /// The output list, `*` written out.
-    pub(crate) fn projection(&mut self, items: &[SelectItem], scope: &Scope<'_>) -> Result<Vec<(String, Typed)>, SqlError> {
+    pub(crate) fn projection(
+        &mut self,
+        items: &[SelectItem],
+        scope: &Scope<'_>,
+    ) -> Result<Vec<(String, Typed)>, SqlError> {
         let mut outputs = Vec::new();
         for item in items {
             match item {
@@ -539,210 +454,9 @@ impl Binder<'_> {
         }
         Ok(outputs)
     }
-
-    /// ORDER BY of a SELECT: a name or number means an output column, an expression reads the tables.
-    fn order_keys(
-        &mut self,
-        order_by: &[OrderByExpr],
-        outputs: &[(String, Typed)],
-        scope: &Scope<'_>,
-        distinct: bool,
-    ) -> Result<Vec<(Typed, &'static str)>, SqlError> {
-        let mut keys = Vec::new();
-        for item in order_by {
-            let same = |a: usize, b: usize| outputs[a].1.sql == outputs[b].1.sql;
-            let key = match output_named(&item.expr, outputs.iter().map(|(name, _)| name.as_str()), same)? {
-                Some(index) => Typed { sql: format!("k{}", index + 1), ..outputs[index].1.clone() },
-                None => {
-                    let key = self.within(Clause::Output, |binder| binder.settled(&item.expr, scope))?;
-                    if distinct && !outputs.iter().any(|(_, output)| output.sql == key.sql) {
-                        return Err(SqlError::new(
-                            sqlstate::INVALID_COLUMN_REFERENCE,
-                            "for SELECT DISTINCT, ORDER BY expressions must appear in select list",
-                        ));
-                    }
-                    key
-                }
-            };
-            key.check_ordered()?;
-            keys.push((key, direction(&item.options)));
-        }
-        Ok(keys)
-    }
-
-    fn with_clause(&mut self, with: &With, parent: Option<&Scope<'_>>, outer: &mut Vec<ColumnUse>) -> Result<String, SqlError> {
-        let mut definitions = Vec::new();
-        for cte in &with.cte_tables {
-            let name = fold(&cte.alias.name);
-            if self.common.iter().any(|common| common.name == name) && with.cte_tables.iter().filter(|c| fold(&c.alias.name) == name).count() > 1 {
-                return Err(SqlError::new(
-                    sqlstate::DUPLICATE_ALIAS,
-                    format!("WITH query name \"{name}\" specified more than once"),
-                ));
-            }
-            let sqlite_name = self.fresh("w");
-            let names = cte.alias.columns.iter().map(|column| fold(&column.name)).collect::<Vec<_>>();
-            let (sql, columns) = match (with.recursive, cte.query.body.as_ref()) {
-                (true, SetExpr::SetOperation { op: SetOperator::Union, set_quantifier, left, right })
-                    if mentions(&cte.query, &name) =>
-                {
-                    self.recursive(&cte.query, *set_quantifier, left, right, (&name, &sqlite_name, &names), parent)?
-                }
-                _ => {
-                    let query = self.query(&cte.query, parent)?;
-                    outer.extend(query.outer);
-                    (query.sql, query.columns)
-                }
-            };
-            let columns = source_columns(columns, &names, &name)?;
-            let list = self::names(columns.len());
-            definitions.push(format!("{sqlite_name}({list}) AS ({sql})"));
-            self.common.push(CommonTable { name, sqlite_name, columns });
-        }
-        Ok(format!("WITH RECURSIVE {} ", definitions.join(", ")))
-    }
-
-    fn recursive(
-        &mut self,
-        query: &Query,
-        quantifier: SetQuantifier,
-        left: &SetExpr,
-        right: &SetExpr,
-        (name, sqlite_name, names): (&str, &str, &[String]),
-        parent: Option<&Scope<'_>>,
-    ) -> Result<(String, Vec<OutputColumn>), SqlError> {
-        if query.order_by.is_some() || query.limit_clause.is_some() || query.with.is_some() {
-            return Err(SqlError::unsupported("ORDER BY, LIMIT or WITH in a recursive query"));
-        }
-        let base = self.body(left, &[], parent)?;
-        let columns = source_columns(base.columns.clone(), names, name)?;
-        self.common.push(CommonTable { name: name.to_owned(), sqlite_name: sqlite_name.to_owned(), columns });
-        let step = self.open_body(right, parent);
-        self.common.pop();
-        let step = step?;
-        if step.columns.len() != base.columns.len() {
-            return Err(SqlError::new(
-                sqlstate::SYNTAX_ERROR,
-                "each UNION query must have the same number of columns",
-            ));
-        }
-        let mut list = Vec::new();
-        for (index, (a, b)) in base.columns.iter().zip(&step.columns).enumerate() {
-            let ty = common_type("UNION", &[&a.ty, &b.ty])?;
-            if ty != a.ty {
-                return Err(SqlError::new(
-                    sqlstate::DATATYPE_MISMATCH,
-                    format!(
-                        "recursive query \"{name}\" column {} has type {} in non-recursive term but type {} overall",
-                        index + 1,
-                        a.ty.display(),
-                        ty.display()
-                    ),
-                ));
-            }
-            let from = if b.ty == PgType::Unknown { PgType::Text } else { b.ty.clone() };
-            let typed = Typed::new(format!("k{}", index + 1), from);
-            list.push(self.convert(typed, &ty, super::cast::Context::Explicit)?.sql);
-        }
-        let word = if quantifier == SetQuantifier::All { "UNION ALL" } else { "UNION" };
-        // SQLite needs the recursive table in the FROM of the second member itself; the conversions wrap it only
-        // where there are any.
-        let plain = list.iter().enumerate().all(|(index, sql)| *sql == format!("k{}", index + 1));
-        let step_sql = if plain { step.sql } else { return Err(SqlError::unsupported("a recursive query that needs a conversion; cast its columns, it")) };
-        Ok((format!("{} {word} {step_sql}", base.sql), base.columns))
-    }
-}
-
-/// The digits of a number, with its sign: what GROUP BY and ORDER BY take for the number of a column.
-fn number_literal(expr: &Expr) -> Option<String> {
-    match expr {
-        Expr::Nested(inner) => number_literal(inner),
-        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => number_literal(expr).map(|digits| format!("-{digits}")),
-        Expr::Value(value) => match &value.value {
-            Value::Number(digits, _) => Some(digits.clone()),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-/// True if a query's text reads a name: SQLite has to know what is recursive.
-fn mentions(query: &Query, name: &str) -> bool {
-    let text = query.to_string().to_ascii_lowercase();
-    text.contains(&name.to_ascii_lowercase())
-}
-
-fn source_columns(columns: Vec<OutputColumn>, names: &[String], table: &str) -> Result<Vec<SourceColumn>, SqlError> {
-    if names.len() > columns.len() {
-        return Err(SqlError::new(
-            sqlstate::INVALID_COLUMN_REFERENCE,
-            format!("WITH query \"{table}\" has {} columns available but {} columns specified", columns.len(), names.len()),
-        ));
-    }
-    Ok(columns
-        .into_iter()
-        .enumerate()
-        .map(|(index, column)| SourceColumn {
-            name: names.get(index).cloned().unwrap_or(column.name),
-            ty: column.ty,
-            sql: format!("k{}", index + 1),
-        })
-        .collect())
 }
 
 /// `k1, k2, …`
 pub(crate) fn names(count: usize) -> String {
     (1..=count).map(|index| format!("k{index}")).collect::<Vec<_>>().join(", ")
-}
-
-/// The output column that an ORDER BY item names or numbers.
-fn output_named<'a>(
-    expr: &Expr,
-    names: impl Iterator<Item = &'a str>,
-    same: impl Fn(usize, usize) -> bool,
-) -> Result<Option<usize>, SqlError> {
-    if let Some(digits) = number_literal(expr) {
-        if digits.parse::<i32>().is_err() {
-            return Err(SqlError::new(sqlstate::SYNTAX_ERROR, "non-integer constant in ORDER BY"));
-        }
-        let count = names.count();
-        return match digits.parse::<usize>().ok().and_then(|number| number.checked_sub(1)).filter(|index| *index < count) {
-            Some(index) => Ok(Some(index)),
-            None => Err(SqlError::new(
-                sqlstate::INVALID_COLUMN_REFERENCE,
-                format!("ORDER BY position {digits} is not in select list"),
-            )),
-        };
-    }
-    match expr {
-        Expr::Value(value) => match &value.value {
-            Value::Placeholder(_) => Ok(None),
-            _ => Err(SqlError::new(sqlstate::SYNTAX_ERROR, "non-integer constant in ORDER BY")),
-        },
-        Expr::Identifier(ident) => {
-            let name = fold(ident);
-            let found = names.enumerate().filter(|(_, output)| *output == name).map(|(index, _)| index);
-            let found = found.collect::<Vec<_>>();
-            if found.iter().any(|index| !same(found[0], *index)) {
-                return Err(SqlError::new(sqlstate::AMBIGUOUS_COLUMN, format!("ORDER BY \"{name}\" is ambiguous")));
-            }
-            Ok(found.first().copied())
-        }
-        _ => Ok(None),
-    }
-}
-
-/// ORDER BY of a set operation or VALUES: output columns only.
-fn order_by_outputs(order_by: &[OrderByExpr], columns: &[OutputColumn]) -> Result<String, SqlError> {
-    let mut keys = Vec::new();
-    for item in order_by {
-        let index = output_named(&item.expr, columns.iter().map(|column| column.name.as_str()), |a, b| a == b)?.ok_or_else(|| {
-            SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, "invalid UNION/INTERSECT/EXCEPT ORDER BY clause")
-                .with_detail("Only result column names can be used, not expressions or functions.")
-        })?;
-        let key = Typed::new(format!("k{}", index + 1), columns[index].ty.clone());
-        key.check_ordered()?;
-        keys.push(format!("{}{}", key.collated(), direction(&item.options)));
-    }
-    Ok(format!(" ORDER BY {}", keys.join(", ")))
 }

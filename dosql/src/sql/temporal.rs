@@ -27,7 +27,11 @@ pub(super) fn left_partner(op: &str, known: &PgType) -> Option<PgType> {
 pub(super) fn operator(op: &str, left: &PgType, right: &PgType) -> Option<(String, PgType)> {
     use PgType as T;
     let of = |template: &str, ty: PgType| Some((template.to_owned(), ty));
-    if op == "+" && matches!((left, right), (T::Interval, T::Date | T::Timestamp | T::TimestampTz | T::Time) | (T::Time, T::Date))
+    if op == "+"
+        && matches!(
+            (left, right),
+            (T::Interval, T::Date | T::Timestamp | T::TimestampTz | T::Time) | (T::Time, T::Date)
+        )
         || (op == "+" && left.is_integer() && *right == T::Date)
         || (op == "*" && *right == T::Interval && left.is_number())
     {

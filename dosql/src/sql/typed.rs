@@ -110,7 +110,13 @@ pub(crate) fn constant(value: &SqliteValue) -> Option<String> {
         SqliteValue::Null => "NULL".to_owned(),
         SqliteValue::Integer(value) => {
             // The smallest integer has no positive counterpart to negate.
-            if *value == i64::MIN { "(-9223372036854775807-1)".to_owned() } else if *value < 0 { format!("({value})") } else { value.to_string() }
+            if *value == i64::MIN {
+                "(-9223372036854775807-1)".to_owned()
+            } else if *value < 0 {
+                format!("({value})")
+            } else {
+                value.to_string()
+            }
         }
         SqliteValue::Text(text) => quote_text(text),
         SqliteValue::Blob(bytes) => {

@@ -1,6 +1,8 @@
 //! Window functions.
 
-use lake_dialect::ast::{Expr, Function, NullTreatment, WindowFrame, WindowFrameBound, WindowFrameUnits, WindowSpec, WindowType};
+use lake_dialect::ast::{
+    Expr, Function, NullTreatment, WindowFrame, WindowFrameBound, WindowFrameUnits, WindowSpec, WindowType,
+};
 use lake_dialect::{SqlError, fold, sqlstate};
 
 use super::binder::{Binder, Clause};
@@ -12,13 +14,28 @@ use super::typed::Typed;
 pub(super) fn is_window_function(name: &str) -> bool {
     matches!(
         name,
-        "row_number" | "rank" | "dense_rank" | "percent_rank" | "cume_dist" | "ntile" | "lag" | "lead" | "first_value"
-            | "last_value" | "nth_value"
+        "row_number"
+            | "rank"
+            | "dense_rank"
+            | "percent_rank"
+            | "cume_dist"
+            | "ntile"
+            | "lag"
+            | "lead"
+            | "first_value"
+            | "last_value"
+            | "nth_value"
     )
 }
 
 impl Binder<'_> {
-    pub(super) fn window_call(&mut self, call: &Call<'_>, function: &Function, over: &WindowType, scope: &Scope<'_>) -> Result<Typed, SqlError> {
+    pub(super) fn window_call(
+        &mut self,
+        call: &Call<'_>,
+        function: &Function,
+        over: &WindowType,
+        scope: &Scope<'_>,
+    ) -> Result<Typed, SqlError> {
         match self.clause {
             Clause::Output => {}
             Clause::Window => {
@@ -78,7 +95,12 @@ impl Binder<'_> {
         self.aggregate_call(call, filter, scope)
     }
 
-    fn window_function(&mut self, call: &Call<'_>, filter: Option<&Expr>, scope: &Scope<'_>) -> Result<Typed, SqlError> {
+    fn window_function(
+        &mut self,
+        call: &Call<'_>,
+        filter: Option<&Expr>,
+        scope: &Scope<'_>,
+    ) -> Result<Typed, SqlError> {
         if filter.is_some() {
             return Err(SqlError::new(
                 sqlstate::FEATURE_NOT_SUPPORTED,
@@ -160,7 +182,7 @@ impl Binder<'_> {
             for item in &base.order_by {
                 let key = self.settled(&item.expr, scope)?;
                 key.check_ordered()?;
-                keys.push(format!("{}{}", key.collated(), super::select::direction(&item.options)));
+                keys.push(format!("{}{}", key.collated(), super::ordering::direction(&item.options)));
                 parts.push(key);
             }
             sql.push(format!("ORDER BY {}", keys.join(", ")));
@@ -181,8 +203,12 @@ impl Binder<'_> {
             WindowFrameBound::CurrentRow => Ok("CURRENT ROW".to_owned()),
             WindowFrameBound::Preceding(None) => Ok("UNBOUNDED PRECEDING".to_owned()),
             WindowFrameBound::Following(None) => Ok("UNBOUNDED FOLLOWING".to_owned()),
-            WindowFrameBound::Preceding(Some(offset)) => self.offset(offset, units).map(|sql| format!("{sql} PRECEDING")),
-            WindowFrameBound::Following(Some(offset)) => self.offset(offset, units).map(|sql| format!("{sql} FOLLOWING")),
+            WindowFrameBound::Preceding(Some(offset)) => {
+                self.offset(offset, units).map(|sql| format!("{sql} PRECEDING"))
+            }
+            WindowFrameBound::Following(Some(offset)) => {
+                self.offset(offset, units).map(|sql| format!("{sql} FOLLOWING"))
+            }
         };
         let start = bound(&frame.start_bound)?;
         let end = frame.end_bound.as_ref().map(&mut bound).transpose()?;
@@ -203,7 +229,10 @@ impl Binder<'_> {
 }
 
 fn named(name: &str, scope: &Scope<'_>) -> Result<WindowSpec, SqlError> {
-    scope.windows.iter().find(|(window, _)| window == name).map(|(_, spec)| spec.clone()).ok_or_else(|| {
-        SqlError::new(sqlstate::UNDEFINED_OBJECT, format!("window \"{name}\" does not exist"))
-    })
+    scope
+        .windows
+        .iter()
+        .find(|(window, _)| window == name)
+        .map(|(_, spec)| spec.clone())
+        .ok_or_else(|| SqlError::new(sqlstate::UNDEFINED_OBJECT, format!("window \"{name}\" does not exist")))
 }

@@ -8,26 +8,27 @@ use rusqlite::Connection;
 use serde_json::Value as Json;
 
 /// 2025-01-14T00:00:00Z
-pub const NOW: i64 = 1_736_812_800_000_000;
+pub(crate) const NOW: i64 = 1_736_812_800_000_000;
 
 /// What a statement gave.
-pub struct Answer {
-    pub columns: Vec<AnswerColumn>,
-    pub rows: String,
-    pub affected: Option<u64>,
-    pub command: &'static str,
+#[allow(dead_code)] // Each test file uses its part of this module.
+pub(crate) struct Answer {
+    pub(crate) columns: Vec<AnswerColumn>,
+    pub(crate) rows: String,
+    pub(crate) affected: Option<u64>,
+    pub(crate) command: &'static str,
 }
 
 /// One connection and its catalog.
-pub struct Session {
-    pub connection: Connection,
-    pub catalog: Catalog,
+pub(crate) struct Session {
+    pub(crate) connection: Connection,
+    pub(crate) catalog: Catalog,
     cache: PlanCache,
     environment: Environment,
 }
 
 impl Session {
-    pub fn new() -> Session {
+    pub(crate) fn new() -> Session {
         let connection = Connection::open_in_memory().expect("SQLite opens");
         connection.execute_batch("PRAGMA foreign_keys = ON").expect("a pragma");
         let environment = Environment::new();
@@ -38,7 +39,7 @@ impl Session {
     }
 
     /// Runs a statement in a transaction of its own.
-    pub fn execute(&mut self, sql: &str, parameters: &[Json]) -> Result<Answer, SqlError> {
+    pub(crate) fn execute(&mut self, sql: &str, parameters: &[Json]) -> Result<Answer, SqlError> {
         self.connection.execute_batch("BEGIN").expect("BEGIN");
         self.environment.begin(NOW, 42);
         match self.execute_inside(sql, parameters) {
@@ -58,7 +59,8 @@ impl Session {
 
     fn execute_inside(&mut self, sql: &str, parameters: &[Json]) -> Result<Answer, SqlError> {
         let plan = plan(sql, &self.catalog, &mut self.cache)?;
-        if matches!(plan.kind(), StatementKind::Savepoint(_) | StatementKind::RollbackTo(_) | StatementKind::Release(_)) {
+        if matches!(plan.kind(), StatementKind::Savepoint(_) | StatementKind::RollbackTo(_) | StatementKind::Release(_))
+        {
             return Err(SqlError::new("0A000", "savepoints belong to the shard"));
         }
         let mut rows = RowWriter::new();
@@ -89,7 +91,7 @@ impl Session {
 
     /// The rows as JSON, or the SQLSTATE.
     #[allow(dead_code)] // Each test file uses its part of this module.
-    pub fn rows(&mut self, sql: &str) -> String {
+    pub(crate) fn rows(&mut self, sql: &str) -> String {
         match self.execute(sql, &[]) {
             Ok(answer) => answer.rows,
             Err(error) => format!("{}: {}", error.sqlstate, error.message),
@@ -98,7 +100,7 @@ impl Session {
 
     #[allow(dead_code)] // Each test file uses its part of this module.
     #[track_caller]
-    pub fn run(&mut self, sql: &str) {
+    pub(crate) fn run(&mut self, sql: &str) {
         if let Err(error) = self.execute(sql, &[]) {
             panic!("{sql}: {} {error}", error.sqlstate);
         }

@@ -40,14 +40,22 @@ pub(super) fn alter_table(alter: &AlterTable, run: &mut Run<'_>) -> Result<(), S
                 rename_table(table, &new, &catalog, run)?;
                 name = new;
             }
-            AlterTableOperation::AlterColumn { column_name, op } => alter_column(table, column_name, op, &catalog, run)?,
+            AlterTableOperation::AlterColumn { column_name, op } => {
+                alter_column(table, column_name, op, &catalog, run)?
+            }
             other => return Err(SqlError::unsupported(format!("ALTER TABLE … {other}"))),
         }
     }
     Ok(())
 }
 
-fn add_column(table: Table, definition: &ColumnDef, if_not_exists: bool, catalog: &Catalog, run: &mut Run<'_>) -> Result<(), SqlError> {
+fn add_column(
+    table: Table,
+    definition: &ColumnDef,
+    if_not_exists: bool,
+    catalog: &Catalog,
+    run: &mut Run<'_>,
+) -> Result<(), SqlError> {
     let name = fold(&definition.name);
     if table.column(&name).is_some() {
         if if_not_exists {
@@ -59,7 +67,10 @@ fn add_column(table: Table, definition: &ColumnDef, if_not_exists: bool, catalog
         ));
     }
     if table.columns.len() >= COLUMNS_MAX {
-        return Err(SqlError::new(sqlstate::TOO_MANY_COLUMNS, format!("tables can have at most {COLUMNS_MAX} columns")));
+        return Err(SqlError::new(
+            sqlstate::TOO_MANY_COLUMNS,
+            format!("tables can have at most {COLUMNS_MAX} columns"),
+        ));
     }
     let had_key = table.primary_key.is_some();
     let mut draft = Draft::of(table);
@@ -68,7 +79,12 @@ fn add_column(table: Table, definition: &ColumnDef, if_not_exists: bool, catalog
     if !had_key && draft.table.primary_key.is_some() {
         return Err(SqlError::unsupported("adding a primary key to a table"));
     }
-    if draft.table.foreign_keys.iter().any(|key| draft.table.columns.last().is_some_and(|c| key.columns.contains(&c.id))) {
+    if draft
+        .table
+        .foreign_keys
+        .iter()
+        .any(|key| draft.table.columns.last().is_some_and(|c| key.columns.contains(&c.id)))
+    {
         return Err(SqlError::unsupported("adding a column that references another table"));
     }
     draft.check_defaults(catalog)?;
@@ -80,7 +96,12 @@ fn add_column(table: Table, definition: &ColumnDef, if_not_exists: bool, catalog
     }
     let Some(column) = draft.table.columns.last().cloned() else { return Ok(()) };
     let sqlite_name = draft.table.sqlite_name();
-    apply(run.connection, catalog, &draft.table, &format!("ALTER TABLE {sqlite_name} ADD COLUMN {}", sqlite_column(&column)))?;
+    apply(
+        run.connection,
+        catalog,
+        &draft.table,
+        &format!("ALTER TABLE {sqlite_name} ADD COLUMN {}", sqlite_column(&column)),
+    )?;
     let catalog = publish(&draft.table, run)?;
     // Rows that are there get the default by an UPDATE, so that every reader of the change log sees it.
     let mut binder = definition_binder(&catalog);
@@ -103,7 +124,11 @@ fn add_column(table: Table, definition: &ColumnDef, if_not_exists: bool, catalog
         apply(run.connection, &catalog, &draft.table, &unique_index(&draft.table, key))?;
     }
     for check in &draft.checks {
-        let sql = format!("ALTER TABLE {sqlite_name} ADD CONSTRAINT {} CHECK ({})", quoted_name(&check.check.name), check.sql);
+        let sql = format!(
+            "ALTER TABLE {sqlite_name} ADD CONSTRAINT {} CHECK ({})",
+            quoted_name(&check.check.name),
+            check.sql
+        );
         apply(run.connection, &catalog, &draft.table, &sql)?;
     }
     Ok(())
@@ -119,7 +144,13 @@ fn has_nulls(table: &Table, sqlite_column: &str, run: &Run<'_>) -> Result<bool, 
         .map_err(|error| SqlError::new(sqlstate::INTERNAL, error.to_string()))
 }
 
-fn set_not_null(table: &Table, sqlite_column: &str, name: &str, catalog: &Catalog, run: &Run<'_>) -> Result<(), SqlError> {
+fn set_not_null(
+    table: &Table,
+    sqlite_column: &str,
+    name: &str,
+    catalog: &Catalog,
+    run: &Run<'_>,
+) -> Result<(), SqlError> {
     if has_nulls(table, sqlite_column, run)? {
         return Err(SqlError::new(
             sqlstate::NOT_NULL_VIOLATION,
@@ -130,7 +161,13 @@ fn set_not_null(table: &Table, sqlite_column: &str, name: &str, catalog: &Catalo
     apply(run.connection, catalog, table, &sql)
 }
 
-fn drop_column(table_name: &str, column: &Ident, if_exists: bool, cascade: bool, run: &mut Run<'_>) -> Result<(), SqlError> {
+fn drop_column(
+    table_name: &str,
+    column: &Ident,
+    if_exists: bool,
+    cascade: bool,
+    run: &mut Run<'_>,
+) -> Result<(), SqlError> {
     let catalog = current(run)?;
     let Some(mut table) = catalog.table(table_name).map(|table| table.as_ref().clone()) else {
         return Err(undefined_table(table_name));
@@ -164,7 +201,9 @@ fn drop_column(table_name: &str, column: &Ident, if_exists: bool, cascade: bool,
     if table.foreign_keys.iter().any(|key| key.columns.contains(&column.id)) {
         return Err(SqlError::unsupported("dropping a column of a foreign key"));
     }
-    let uses = |index: &crate::schema::Index| index.parts.contains(&IndexPart::Column(column.id)) || index.reads.contains(&column.id);
+    let uses = |index: &crate::schema::Index| {
+        index.parts.contains(&IndexPart::Column(column.id)) || index.reads.contains(&column.id)
+    };
     let keys = table.unique.iter().filter(|key| key.columns.contains(&column.id)).map(|key| &key.name);
     let indexes = table.indexes.iter().filter(|index| uses(index)).map(|index| &index.name);
     let mut sql = String::new();
@@ -221,12 +260,20 @@ fn rename_table(mut table: Table, new: &str, catalog: &Catalog, run: &mut Run<'_
     Ok(())
 }
 
-fn alter_column(mut table: Table, column: &Ident, op: &AlterColumnOperation, catalog: &Catalog, run: &mut Run<'_>) -> Result<(), SqlError> {
+fn alter_column(
+    mut table: Table,
+    column: &Ident,
+    op: &AlterColumnOperation,
+    catalog: &Catalog,
+    run: &mut Run<'_>,
+) -> Result<(), SqlError> {
     let name = fold(column);
     let found = expect_column(&table, &name)?.clone();
     let in_key = table.primary_key.as_ref().is_some_and(|key| key.columns.contains(&found.id));
     match op {
-        AlterColumnOperation::SetDefault { .. } | AlterColumnOperation::DropDefault if found.identity.as_ref().is_some_and(|i| i.always) => {
+        AlterColumnOperation::SetDefault { .. } | AlterColumnOperation::DropDefault
+            if found.identity.as_ref().is_some_and(|i| i.always) =>
+        {
             return Err(SqlError::new(
                 sqlstate::SYNTAX_ERROR,
                 format!("column \"{name}\" of relation \"{}\" is an identity column", table.name),
@@ -235,7 +282,9 @@ fn alter_column(mut table: Table, column: &Ident, op: &AlterColumnOperation, cat
         AlterColumnOperation::SetDefault { .. } if found.identity.is_some() => {
             return Err(SqlError::unsupported("SET DEFAULT on a column with a sequence"));
         }
-        AlterColumnOperation::SetDefault { value } => change(&mut table, &name, |column| column.default = Some(value.to_string())),
+        AlterColumnOperation::SetDefault { value } => {
+            change(&mut table, &name, |column| column.default = Some(value.to_string()))
+        }
         AlterColumnOperation::DropDefault => change(&mut table, &name, |column| {
             column.default = None;
             column.identity = None;
@@ -256,7 +305,8 @@ fn alter_column(mut table: Table, column: &Ident, op: &AlterColumnOperation, cat
         }
         AlterColumnOperation::DropNotNull => {
             if found.not_null {
-                let sql = format!("ALTER TABLE {} ALTER COLUMN {} DROP NOT NULL", table.sqlite_name(), found.sqlite_name());
+                let sql =
+                    format!("ALTER TABLE {} ALTER COLUMN {} DROP NOT NULL", table.sqlite_name(), found.sqlite_name());
                 apply(run.connection, catalog, &table, &sql)?;
             }
             change(&mut table, &name, |column| column.not_null = false);

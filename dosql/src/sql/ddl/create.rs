@@ -2,8 +2,8 @@
 
 use lake_cdc::ColumnType;
 use lake_dialect::ast::{
-    CheckConstraint, ColumnDef, ColumnOption, CreateTable, CreateTableOptions, Expr, ForeignKeyConstraint, GeneratedAs, Ident,
-    NullsDistinctOption, ReferentialAction as Action, SequenceOptions, SqlOption, TableConstraint, Value,
+    CheckConstraint, ColumnDef, ColumnOption, CreateTable, CreateTableOptions, Expr, ForeignKeyConstraint, GeneratedAs,
+    Ident, NullsDistinctOption, ReferentialAction as Action, SequenceOptions, SqlOption, TableConstraint, Value,
 };
 use lake_dialect::{SqlError, fold, object_name, sqlstate};
 
@@ -35,7 +35,13 @@ pub(super) fn create_table(create: &CreateTable, run: &mut Run<'_>) -> Result<()
     let catalog = current(run)?;
     let (schema, name) = object_name(&create.name)?;
     check_schema(schema.as_deref(), &name)?;
-    if create.temporary || create.query.is_some() || create.like.is_some() || create.inherits.is_some() || create.partition_by.is_some() || create.partition_of.is_some() {
+    if create.temporary
+        || create.query.is_some()
+        || create.like.is_some()
+        || create.inherits.is_some()
+        || create.partition_by.is_some()
+        || create.partition_of.is_some()
+    {
         return Err(SqlError::unsupported("CREATE TABLE that is TEMPORARY, AS, LIKE, INHERITS or PARTITION"));
     }
     if catalog.has_relation(&name) {
@@ -50,7 +56,10 @@ pub(super) fn create_table(create: &CreateTable, run: &mut Run<'_>) -> Result<()
         return Err(SqlError::unsupported("a table without columns"));
     }
     if create.columns.len() > COLUMNS_MAX {
-        return Err(SqlError::new(sqlstate::TOO_MANY_COLUMNS, format!("tables can have at most {COLUMNS_MAX} columns")));
+        return Err(SqlError::new(
+            sqlstate::TOO_MANY_COLUMNS,
+            format!("tables can have at most {COLUMNS_MAX} columns"),
+        ));
     }
     let table = Table {
         id: Catalog::next_table_id(run.connection)?,
@@ -79,7 +88,9 @@ pub(super) fn create_table(create: &CreateTable, run: &mut Run<'_>) -> Result<()
         Catalog::create_sequence(run.connection, name, *start, *increment, *max)?;
     }
     apply(run.connection, &catalog, &draft.table, &draft.sqlite_definition())?;
-    for key in draft.table.primary_key.iter().filter(|_| draft.table.rowid_column().is_none()).chain(&draft.table.unique) {
+    for key in
+        draft.table.primary_key.iter().filter(|_| draft.table.rowid_column().is_none()).chain(&draft.table.unique)
+    {
         apply(run.connection, &catalog, &draft.table, &unique_index(&draft.table, key))?;
     }
     publish(&draft.table, run)?;
@@ -119,7 +130,8 @@ pub(super) fn unique_index(table: &Table, key: &Key) -> String {
 
 /// A column for SQLite: no type, so that it converts nothing.
 pub(super) fn sqlite_column(column: &TableColumn) -> String {
-    let collation = PgType::of_column(&column.column_type).collation().map(|name| format!(" COLLATE {name}")).unwrap_or_default();
+    let collation =
+        PgType::of_column(&column.column_type).collation().map(|name| format!(" COLLATE {name}")).unwrap_or_default();
     format!("{}{collation}", column.sqlite_name())
 }
 
@@ -136,7 +148,10 @@ impl Draft {
     pub(super) fn add_column(&mut self, definition: &ColumnDef) -> Result<(), SqlError> {
         let name = fold(&definition.name);
         if self.table.column(&name).is_some() {
-            return Err(SqlError::new(sqlstate::DUPLICATE_COLUMN, format!("column \"{name}\" specified more than once")));
+            return Err(SqlError::new(
+                sqlstate::DUPLICATE_COLUMN,
+                format!("column \"{name}\" specified more than once"),
+            ));
         }
         check_name("column", &name, self.table.columns.iter().map(|column| column.name.as_str()))?;
         let mut column = TableColumn {
@@ -160,7 +175,10 @@ impl Draft {
                     if column.identity.is_some() || column.default.is_some() {
                         return Err(SqlError::new(
                             sqlstate::SYNTAX_ERROR,
-                            format!("multiple default values specified for column \"{name}\" of table \"{}\"", self.table.name),
+                            format!(
+                                "multiple default values specified for column \"{name}\" of table \"{}\"",
+                                self.table.name
+                            ),
                         ));
                     }
                     column.default = Some(expr.to_string());
@@ -188,7 +206,12 @@ impl Draft {
         Ok(())
     }
 
-    fn sequence(&mut self, column: &mut TableColumn, always: bool, options: &[SequenceOptions]) -> Result<(), SqlError> {
+    fn sequence(
+        &mut self,
+        column: &mut TableColumn,
+        always: bool,
+        options: &[SequenceOptions],
+    ) -> Result<(), SqlError> {
         let max = match column.column_type {
             ColumnType::Int2 => i64::from(i16::MAX),
             ColumnType::Int4 => i64::from(i32::MAX),
@@ -204,7 +227,7 @@ impl Draft {
             *target = positive(expr)?;
         }
         let taken = |name: &str| self.sequences.iter().any(|(other, ..)| other == name);
-        let name = made_up_name(&self.table.name, &[column.name.clone()], "seq", taken);
+        let name = made_up_name(&self.table.name, std::slice::from_ref(&column.name), "seq", taken);
         self.sequences.push((name.clone(), start, increment, max));
         column.identity = Some(Identity { sequence: name, always });
         Ok(())
@@ -221,10 +244,14 @@ impl Draft {
                     self.primary_key(name, std::slice::from_ref(&column), catalog)?;
                 }
                 ColumnOption::Unique(key) => {
-                    check_immediate(key.characteristics.is_some() || key.nulls_distinct == NullsDistinctOption::NotDistinct)?;
+                    check_immediate(
+                        key.characteristics.is_some() || key.nulls_distinct == NullsDistinctOption::NotDistinct,
+                    )?;
                     self.unique(name, std::slice::from_ref(&column), catalog)?;
                 }
-                ColumnOption::Check(check) => self.check(name.or(check.name.as_ref()), check, Some(&fold(&column)), catalog)?,
+                ColumnOption::Check(check) => {
+                    self.check(name.or(check.name.as_ref()), check, Some(&fold(&column)), catalog)?
+                }
                 ColumnOption::ForeignKey(key) => self.foreign_key(name, key, std::slice::from_ref(&column), catalog)?,
                 _ => {}
             }
@@ -240,7 +267,9 @@ impl Draft {
                 self.primary_key(key.name.as_ref(), &plain_columns(&key.columns)?, catalog)
             }
             TableConstraint::Unique(key) => {
-                check_immediate(key.characteristics.is_some() || key.nulls_distinct == NullsDistinctOption::NotDistinct)?;
+                check_immediate(
+                    key.characteristics.is_some() || key.nulls_distinct == NullsDistinctOption::NotDistinct,
+                )?;
                 self.unique(key.name.as_ref(), &plain_columns(&key.columns)?, catalog)
             }
             TableConstraint::Check(check) => self.check(check.name.as_ref(), check, None, catalog),
@@ -276,7 +305,13 @@ impl Draft {
         Ok(ids)
     }
 
-    fn constraint_name(&self, given: Option<&Ident>, columns: &[String], suffix: &str, catalog: &Catalog) -> Result<String, SqlError> {
+    fn constraint_name(
+        &self,
+        given: Option<&Ident>,
+        columns: &[String],
+        suffix: &str,
+        catalog: &Catalog,
+    ) -> Result<String, SqlError> {
         let in_draft = |name: &str| {
             self.table.primary_key.iter().chain(&self.table.unique).any(|key| key.name == name)
                 || self.table.checks.iter().any(|check| check.name == name)
@@ -285,7 +320,9 @@ impl Draft {
         };
         let Some(given) = given else {
             let columns = if suffix == "pkey" { &[] } else { columns };
-            return Ok(made_up_name(&self.table.name, columns, suffix, |name| in_draft(name) || catalog.has_relation(name)));
+            return Ok(made_up_name(&self.table.name, columns, suffix, |name| {
+                in_draft(name) || catalog.has_relation(name)
+            }));
         };
         let name = fold(given);
         if in_draft(&name) || (matches!(suffix, "pkey" | "key") && catalog.has_relation(&name)) {
@@ -318,7 +355,13 @@ impl Draft {
         Ok(())
     }
 
-    fn check(&mut self, name: Option<&Ident>, check: &CheckConstraint, column: Option<&str>, catalog: &Catalog) -> Result<(), SqlError> {
+    fn check(
+        &mut self,
+        name: Option<&Ident>,
+        check: &CheckConstraint,
+        column: Option<&str>,
+        catalog: &Catalog,
+    ) -> Result<(), SqlError> {
         if check.enforced == Some(false) {
             return Err(SqlError::unsupported("NOT ENFORCED"));
         }
@@ -366,7 +409,13 @@ impl Draft {
         Scope { sources: vec![source], ..Scope::default() }
     }
 
-    fn foreign_key(&mut self, name: Option<&Ident>, key: &ForeignKeyConstraint, columns: &[Ident], catalog: &Catalog) -> Result<(), SqlError> {
+    fn foreign_key(
+        &mut self,
+        name: Option<&Ident>,
+        key: &ForeignKeyConstraint,
+        columns: &[Ident],
+        catalog: &Catalog,
+    ) -> Result<(), SqlError> {
         check_immediate(key.characteristics.is_some())?;
         if key.match_kind.is_some_and(|kind| kind != lake_dialect::ast::ConstraintReferenceMatchKind::Simple) {
             return Err(SqlError::unsupported("MATCH FULL and MATCH PARTIAL"));
@@ -380,7 +429,10 @@ impl Draft {
             (Some(parent), _) => parent.as_ref(),
             (None, true) => &self.table,
             (None, false) => {
-                return Err(SqlError::new(sqlstate::UNDEFINED_TABLE, format!("relation \"{parent_name}\" does not exist")));
+                return Err(SqlError::new(
+                    sqlstate::UNDEFINED_TABLE,
+                    format!("relation \"{parent_name}\" does not exist"),
+                ));
             }
         };
         let parent_columns = if key.referred_columns.is_empty() {
@@ -420,12 +472,20 @@ impl Draft {
             ));
         }
         for (own, other) in ids.iter().zip(&parent_columns) {
-            let (Some(own), Some(other)) = (self.table.column_by_id(*own), parent.column_by_id(*other)) else { continue };
+            let (Some(own), Some(other)) = (self.table.column_by_id(*own), parent.column_by_id(*other)) else {
+                continue;
+            };
             let (a, b) = (PgType::of_column(&own.column_type), PgType::of_column(&other.column_type));
             if a != b && !(a.is_integer() && b.is_integer()) && !(a.is_text() && b.is_text()) {
                 return Err(SqlError::new(
                     sqlstate::DATATYPE_MISMATCH,
-                    format!("key columns \"{}\" and \"{}\" are of incompatible types: {} and {}", own.name, other.name, a.display(), b.display()),
+                    format!(
+                        "key columns \"{}\" and \"{}\" are of incompatible types: {} and {}",
+                        own.name,
+                        other.name,
+                        a.display(),
+                        b.display()
+                    ),
                 ));
             }
         }
@@ -508,7 +568,11 @@ fn action(action: Option<Action>) -> ReferentialAction {
 }
 
 fn check_immediate(unusual: bool) -> Result<(), SqlError> {
-    if unusual { Err(SqlError::unsupported("DEFERRABLE, NULLS NOT DISTINCT or another property of a constraint")) } else { Ok(()) }
+    if unusual {
+        Err(SqlError::unsupported("DEFERRABLE, NULLS NOT DISTINCT or another property of a constraint"))
+    } else {
+        Ok(())
+    }
 }
 
 fn plain_columns(columns: &[lake_dialect::ast::IndexColumn]) -> Result<Vec<Ident>, SqlError> {

@@ -5,15 +5,19 @@ use lake_dialect::{SqlError, fold, object_name, sqlstate};
 
 use super::super::binder::{Clause, check_schema, undefined_table};
 use super::super::execute::Run;
+use super::super::ordering::direction;
 use super::super::pg_type::PgType;
-use super::super::select::direction;
 use super::create::Draft;
 use super::{apply, current, definition_binder, made_up_name, publish, quoted_name};
 use crate::schema::{Index, IndexPart};
 
 pub(super) fn create_index(create: &CreateIndex, run: &mut Run<'_>) -> Result<(), SqlError> {
     let catalog = current(run)?;
-    if create.concurrently || !create.include.is_empty() || create.nulls_distinct == Some(false) || !create.with.is_empty() {
+    if create.concurrently
+        || !create.include.is_empty()
+        || create.nulls_distinct == Some(false)
+        || !create.with.is_empty()
+    {
         return Err(SqlError::unsupported("CREATE INDEX with CONCURRENTLY, INCLUDE, NULLS NOT DISTINCT or WITH"));
     }
     if create.using.as_ref().is_some_and(|using| !matches!(using, IndexType::BTree)) {
@@ -21,7 +25,8 @@ pub(super) fn create_index(create: &CreateIndex, run: &mut Run<'_>) -> Result<()
     }
     let (schema, table_name) = object_name(&create.table_name)?;
     check_schema(schema.as_deref(), &table_name)?;
-    let mut table = catalog.table(&table_name).map(|table| table.as_ref().clone()).ok_or_else(|| undefined_table(&table_name))?;
+    let mut table =
+        catalog.table(&table_name).map(|table| table.as_ref().clone()).ok_or_else(|| undefined_table(&table_name))?;
     let draft = Draft::of(table.clone());
     let scope = draft.row_scope();
     let mut parts = Vec::new();
@@ -88,7 +93,13 @@ pub(super) fn create_index(create: &CreateIndex, run: &mut Run<'_>) -> Result<()
         table.sqlite_name(),
         texts.join(", ")
     );
-    table.indexes.push(Index { name: name.clone(), unique: create.unique, parts, reads, partial: create.predicate.is_some() });
+    table.indexes.push(Index {
+        name: name.clone(),
+        unique: create.unique,
+        parts,
+        reads,
+        partial: create.predicate.is_some(),
+    });
     apply(run.connection, &catalog, &table, &sql).map_err(|error| {
         if error.sqlstate == sqlstate::UNIQUE_VIOLATION {
             return SqlError::new(sqlstate::UNIQUE_VIOLATION, format!("could not create unique index \"{name}\""));

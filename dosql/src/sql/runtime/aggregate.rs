@@ -44,7 +44,11 @@ impl<A: Accumulator, const SEES_NULLS: bool> Aggregate<A, SqliteValue> for Drive
     fn step(&self, context: &mut Context<'_>, accumulator: &mut A) -> rusqlite::Result<()> {
         if context.len() == 1 {
             let value = context.get_raw(0);
-            return if value == ValueRef::Null && !SEES_NULLS { Ok(()) } else { accumulator.add(&[value]).map_err(carry) };
+            return if value == ValueRef::Null && !SEES_NULLS {
+                Ok(())
+            } else {
+                accumulator.add(&[value]).map_err(carry)
+            };
         }
         let arguments = arguments(context);
         if !SEES_NULLS && arguments[0] == ValueRef::Null {
@@ -469,7 +473,11 @@ macro_rules! bit_aggregate {
 bit_aggregate!(BitAnd, |a, b| a & b);
 bit_aggregate!(BitOr, |a, b| a | b);
 
-fn define<A: Accumulator, const SEES_NULLS: bool>(connection: &Connection, name: &str, count: i32) -> rusqlite::Result<()> {
+fn define<A: Accumulator, const SEES_NULLS: bool>(
+    connection: &Connection,
+    name: &str,
+    count: i32,
+) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
     connection.create_window_function(name, count, flags, Driver::<A, SEES_NULLS>(std::marker::PhantomData))
 }

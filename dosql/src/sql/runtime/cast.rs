@@ -9,7 +9,9 @@ use super::super::decimal::Decimal;
 use super::super::input;
 use super::super::interval::Interval;
 use super::super::pg_type::PgType;
-use super::{Registry, boolean, decimal, decimal_of, float_of, int_of, integer, interval_of, out_of_range, str_of, string};
+use super::{
+    Registry, boolean, decimal, decimal_of, float_of, int_of, integer, interval_of, out_of_range, str_of, string,
+};
 
 pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
     registry.strict("pg_cast", 3, |a| {
@@ -27,10 +29,9 @@ fn varchar(text: &str, limit: i64, cut: bool) -> Result<SqliteValue, SqlError> {
     match text.char_indices().nth(limit as usize) {
         None => Ok(string(text)),
         Some((end, _)) if cut || text[end..].bytes().all(|byte| byte == b' ') => Ok(string(&text[..end])),
-        Some(_) => Err(SqlError::new(
-            sqlstate::STRING_TOO_LONG,
-            format!("value too long for type character varying({limit})"),
-        )),
+        Some(_) => {
+            Err(SqlError::new(sqlstate::STRING_TOO_LONG, format!("value too long for type character varying({limit})")))
+        }
     }
 }
 
@@ -46,7 +47,7 @@ fn to_integer(value: Option<i64>, to: &PgType) -> Result<SqliteValue, SqlError> 
 /// Rounds half to even, as the processor does and Postgres with it.
 fn float_to_integer(value: f64) -> Option<i64> {
     let rounded = value.round_ties_even();
-    (rounded >= -9_223_372_036_854_775_808.0 && rounded < 9_223_372_036_854_775_808.0).then_some(rounded as i64)
+    (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&rounded).then_some(rounded as i64)
 }
 
 fn to_float4(value: f64) -> Result<SqliteValue, SqlError> {
@@ -77,7 +78,10 @@ fn cast(from: &PgType, to: &PgType, value: ValueRef<'_>) -> Result<SqliteValue, 
         (T::Numeric, to) if to.is_integer() => {
             let number = decimal_of(a, 0)?;
             if matches!(number, Decimal::NaN) {
-                return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, format!("cannot convert NaN to {}", to.display())));
+                return Err(SqlError::new(
+                    sqlstate::FEATURE_NOT_SUPPORTED,
+                    format!("cannot convert NaN to {}", to.display()),
+                ));
             }
             to_integer(number.to_i64(), to)
         }
@@ -111,9 +115,8 @@ fn jsonb(text: &str, to: &PgType) -> Result<SqliteValue, SqlError> {
         // Postgres 18: a JSON null is an SQL NULL.
         (Json::Null, _) => Ok(SqliteValue::Null),
         (Json::Bool(value), PgType::Bool) => Ok(boolean(value)),
-        (Json::Number(digits), to) if to.is_number() => cast(&PgType::Numeric, to, ValueRef::Text(digits.as_bytes())).or_else(|e| {
-            if *to == PgType::Numeric { Ok(string(digits.clone())) } else { Err(e) }
-        }),
+        (Json::Number(digits), to) if to.is_number() => cast(&PgType::Numeric, to, ValueRef::Text(digits.as_bytes()))
+            .or_else(|e| if *to == PgType::Numeric { Ok(string(digits.clone())) } else { Err(e) }),
         (Json::Bool(_), _) => wrong("boolean"),
         (Json::Number(_), _) => wrong("numeric"),
         (Json::String(_), _) => wrong("string"),
@@ -138,7 +141,11 @@ fn array(from: &PgType, to: &PgType, value: ValueRef<'_>) -> Result<SqliteValue,
 }
 
 /// A number literal as a column holds it.
-pub(in super::super) fn cast_text_number(digits: &str, from: &PgType, column_type: &ColumnType) -> Result<SqliteValue, SqlError> {
+pub(in super::super) fn cast_text_number(
+    digits: &str,
+    from: &PgType,
+    column_type: &ColumnType,
+) -> Result<SqliteValue, SqlError> {
     let to = PgType::of_column(column_type);
     let stored = if from.is_integer() {
         integer(digits.parse::<i64>().map_err(|_| out_of_range("bigint"))?)

@@ -116,9 +116,9 @@ fn refuse_json_container(part: &Json, canonical: bool) -> Result<(), SqlError> {
 
 fn contains(whole: &Json, part: &Json) -> bool {
     match (whole, part) {
-        (Json::Object(whole), Json::Object(part)) => part
-            .iter()
-            .all(|(key, wanted)| whole.iter().any(|(name, value)| name == key && contains(value, wanted))),
+        (Json::Object(whole), Json::Object(part)) => {
+            part.iter().all(|(key, wanted)| whole.iter().any(|(name, value)| name == key && contains(value, wanted)))
+        }
         (Json::Array(whole), Json::Array(part)) => part.iter().all(|wanted| {
             whole.iter().any(|value| match (value, wanted) {
                 (Json::Object(_), Json::Object(_)) | (Json::Array(_), Json::Array(_)) => contains(value, wanted),
@@ -128,7 +128,9 @@ fn contains(whole: &Json, part: &Json) -> bool {
         }),
         (Json::Object(_), _) | (_, Json::Object(_)) | (_, Json::Array(_)) => false,
         // A special case of Postgres: an array contains a primitive.
-        (Json::Array(whole), wanted) => whole.iter().any(|value| rank(value) == rank(wanted) && order(value, wanted) == Ordering::Equal),
+        (Json::Array(whole), wanted) => {
+            whole.iter().any(|value| rank(value) == rank(wanted) && order(value, wanted) == Ordering::Equal)
+        }
         (whole, part) => order(whole, part) == Ordering::Equal,
     }
 }
@@ -227,7 +229,10 @@ fn set(json: Json, path: &[String], new: Option<&Json>, create: bool) -> Result<
         }
         Json::Array(mut elements) => {
             let index = key.trim().parse::<i64>().map_err(|_| {
-                SqlError::new(sqlstate::INVALID_TEXT, format!("path element at position 1 is not an integer: \"{key}\""))
+                SqlError::new(
+                    sqlstate::INVALID_TEXT,
+                    format!("path element at position 1 is not an integer: \"{key}\""),
+                )
             })?;
             let length = elements.len() as i64;
             let at = if index < 0 { index + length } else { index };

@@ -9,6 +9,7 @@ use super::super::input::float;
 use super::{Registry, decimal, decimal_of, float_of, int_of, integer, out_of_range, str_of};
 
 type IntegerOperator = fn(i64, i64) -> Option<i64>;
+type FloatFunction = fn(f64) -> f64;
 
 fn division_by_zero() -> SqlError {
     SqlError::new(sqlstate::DIVISION_BY_ZERO, "division by zero")
@@ -65,7 +66,9 @@ pub(super) fn register(registry: &Registry<'_>, environment: &Environment) -> ru
         let operators: [(&str, IntegerOperator); 3] =
             [("add", i64::checked_add), ("sub", i64::checked_sub), ("mul", i64::checked_mul)];
         for (word, operator) in operators {
-            registry.strict(&format!("pg_{word}_{code}"), 2, move |a| within(operator(int_of(a, 0)?, int_of(a, 1)?), code))?;
+            registry.strict(&format!("pg_{word}_{code}"), 2, move |a| {
+                within(operator(int_of(a, 0)?, int_of(a, 1)?), code)
+            })?;
         }
         registry.strict(&format!("pg_div_{code}"), 2, move |a| match int_of(a, 1)? {
             0 => Err(division_by_zero()),
@@ -111,11 +114,11 @@ pub(super) fn register(registry: &Registry<'_>, environment: &Environment) -> ru
     registry.strict("pg_lcm", 3, |a| {
         let (x, y) = (int_of(a, 0)?, int_of(a, 1)?);
         let divisor = gcd(x, y);
-        let value = if divisor == 0 { 0 } else { u128::from(x.unsigned_abs() / divisor) * u128::from(y.unsigned_abs()) };
+        let value = u128::from(x.unsigned_abs().checked_div(divisor).unwrap_or(0)) * u128::from(y.unsigned_abs());
         within(i64::try_from(value).ok(), str_of(a, 2)?)
     })?;
-    registry.strict("pg_shift_left", 3, |a| Ok(shift(a, |value, by, bits| value << (by & (bits - 1)))?))?;
-    registry.strict("pg_shift_right", 3, |a| Ok(shift(a, |value, by, bits| value >> (by & (bits - 1)))?))?;
+    registry.strict("pg_shift_left", 3, |a| shift(a, |value, by, bits| value << (by & (bits - 1))))?;
+    registry.strict("pg_shift_right", 3, |a| shift(a, |value, by, bits| value >> (by & (bits - 1))))?;
     floats(registry)?;
     let at = environment.clone();
     registry.volatile("pg_random", 0, move |_| Ok(float((at.next_random() >> 11) as f64 / (1u64 << 53) as f64)))?;
@@ -148,7 +151,7 @@ fn shift(a: &[ValueRef<'_>], operator: fn(i64, i64, i64) -> i64) -> Result<Sqlit
 }
 
 fn floats(registry: &Registry<'_>) -> rusqlite::Result<()> {
-    let plain: [(&str, fn(f64) -> f64); 10] = [
+    let plain: [(&str, FloatFunction); 10] = [
         ("neg", |x| -x),
         ("abs", f64::abs),
         ("ceil", f64::ceil),
@@ -158,7 +161,15 @@ fn floats(registry: &Registry<'_>) -> rusqlite::Result<()> {
         ("cbrt", f64::cbrt),
         ("degrees", f64::to_degrees),
         ("radians", f64::to_radians),
-        ("sign", |x| if x > 0.0 { 1.0 } else if x < 0.0 { -1.0 } else { x }),
+        ("sign", |x| {
+            if x > 0.0 {
+                1.0
+            } else if x < 0.0 {
+                -1.0
+            } else {
+                x
+            }
+        }),
     ];
     for (word, function) in plain {
         registry.strict(&format!("pg_float_{word}"), 1, move |a| Ok(float(function(float_of(a, 0)?))))?;
@@ -178,7 +189,7 @@ fn floats(registry: &Registry<'_>) -> rusqlite::Result<()> {
         let value = float_of(a, 0)?;
         Ok(float(checked(value.exp(), value.is_infinite())?))
     })?;
-    let logarithms: [(&str, fn(f64) -> f64); 2] = [("ln", f64::ln), ("log10", f64::log10)];
+    let logarithms: [(&str, FloatFunction); 2] = [("ln", f64::ln), ("log10", f64::log10)];
     for (word, function) in logarithms {
         registry.strict(&format!("pg_float_{word}"), 1, move |a| {
             let value = float_of(a, 0)?;

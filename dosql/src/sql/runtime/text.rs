@@ -76,13 +76,17 @@ pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
         });
         Ok(string(capitalised.collect::<String>()))
     })?;
-    registry.strict("pg_ascii", 1, |a| Ok(integer(str_of(a, 0)?.chars().next().map_or(0, |c| i64::from(u32::from(c))))))?;
+    registry
+        .strict("pg_ascii", 1, |a| Ok(integer(str_of(a, 0)?.chars().next().map_or(0, |c| i64::from(u32::from(c))))))?;
     registry.strict("pg_chr", 1, |a| {
         let code = int_of(a, 0)?;
         match u32::try_from(code).ok().and_then(char::from_u32) {
             Some('\0') => Err(SqlError::new(sqlstate::PROGRAM_LIMIT, "null character not permitted")),
             Some(character) => Ok(string(character)),
-            None => Err(SqlError::new(sqlstate::PROGRAM_LIMIT, format!("requested character not valid for encoding: {code}"))),
+            None => Err(SqlError::new(
+                sqlstate::PROGRAM_LIMIT,
+                format!("requested character not valid for encoding: {code}"),
+            )),
         }
     })?;
     registry.strict("pg_substring", -1, |a| {
@@ -133,10 +137,11 @@ pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
     })?;
     registry.strict("pg_translate", 3, |a| {
         let (from, to) = (str_of(a, 1)?.chars().collect::<Vec<_>>(), str_of(a, 2)?.chars().collect::<Vec<_>>());
-        let translated = str_of(a, 0)?.chars().filter_map(|character| match from.iter().position(|c| *c == character) {
-            None => Some(character),
-            Some(index) => to.get(index).copied(),
-        });
+        let translated =
+            str_of(a, 0)?.chars().filter_map(|character| match from.iter().position(|c| *c == character) {
+                None => Some(character),
+                Some(index) => to.get(index).copied(),
+            });
         Ok(string(translated.collect::<String>()))
     })?;
     registry.strict("pg_repeat", 2, |a| {
@@ -177,7 +182,11 @@ pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
     registry.strict("pg_to_hex8", 1, |a| Ok(string(format!("{:x}", int_of(a, 0)?))))?;
     registry.strict("pg_quote_literal", 1, |a| {
         let quoted = str_of(a, 0)?.replace('\'', "''");
-        Ok(string(if quoted.contains('\\') { format!("E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }))
+        Ok(string(if quoted.contains('\\') {
+            format!("E'{}'", quoted.replace('\\', "\\\\"))
+        } else {
+            format!("'{quoted}'")
+        }))
     })?;
     registry.strict("pg_quote_ident", 1, |a| {
         let name = str_of(a, 0)?;

@@ -97,7 +97,10 @@ fn extract(field: &str, ty: &str, value: ValueRef<'_>) -> Result<String, SqlErro
     };
     if let Some(text) = of_time {
         if ty == "date" {
-            return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, format!("unit \"{field}\" not supported for type date")));
+            return Err(SqlError::new(
+                sqlstate::FEATURE_NOT_SUPPORTED,
+                format!("unit \"{field}\" not supported for type date"),
+            ));
         }
         return Ok(text);
     }
@@ -159,7 +162,8 @@ fn age(later: i64, earlier: i64) -> Interval {
         let interval = age(earlier, later);
         return Interval { months: -interval.months, days: -interval.days, micros: -interval.micros };
     }
-    let (mut day, mut time) = (later.div_euclid(DAY_MICROS), later.rem_euclid(DAY_MICROS) - earlier.rem_euclid(DAY_MICROS));
+    let (mut day, mut time) =
+        (later.div_euclid(DAY_MICROS), later.rem_euclid(DAY_MICROS) - earlier.rem_euclid(DAY_MICROS));
     if time < 0 {
         time += DAY_MICROS;
         day -= 1;
@@ -177,7 +181,18 @@ fn age(later: i64, earlier: i64) -> Interval {
 }
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
 ];
 const WEEKDAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
@@ -259,7 +274,9 @@ pub(super) fn register(registry: &Registry<'_>, environment: &Environment) -> ru
     registry.volatile("pg_now", 0, move |_| Ok(integer(at.now())))?;
     let at = environment.clone();
     registry.volatile("pg_today", 0, move |_| Ok(integer(at.now().div_euclid(DAY_MICROS))))?;
-    registry.strict("pg_date_add", 2, |a| Ok(integer(day_in_range(int_of(a, 0)?.saturating_add(int_of(a, 1)?), "date")?)))?;
+    registry.strict("pg_date_add", 2, |a| {
+        Ok(integer(day_in_range(int_of(a, 0)?.saturating_add(int_of(a, 1)?), "date")?))
+    })?;
     registry.strict("pg_timestamp_add", 3, |a| {
         timestamp(signed(interval_of(a, 1)?, int_of(a, 2)?)?.after(int_of(a, 0)?))
     })?;
@@ -271,7 +288,8 @@ pub(super) fn register(registry: &Registry<'_>, environment: &Environment) -> ru
         let micros = signed(interval_of(a, 1)?, int_of(a, 2)?)?.micros;
         Ok(integer((int_of(a, 0)?.wrapping_add(micros % DAY_MICROS)).rem_euclid(DAY_MICROS)))
     })?;
-    registry.strict("pg_micros_interval", 1, |a| Ok(encoded(Interval { micros: int_of(a, 0)?, ..Interval::default() })))?;
+    registry
+        .strict("pg_micros_interval", 1, |a| Ok(encoded(Interval { micros: int_of(a, 0)?, ..Interval::default() })))?;
     registry.strict("pg_interval_add", 3, |a| {
         Ok(encoded(interval_of(a, 0)?.add(signed(interval_of(a, 1)?, int_of(a, 2)?)?)?))
     })?;
@@ -326,7 +344,8 @@ pub(super) fn register(registry: &Registry<'_>, environment: &Environment) -> ru
         Ok(integer(day_in_range(days_from_civil(year, month, day), "date")?))
     })?;
     registry.strict("pg_make_timestamp", 6, |a| {
-        let (year, month, day, hour, minute) = (int_of(a, 0)?, int_of(a, 1)?, int_of(a, 2)?, int_of(a, 3)?, int_of(a, 4)?);
+        let (year, month, day, hour, minute) =
+            (int_of(a, 0)?, int_of(a, 1)?, int_of(a, 2)?, int_of(a, 3)?, int_of(a, 4)?);
         let second = float_of(a, 5)?;
         let valid = (1..=12).contains(&month)
             && (1..=days_in_month(year, month.clamp(1, 12))).contains(&day)
@@ -356,7 +375,11 @@ pub(super) fn register(registry: &Registry<'_>, environment: &Environment) -> ru
     registry.strict("pg_justify_hours", 1, |a| {
         let interval = interval_of(a, 0)?;
         let whole = interval.micros / DAY_MICROS;
-        Ok(encoded(Interval { days: interval.days + whole as i32, micros: interval.micros - whole * DAY_MICROS, ..interval }))
+        Ok(encoded(Interval {
+            days: interval.days + whole as i32,
+            micros: interval.micros - whole * DAY_MICROS,
+            ..interval
+        }))
     })?;
     registry.strict("pg_to_char", 2, |a| Ok(string(to_char(int_of(a, 0)?, str_of(a, 1)?)?)))?;
     registry.strict("pg_extract", 3, |a| Ok(string(extract(str_of(a, 0)?, str_of(a, 1)?, a[2])?)))
