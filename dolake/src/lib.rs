@@ -22,6 +22,7 @@ pub mod limits;
 mod ports;
 mod receive;
 mod schema;
+mod stage;
 mod state;
 mod status;
 mod stored;

@@ -86,5 +86,5 @@ pub const FEED_BLOBS_MAX: usize = 16;
 /// Tables whose metadata stays in memory between flushes: a hundred snapshots take about 100 KB.
 pub const METADATA_CACHE_TABLES: usize = 32;
 
-/// How far ahead a rebuilt lake starts its positions, so that cursors of the old one are recognised.
-pub const REBUILD_STRIDE: u64 = 1 << 40;
+/// Shards' tables that are kept in memory: with thousands of tenants they are read again instead.
+pub const SOURCE_CACHE_TABLES: usize = 4_096;

@@ -5,12 +5,13 @@ use lake_cdc::{TransactionPart, limits::NAME_BYTES_MAX};
 use lake_host::{ShardStorage, StorageError, WriteBatch};
 use serde::{Deserialize, Serialize};
 
-use crate::admission::{Admission, Refusal, Stage, Staged};
+use crate::admission::Admission;
 use crate::error::LakeError;
 use crate::lake::Lake;
 use crate::limits::{
     BUSY_RETRY_MS, DEAD_LETTER_BYTES_MAX, PENDING_BYTES_MAX, SLOW_DELAY_MS_PER_MIB, TAIL_BYTES_MAX, TAIL_BYTES_SLOW,
 };
+use crate::stage::{Refusal, Stage, Staged};
 use crate::stored::{Shard, keys, seal_json};
 
 /// What the lake knows of one producer's socket. Small enough for the socket's attachment, so that it survives

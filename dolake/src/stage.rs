@@ -1,0 +1,451 @@
+//! A batch on its way into the tail: put into the lake's terms, and stored together with the shard's new position in one
+//! write. It has no `await`; memory follows only after that write.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use lake_cdc::{Change, Entry, Lsn, Relation, Row, TableId, TimelineId, Transaction, TransactionPart, limits};
+use lake_host::{AlarmChange, ShardStorage, WriteBatch};
+
+use crate::admission::{Admission, admit};
+use crate::error::LakeError;
+use crate::limits::{BLOB_BYTES_MAX, FLUSH_AGE_MICROS, SOURCE_CACHE_TABLES};
+use crate::schema;
+use crate::state::{Pending, State};
+use crate::stored::{
+    DeadLetter, LakeMeta, LakeTable, Shape, Shard, SourceTable, TailBlob, TailEntry, TailRow, TailTransaction, keys,
+    seal_json,
+};
+use crate::tail::{TailIndex, put_blob};
+
+/// Why a message was refused.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    Malformed(String),
+    Lake(LakeError),
+}
+
+impl<E: Into<LakeError>> From<E> for Refusal {
+    fn from(error: E) -> Refusal {
+        Refusal::Lake(error.into())
+    }
+}
+
+/// A batch on its way into the tail: copies of what it changes, and the write that makes them true.
+pub(crate) struct Stage<'a, S> {
+    state: &'a State,
+    storage: &'a S,
+    now: i64,
+    pub(crate) shard: Shard,
+    pub(crate) meta: LakeMeta,
+    pub(crate) pending: Pending,
+    tables: BTreeMap<u32, LakeTable>,
+    sources: BTreeMap<u32, SourceTable>,
+    /// Shape of each source's rows, once looked up: there are many rows for each look-up.
+    routes: BTreeMap<u32, Option<u32>>,
+    /// Sources that were read and not changed.
+    seen: BTreeMap<u32, SourceTable>,
+    shapes: BTreeMap<u32, Rc<Shape>>,
+    letters: Vec<DeadLetter>,
+    blobs: Vec<TailBlob>,
+    open: Option<(TailBlob, usize)>,
+    pub(crate) duplicates: u64,
+    changes: u64,
+}
+
+/// What a stage leads to, once its batch is applied.
+pub(crate) struct Staged {
+    pub(crate) batch: WriteBatch,
+    pub(crate) shard: Shard,
+    pub(crate) meta: LakeMeta,
+    tables: BTreeMap<u32, LakeTable>,
+    sources: BTreeMap<u32, SourceTable>,
+    seen: BTreeMap<u32, SourceTable>,
+    shapes: BTreeMap<u32, Rc<Shape>>,
+    blobs: Vec<(TailIndex, usize, TailBlob)>,
+    changes: u64,
+}
+
+impl<'a, S: ShardStorage> Stage<'a, S> {
+    pub(crate) fn new(state: &'a State, storage: &'a S, shard: Shard, now: i64) -> Stage<'a, S> {
+        let pending = state.pending.get(&shard.timeline().0).cloned().unwrap_or_default();
+        Stage {
+            state,
+            storage,
+            now,
+            shard,
+            meta: state.meta.clone(),
+            pending,
+            tables: BTreeMap::new(),
+            sources: BTreeMap::new(),
+            routes: BTreeMap::new(),
+            seen: BTreeMap::new(),
+            shapes: BTreeMap::new(),
+            letters: Vec::new(),
+            blobs: Vec::new(),
+            open: None,
+            duplicates: 0,
+            changes: 0,
+        }
+    }
+
+    fn timeline(&self) -> TimelineId {
+        self.shard.timeline()
+    }
+
+    /// True if there is nothing to store.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.open.is_none() && self.blobs.is_empty()
+    }
+
+    /// Takes a part. With the last one the transaction is staged.
+    pub(crate) fn part(&mut self, part: TransactionPart) -> Result<Admission, Refusal> {
+        let admission = admit(self.shard.expected(), &self.pending, part.lsn, part.part);
+        match admission {
+            Admission::Duplicate => self.duplicates += 1,
+            Admission::Gap { .. } => {}
+            Admission::Fresh => {
+                if part.part == 0 {
+                    self.pending = Pending { lsn: Some(part.lsn), ..Pending::default() };
+                }
+                self.pending.next_part += 1;
+                self.pending.bytes.extend_from_slice(&part.bytes);
+                if self.pending.bytes.len() > limits::TRANSACTION_BYTES_MAX {
+                    return Err(Refusal::Malformed(format!("transaction {} is over its limit", part.lsn)));
+                }
+                if part.last {
+                    let pending = std::mem::take(&mut self.pending);
+                    self.transaction(part.lsn, &pending.bytes)?;
+                }
+            }
+        }
+        Ok(admission)
+    }
+
+    fn transaction(&mut self, lsn: Lsn, bytes: &[u8]) -> Result<(), Refusal> {
+        let transaction =
+            Transaction::decode(bytes).map_err(|error| Refusal::Malformed(format!("transaction {lsn}: {error}")))?;
+        if transaction.lsn != lsn {
+            return Err(Refusal::Malformed(format!("the record of transaction {lsn} is of {}", transaction.lsn)));
+        }
+        if transaction.stamp.0 <= self.shard.stamp {
+            return Err(Refusal::Malformed(format!("transaction {lsn} is not stamped after the one before it")));
+        }
+        self.begin(lsn, transaction.stamp.0);
+        let mut letters: BTreeMap<u32, (u64, lake_cdc::Writer)> = BTreeMap::new();
+        for entry in transaction.entries {
+            match entry {
+                Entry::Relation(relation) => self.relation(relation)?,
+                Entry::DropTable(table_id) => self.drop_table(table_id)?,
+                Entry::Change(change) => {
+                    let table_id = change.table_id();
+                    match self.route(lsn, table_id)? {
+                        Some(shape) => self.change(lsn, shape, change)?,
+                        None => {
+                            let (changes, writer) = letters.entry(table_id.0).or_default();
+                            *changes += 1;
+                            Entry::Change(change).encode(writer);
+                        }
+                    }
+                }
+            }
+        }
+        for (table_id, (changes, writer)) in letters {
+            let source = self.source(TableId(table_id))?.unwrap_or_else(|| SourceTable::new(""));
+            self.letters.push(DeadLetter {
+                database: self.shard.database.clone(),
+                timeline: self.timeline().to_string(),
+                lsn: lsn.get(),
+                table: source.name,
+                reason: source.contradiction.unwrap_or_default(),
+                changes,
+                entries: writer.into_bytes().iter().map(|byte| format!("{byte:02x}")).collect(),
+            });
+            self.shard.dead_letters += changes;
+        }
+        self.shard.accept(lsn);
+        self.shard.stamp = transaction.stamp.0;
+        Ok(())
+    }
+
+    /// The database was deleted after its last transaction: its rows go, and its timeline takes no more.
+    pub(crate) fn end(&mut self) -> Result<(), Refusal> {
+        let lsn = self.shard.accepted().unwrap_or(Lsn::FIRST);
+        self.begin(lsn, self.shard.stamp);
+        let mut ids = Vec::new();
+        crate::stored::scan_all(self.storage, keys::sources(&self.timeline().0), |key, _| {
+            ids.extend(key.get(18..22).and_then(|id| id.try_into().ok()).map(u32::from_be_bytes));
+            Ok(())
+        })?;
+        for id in ids {
+            self.drop_table(TableId(id))?;
+        }
+        self.push(TailEntry::EndOfShard, None);
+        self.shard.ended = true;
+        Ok(())
+    }
+
+    /// The shape of a source's rows; `None` while it contradicts the lake's table.
+    fn route(&mut self, lsn: Lsn, table_id: TableId) -> Result<Option<u32>, Refusal> {
+        if let Some(shape) = self.routes.get(&table_id.0) {
+            return Ok(*shape);
+        }
+        let source = self.source(table_id)?.filter(|source| !source.dropped);
+        let source = source.ok_or_else(|| unknown_table(lsn, table_id))?;
+        let shape = source.shape;
+        self.routes.insert(table_id.0, shape);
+        self.seen.insert(table_id.0, source);
+        Ok(shape)
+    }
+
+    fn source(&self, table_id: TableId) -> Result<Option<SourceTable>, LakeError> {
+        match self.sources.get(&table_id.0) {
+            Some(source) => Ok(Some(source.clone())),
+            None => self.state.source(self.storage, self.timeline(), table_id.0),
+        }
+    }
+
+    fn table(&self, number: u32) -> Option<LakeTable> {
+        self.tables.get(&number).or_else(|| self.state.tables.get(&number)).cloned()
+    }
+
+    fn shape(&self, number: u32) -> Result<Rc<Shape>, LakeError> {
+        self.shapes.get(&number).cloned().map_or_else(|| self.state.shape(number), Ok)
+    }
+
+    fn table_number(&self, name: &str) -> Option<u32> {
+        let namespace = self.shard.namespace.as_str();
+        self.state.table_number(namespace, name).or_else(|| {
+            let mut fresh = self.tables.values();
+            fresh.find(|t| t.namespace == namespace && t.name.eq_ignore_ascii_case(name)).map(|t| t.number)
+        })
+    }
+
+    /// A table was created or altered.
+    fn relation(&mut self, relation: Relation) -> Result<(), Refusal> {
+        let mut source = self.source(relation.table_id)?.unwrap_or_else(|| SourceTable::new(&relation.name));
+        let previous = source.shape.map(|shape| self.shape(shape)).transpose()?;
+        let number = source.table.or_else(|| self.table_number(&relation.name));
+        let known = number.and_then(|number| self.table(number));
+        let mut table =
+            known.unwrap_or_else(|| LakeTable::new(self.meta.next_table, &self.shard.namespace, &relation.name));
+        if let Some(previous) = &previous {
+            schema::release(&mut table, previous);
+            self.tables.insert(table.number, table.clone());
+        }
+        let joined = if table.name == relation.name {
+            schema::join(&mut table, &mut source, &relation, previous.as_deref())
+        } else if table.name.eq_ignore_ascii_case(&relation.name) {
+            Err(format!("the name {} differs from {} only by case", relation.name, table.name))
+        } else {
+            Err(format!("table {} was renamed to {}, which is not supported", table.name, relation.name))
+        };
+        match joined {
+            Ok(shape) => {
+                self.meta.next_table = self.meta.next_table.max(table.number + 1);
+                source.table = Some(table.number);
+                source.shape = Some(self.number_shape(shape));
+                source.contradiction = None;
+                self.tables.insert(table.number, table);
+            }
+            Err(reason) => {
+                source.shape = None;
+                source.contradiction = Some(reason);
+            }
+        }
+        source.dropped = false;
+        self.routes.remove(&relation.table_id.0);
+        source.name = relation.name;
+        self.sources.insert(relation.table_id.0, source);
+        Ok(())
+    }
+
+    fn number_shape(&mut self, shape: Shape) -> u32 {
+        let shape = Rc::new(shape);
+        if let Some(number) = self.state.shape_numbers.get(&shape) {
+            return *number;
+        }
+        if let Some((number, _)) = self.shapes.iter().find(|(_, known)| **known == shape) {
+            return *number;
+        }
+        let number = self.meta.next_shape;
+        self.meta.next_shape += 1;
+        self.shapes.insert(number, shape);
+        number
+    }
+
+    fn drop_table(&mut self, table_id: TableId) -> Result<(), Refusal> {
+        if let Some(table) = self.forget_source(table_id)? {
+            self.push(TailEntry::DropTable { table }, Some(table));
+        }
+        Ok(())
+    }
+
+    /// Takes a source off its table; the table it fed, if any.
+    fn forget_source(&mut self, table_id: TableId) -> Result<Option<u32>, Refusal> {
+        let Some(mut source) = self.source(table_id)? else { return Ok(None) };
+        if source.dropped {
+            return Ok(None);
+        }
+        if let Some(shape) = source.shape.take() {
+            let shape = self.shape(shape)?;
+            if let Some(mut table) = self.table(shape.table) {
+                schema::release(&mut table, &shape);
+                schema::drop_unused(&mut table);
+                self.tables.insert(table.number, table);
+            }
+        }
+        source.dropped = true;
+        self.routes.remove(&table_id.0);
+        let table = source.table;
+        self.sources.insert(table_id.0, source);
+        Ok(table)
+    }
+
+    fn change(&mut self, lsn: Lsn, number: u32, change: Change) -> Result<(), Refusal> {
+        let shape = self.shape(number)?;
+        let check = |row: &Row| match shape.admits(row) {
+            true => Ok(TailRow::of(row)),
+            false => Err(Refusal::Malformed(format!("transaction {lsn} has a row that its relation does not allow"))),
+        };
+        let entry = match &change {
+            Change::Insert { after, .. } => TailEntry::Insert { shape: number, after: check(after)? },
+            Change::Delete { before, .. } => TailEntry::Delete { shape: number, before: check(before)? },
+            Change::Update { before, after, .. } => {
+                if shape.key_bytes(&before.0) != shape.key_bytes(&after.0) {
+                    return Err(Refusal::Malformed(format!("transaction {lsn} has an update that changes the key")));
+                }
+                TailEntry::Update { shape: number, before: check(before)?, after: check(after)? }
+            }
+        };
+        self.changes += 1;
+        self.push(entry, Some(shape.table));
+        Ok(())
+    }
+
+    /// Opens a transaction in the blob.
+    fn begin(&mut self, lsn: Lsn, stamp: i64) {
+        let base = self.meta.position + self.changes;
+        let (shard, timeline, accepted_at) = (self.shard.number, self.timeline(), self.now);
+        let (blob, _) = self.open.get_or_insert_with(|| {
+            let (tables, transactions) = (Vec::new(), Vec::new());
+            (TailBlob { shard, timeline, accepted_at, base, continues: false, tables, transactions }, 0)
+        });
+        blob.transactions.push(TailTransaction { lsn, stamp: lake_cdc::Micros(stamp), entries: Vec::new() });
+    }
+
+    /// Adds an entry to the open transaction; a blob that is full goes on in the next one.
+    fn push(&mut self, entry: TailEntry, table: Option<u32>) {
+        let Some((blob, bytes)) = &mut self.open else { return };
+        if *bytes > 0 && *bytes + entry.size() > BLOB_BYTES_MAX {
+            let Some((lsn, stamp)) = blob.transactions.last().map(|open| (open.lsn, open.stamp)) else { return };
+            let next = TailBlob {
+                base: blob.end(),
+                continues: false,
+                tables: Vec::new(),
+                transactions: vec![TailTransaction { lsn, stamp, entries: Vec::new() }],
+                ..*blob
+            };
+            let mut full = std::mem::replace(blob, next);
+            full.continues = true;
+            *bytes = 0;
+            self.blobs.push(full);
+        }
+        *bytes += entry.size();
+        if let Some(table) = table
+            && let Err(at) = blob.tables.binary_search(&table)
+        {
+            blob.tables.insert(at, table);
+        }
+        if let Some(transaction) = blob.transactions.last_mut() {
+            transaction.entries.push(entry);
+        }
+    }
+
+    /// The one write.
+    pub(crate) fn finish(mut self) -> Result<Staged, LakeError> {
+        let mut batch = WriteBatch::new();
+        self.blobs.extend(self.open.take().map(|(blob, _)| blob));
+        let mut blobs = Vec::new();
+        for blob in std::mem::take(&mut self.blobs) {
+            let bytes = blob.encode();
+            let number = self.meta.next_blob;
+            self.meta.next_blob += 1;
+            self.meta.tail_bytes += bytes.len() as u64;
+            self.meta.position = blob.end();
+            put_blob(&mut batch, blob.end(), number, &bytes);
+            blobs.push((TailIndex::of(number, &blob, bytes.len()), bytes.len(), blob));
+        }
+        if self.meta.oldest.is_none() && !blobs.is_empty() {
+            self.meta.oldest = Some(self.now);
+            batch.alarm = Some(AlarmChange::NoLaterThan(self.now + FLUSH_AGE_MICROS));
+        }
+        for letter in &self.letters {
+            self.meta.dead_letters += letter.changes;
+            let bytes = seal_json("dead letter", letter)?;
+            self.meta.dead_letter_bytes += bytes.len() as u64;
+            // A letter is kept in parts like a tail blob; its key goes on counting.
+            for (index, part) in bytes.chunks(BLOB_BYTES_MAX).enumerate() {
+                batch.put(keys::dead_letter(self.meta.dead_letter_bytes + index as u64), part);
+            }
+        }
+        for (number, table) in &self.tables {
+            batch.put(keys::table(*number), seal_json("table", table)?);
+        }
+        for (number, shape) in &self.shapes {
+            batch.put(keys::shape(*number), seal_json("shape", shape.as_ref())?);
+        }
+        for (table_id, source) in &self.sources {
+            batch.put(keys::source(&self.shard.timeline().0, *table_id), seal_json("source", source)?);
+        }
+        batch.put(keys::shard(&self.shard.database), seal_json("shard", &self.shard)?);
+        batch.put(keys::META, seal_json("meta", &self.meta)?);
+        Ok(Staged {
+            batch,
+            shard: self.shard,
+            meta: self.meta,
+            tables: self.tables,
+            sources: self.sources,
+            seen: self.seen,
+            shapes: self.shapes,
+            blobs,
+            changes: self.changes,
+        })
+    }
+}
+
+fn unknown_table(lsn: Lsn, table_id: TableId) -> Refusal {
+    Refusal::Malformed(format!("transaction {lsn} changes table {} without a relation", table_id.0))
+}
+
+impl Staged {
+    /// Memory follows the write.
+    pub(crate) fn adopt(self, state: &mut State) {
+        let timeline = self.shard.timeline().0;
+        state.meta = self.meta;
+        state.shards.insert(self.shard.database.clone(), self.shard);
+        for (number, table) in self.tables {
+            state.files.entry(number).or_default();
+            state.tables.insert(number, table);
+        }
+        for (number, shape) in self.shapes {
+            state.add_shape(number, shape);
+        }
+        if state.sources.len() >= SOURCE_CACHE_TABLES {
+            state.sources.clear();
+        }
+        for (table_id, source) in self.seen {
+            state.sources.entry((timeline, table_id)).or_insert(source);
+        }
+        for (table_id, source) in self.sources {
+            state.sources.insert((timeline, table_id), source);
+        }
+        for (index, bytes, blob) in self.blobs {
+            state.cache.insert(index.blob, bytes, Rc::new(blob));
+            state.tail.push_back(index);
+            state.counters.batches += 1;
+        }
+        state.counters.changes += self.changes;
+        state.wake();
+    }
+}
