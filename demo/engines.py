@@ -6,7 +6,11 @@ A request is `{"engine": "duckdb" | "scan" | "pyiceberg", "sql": "… {flights} 
 
 import json
 import pathlib
+import signal
 import sys
+
+# Ctrl-C is for the demo, which then closes this process's input.
+signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests" / "conformance"))
 
