@@ -13,6 +13,7 @@ use lake_api::ApiError;
 use lake_cdc::Micros;
 use lake_host::ObjectStore;
 
+use crate::budget::CountSteps;
 use crate::cache::ObjectCache;
 use crate::error::from_datafusion;
 use crate::lake::Lake;
@@ -35,7 +36,8 @@ impl Engine {
             // A random id would be made up otherwise.
             .with_session_id("query".into())
             .with_config(config())
-            .with_physical_optimizer_rule(Arc::new(InSequence));
+            .with_physical_optimizer_rule(Arc::new(InSequence))
+            .with_physical_optimizer_rule(Arc::new(CountSteps));
         let base = pg::register(builder).map_err(|error| from_datafusion(&error))?;
         Ok(Engine { base, cache: Arc::default() })
     }

@@ -118,6 +118,10 @@ fn from_arrow(error: &ArrowError) -> ApiError {
         ArrowError::ComputeError(message) if message.to_ascii_lowercase().contains("overflow") => {
             sql("22003", "numeric value out of range".into())
         }
+        // A plan that contradicts itself: DataFusion leaves a recursion without columns when only its rows are counted.
+        ArrowError::SchemaError(message) => {
+            sql("0A000", format!("the query cannot be planned: {}", first_line(message)))
+        }
         ArrowError::MemoryError(message) => sql("53200", message.clone()),
         ArrowError::OffsetOverflowError(_) => sql("54000", "a column of the result is too large".into()),
         other => sql("XX000", first_line(&other.to_string())),

@@ -8,6 +8,7 @@
 //! functions put in between (`pg`). Nothing here spawns: a query is one future, on one thread, with no runtime.
 
 mod answer;
+mod budget;
 mod cache;
 mod engine;
 mod error;

@@ -29,7 +29,7 @@ pub const METADATA_BYTES_MAX: u64 = 16 << 20;
 /// Most rows of a batch between operators.
 pub const BATCH_ROWS: usize = 8_192;
 
-/// Most batches that operators may pass through one scan before the query is stopped (57014).
+/// Most rows of one scan before the query is stopped (57014).
 pub const SCAN_ROWS_MAX: u64 = 200_000_000;
 
 /// Most bytes of keys that reconstructing a past state may hold (53200): one entry per row that ever changed.
@@ -49,3 +49,10 @@ pub const CACHE_ENTRY_BYTES_MAX: usize = 256 << 10;
 
 /// How many data files are opened before the first of them is read to its end: their footers arrive together.
 pub const FILES_AHEAD: usize = 4;
+
+/// Most rows that the joins and recursions of one statement may make, batches counted as [`BATCH_STEPS`] each (57014).
+/// A few seconds of the one thread that all queries of an instance share.
+pub const STEPS_MAX: u64 = 100_000_000;
+
+/// What a batch counts besides its rows: an endless recursion makes one row at a time.
+pub const BATCH_STEPS: u64 = 1_000;

@@ -38,13 +38,8 @@ pub(crate) fn planners(now: Micros) -> Vec<Arc<dyn ExprPlanner>> {
 
 /// Adds the functions that statements reach by name: aggregates, window functions, and ours.
 pub(crate) fn register(builder: SessionStateBuilder) -> Result<SessionState> {
-    let ours = aggregates::all();
-    // Not registered over theirs: theirs would come back under another of their names when a session is made of this.
-    let mut all = SessionStateDefaults::default_aggregate_functions();
-    all.retain(|theirs| !ours.iter().any(|ours| ours.name() == theirs.name()));
-    all.extend(ours);
     let mut state = builder
-        .with_aggregate_functions(all)
+        .with_aggregate_functions(aggregates::all())
         .with_window_functions(SessionStateDefaults::default_window_functions())
         .build();
     state.register_udf(Arc::new(ScalarUDF::new_from_impl(Arguments {

@@ -161,6 +161,19 @@ fn times_behave_as_in_postgres() {
 }
 
 #[test]
+fn a_statement_has_a_budget() {
+    let all = "orders a, orders b, orders c, orders d, orders e, orders f, orders g, orders h, orders i, orders j";
+    let sql = format!(
+        "SELECT sum(a.qty + r.qty) FROM {all}, orders k, orders l, orders m, orders n, orders o, orders p, orders q, orders r"
+    );
+    let found = orders().ask(&json!({"sql": sql})).map_err(|error| error[..5].to_owned());
+    assert_eq!(found, Err("57014".to_owned()));
+    let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i FROM n) SELECT sum(i) FROM n";
+    let found = orders().ask(&json!({"sql": endless})).map_err(|error| error[..5].to_owned());
+    assert_eq!(found, Err("57014".to_owned()));
+}
+
+#[test]
 fn conditions_take_one_type() {
     check(&[
         ("CASE WHEN qty > 5 THEN 'many' ELSE 'few' END FROM orders WHERE id = 2", "text", json!("many")),
@@ -187,6 +200,11 @@ fn conditions_take_one_type() {
         ("EXISTS (SELECT 1 FROM orders WHERE id = 1)", "bool", json!(true)),
         ("id FROM orders WHERE qty = (SELECT max(qty) FROM orders)", "int4", json!(2)),
         ("1 UNION ALL SELECT 2", "int4", json!(1)),
+        (
+            "count(*) FROM (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9) SELECT i FROM n) s",
+            "0A000",
+            json!(null),
+        ),
         ("x FROM (VALUES (1, 'a'), (2, 'b')) AS v(x, y) ORDER BY x DESC", "int4", json!(2)),
         ("'{\"a\": {\"b\": [1, 2]}}'::jsonb -> 'a' -> 'b' ->> 1", "text", json!("2")),
         ("'{\"a\": 1}'::jsonb", "jsonb", json!({"a": 1})),

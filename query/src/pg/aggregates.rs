@@ -7,6 +7,7 @@ use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, Field, FieldRef, Int64Type, i256};
 use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
+use datafusion::functions_aggregate as theirs;
 use datafusion::functions_aggregate::average::avg_udaf;
 use datafusion::functions_aggregate::sum::sum_udaf;
 use datafusion::logical_expr::expr::AggregateFunctionParams;
@@ -16,7 +17,7 @@ use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Grou
 use super::numeric::{DYNAMIC, DYNAMIC_SCALE, Number};
 use crate::error::{refuse, unsupported};
 
-/// Those to register.
+/// Those to register: the ones that statements may name, and no others, because each is code in the script.
 pub(crate) fn all() -> Vec<Arc<AggregateUDF>> {
     let total = |kind, theirs| {
         Arc::new(AggregateUDF::new_from_impl(Total {
@@ -29,6 +30,21 @@ pub(crate) fn all() -> Vec<Arc<AggregateUDF>> {
         total(Kind::Average, avg_udaf()),
         total(Kind::Sum, sum_udaf()),
         Arc::new(AggregateUDF::new_from_impl(SingleRow { signature: Signature::any(1, Volatility::Immutable) })),
+        theirs::count::count_udaf(),
+        theirs::min_max::min_udaf(),
+        theirs::min_max::max_udaf(),
+        theirs::bool_and_or::bool_and_udaf(),
+        theirs::bool_and_or::bool_or_udaf(),
+        theirs::string_agg::string_agg_udaf(),
+        theirs::array_agg::array_agg_udaf(),
+        theirs::stddev::stddev_udaf(),
+        theirs::stddev::stddev_pop_udaf(),
+        theirs::variance::var_samp_udaf(),
+        theirs::variance::var_pop_udaf(),
+        theirs::correlation::corr_udaf(),
+        theirs::covariance::covar_samp_udaf(),
+        theirs::covariance::covar_pop_udaf(),
+        theirs::grouping::grouping_udaf(),
     ]
 }
 

@@ -116,7 +116,7 @@ fn version(pieces: &[Piece<'_>]) -> Option<(Result<Version, ApiError>, usize)> {
 
 fn timestamp(value: &Piece<'_>) -> Result<Version, ApiError> {
     match value.kind {
-        Kind::Text => moment_of_text(&value.text[1..value.text.len().saturating_sub(1)]).map(Version::Moment),
+        Kind::Text => moment_of_text(value.text.trim_matches('\'')).map(Version::Moment),
         Kind::Symbol if value.text.starts_with('$') => value.text[1..]
             .parse()
             .map(Version::Parameter)
