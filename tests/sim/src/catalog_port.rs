@@ -91,7 +91,11 @@ impl CatalogObject {
         let object = self.clone();
         let lose_answer = self.lose_answer.take();
         let task = self.simulation.spawn(name, async move {
-            let outcome = act(object).await;
+            let outcome = act(object.clone()).await;
+            if matches!(&outcome, Err(CatalogError::StateUnknown(reason)) if reason == "died") {
+                // Died at a named place: what is in memory is gone.
+                object.catalog.borrow_mut().take();
+            }
             if !lose_answer {
                 // The lake may be gone.
                 let _ = sender.send(outcome.map(|value| serde_json::to_string(&value).expect("JSON")));

@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use lake_dolake::{FlushError, Lake, LakeError};
-use lake_host::Clock;
+use lake_dolake::{CatalogError, FlushError, Lake, LakeError};
+use lake_host::{Clock, arm_fault, disarm_faults};
 use lake_test_host::{ManualClock, MemoryObjectStore, MemoryStorage, SeededRandom, Simulation, TaskId};
 
 use crate::catalog_port::{CatalogObject, Ports};
@@ -15,6 +15,25 @@ use crate::subscriber::Client;
 /// Two databases share a namespace, one has its own.
 const DATABASES: [(&str, &str); 3] = [("left", "shared"), ("right", "shared"), ("solo", "solo")];
 const NAMESPACES: [&str; 2] = ["shared", "solo"];
+
+/// The places to die of all cores, between two durable effects each.
+const PLACES_TO_DIE: [&str; 15] = [
+    "admission.after_apply",
+    "admission.before_apply",
+    "catalog.after_first_metadata",
+    "catalog.after_metadata",
+    "catalog.after_swap",
+    "commit.after_apply",
+    "commit.before_apply",
+    "flush.after_apply",
+    "flush.after_commit",
+    "flush.after_data",
+    "flush.after_deletes",
+    "flush.after_intent",
+    "flush.after_manifests",
+    "flush.before_apply",
+    "flush.before_commit",
+];
 
 /// A simulation.
 pub struct World {
@@ -199,8 +218,11 @@ impl World {
                 if let FlushError::PositionConflict { .. } = error {
                     panic!("seed {}: {error}", self.seed);
                 }
-                if let FlushError::Lake(error) = error {
-                    self.lake_failed(&error);
+                match error {
+                    FlushError::Lake(error) => self.lake_failed(&error),
+                    // Died at a named place: what is in memory is gone.
+                    FlushError::Catalog(CatalogError::Failed(reason)) if reason == "fault" => self.evict_lake(),
+                    _ => {}
                 }
             }
         }
@@ -220,7 +242,7 @@ impl World {
     }
 
     fn fault(&mut self, at: usize) {
-        let kind = self.random.below(16);
+        let kind = self.random.below(17);
         let passes = self.random.below(4) as u32;
         self.trace.push(format!("fault {kind} {passes} at {at}"));
         let (now, random) = (self.now(), self.random.clone());
@@ -239,7 +261,8 @@ impl World {
             12 => self.catalog.storage.lose_apply_answer_after(passes),
             13 => self.store.fail_put_after(passes),
             14 => self.store.lose_response_after(passes),
-            _ => self.catalog.lose_next_answer(),
+            15 => self.catalog.lose_next_answer(),
+            _ => arm_fault(PLACES_TO_DIE[self.random.below(PLACES_TO_DIE.len())], passes),
         }
     }
 
@@ -277,7 +300,9 @@ impl World {
 
     /// What is stored is unknown: the shell drops the lake and closes its sockets.
     fn lake_failed(&mut self, error: &LakeError) {
-        if !matches!(error, LakeError::Storage(_)) || !self.has_faults {
+        // A place to die looks like damage, so that nobody goes on after it.
+        let is_fault = matches!(error, LakeError::Storage(_) | LakeError::Damaged { what: "fault", .. });
+        if !is_fault || !self.has_faults {
             panic!("seed {}: the lake failed: {error}", self.seed);
         }
         self.trace.push(format!("the lake failed: {error}"));
@@ -287,6 +312,8 @@ impl World {
     /// Faults end, and everything gets the time it needs.
     fn settle(&mut self) {
         self.trace.push("settle".to_owned());
+        disarm_faults();
+        self.has_faults = false;
         for database in &self.databases {
             database.storage.revive();
         }
