@@ -26,7 +26,8 @@ pub(crate) fn built_script(name: &str) -> PathBuf {
 
 /// Cargo's folder for wasm builds. Its own, so that a long script build does not lock `cargo test`.
 pub(crate) fn wasm_target() -> PathBuf {
-    root().join("target").join("wasm")
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    target.join("wasm")
 }
 
 /// An executable that npm installed into the clone.
