@@ -2,6 +2,9 @@
 
 mod support;
 
+use lake_cdc::{Numeric, Value};
+use rusqlite::types::ValueRef;
+use serde_json::{Value as Json, json};
 use support::Session;
 
 #[track_caller]
@@ -31,4 +34,149 @@ fn rows_go_in_and_come_out_typed() {
         "SELECT count(*), sum(amount), avg(id) FROM orders",
         r#"[["1","21.00","1.00000000000000000000"]]"#,
     );
+}
+
+#[track_caller]
+fn check_with(session: &mut Session, sql: &str, parameters: &[Json], expected: &str) {
+    let found = match session.execute(sql, parameters) {
+        Ok(answer) => answer.rows,
+        Err(error) => error.sqlstate,
+    };
+    assert_eq!(found, expected, "{sql} with {parameters:?}");
+}
+
+#[test]
+fn parameters_take_the_type_of_their_place() {
+    let mut session = Session::new();
+    session.run("CREATE TABLE p (id bigint PRIMARY KEY, n numeric(10,2), at timestamptz, j jsonb, a int[], u uuid, b bytea)");
+    let row = [
+        json!("9007199254740993"),
+        json!("1.005"),
+        json!("2025-01-14T01:00:00+01:00"),
+        json!({"b": 1, "a": [1.5]}),
+        json!([1, null, "3"]),
+        json!("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
+        json!("\\x00ff"),
+    ];
+    session.execute("INSERT INTO p VALUES (?, ?, ?, ?, ?, ?, ?)", &row).expect("a row");
+    check(
+        &mut session,
+        "SELECT * FROM p",
+        r#"[["9007199254740993","1.01","2025-01-14T00:00:00.000000Z",{"a":[1.5],"b":1},"{1,NULL,3}","a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11","\\x00ff"]]"#,
+    );
+    check_with(&mut session, "SELECT id FROM p WHERE id = $1", &[json!("9007199254740993")], r#"[["9007199254740993"]]"#);
+    check_with(&mut session, "SELECT id FROM p WHERE id = ANY ($1)", &[json!([1, "9007199254740993"])], r#"[["9007199254740993"]]"#);
+    check_with(&mut session, "SELECT n + ? FROM p", &[json!("0.005")], r#"[["1.015"]]"#);
+    check_with(&mut session, "SELECT $1::int + 1, $2::text", &[json!(41), json!("x")], r#"[[42,"x"]]"#);
+    check_with(&mut session, "SELECT $1", &[json!("x")], r#"[["x"]]"#);
+    check_with(&mut session, "SELECT 1 LIMIT $1", &[json!(0)], "[]");
+    check_with(&mut session, "SELECT count(*) FROM p WHERE at >= now() - interval '24 hours'", &[], r#"[["1"]]"#);
+    check_with(&mut session, "SELECT j ? 'a', j ? ? FROM p", &[json!("z")], "[[true,false]]");
+    check_with(&mut session, "SELECT $1::float8", &[json!(0.1)], "[[0.1]]");
+    check_with(&mut session, "SELECT id FROM p WHERE id = $1", &[json!("x")], "22P02");
+    check_with(&mut session, "SELECT id FROM p WHERE id = $1", &[json!([1])], "42804");
+    check_with(&mut session, "SELECT id FROM p WHERE id = $1", &[], "08P01");
+    check_with(&mut session, "SELECT ? + $1", &[json!(1)], "42601");
+    check_with(&mut session, "SELECT $1 + $2", &[json!(1), json!(2)], "42725");
+}
+
+#[test]
+fn names_of_the_lake_cannot_be_taken() {
+    let mut session = Session::new();
+    for (sql, sqlstate) in [
+        ("CREATE TABLE t (_key int)", "42939"),
+        ("CREATE TABLE t (\"_LSN\" int)", "42939"),
+        ("CREATE TABLE orders_history (id int)", "42939"),
+        ("CREATE TABLE t (a int, \"A\" int)", "42939"),
+        ("CREATE TABLE t (a interval)", "0A000"),
+        ("CREATE TABLE t (a char(3))", "0A000"),
+        ("CREATE TABLE t (a numeric(50,2))", "0A000"),
+        ("CREATE TABLE t (a int) WITH (fillfactor = 70)", "22023"),
+        ("CREATE TEMP TABLE t (a int)", "0A000"),
+        ("CREATE VIEW v AS SELECT 1", "0A000"),
+        ("BEGIN", "0A000"),
+        ("SELECT 1; SELECT 2", "42601"),
+        ("SELECT * FROM information_schema.tables", "0A000"),
+        ("SELECT * FROM a.b.c", "0A000"),
+        ("SELEC 1", "42601"),
+    ] {
+        assert_eq!(session.rows(sql).split(':').next(), Some(sqlstate), "{sql}");
+    }
+    session.run("CREATE TABLE \"T\" (a int)");
+    assert_eq!(session.rows("CREATE TABLE t (a int)").split(':').next(), Some("42939"));
+}
+
+#[test]
+fn the_change_log_reads_back_every_type_at_its_ends() {
+    let mut session = Session::new();
+    session.run(
+        "CREATE TABLE e (id int8 PRIMARY KEY, i2 int2, i4 int4, n numeric(38,9), f4 float4, f8 float8, d date, tm time, \
+         ts timestamp, tz timestamptz, u uuid, t text, b bytea, j json, jb jsonb, a text[], o boolean)",
+    );
+    session.run(
+        "INSERT INTO e VALUES (-9223372036854775808, -32768, 2147483647, -99999999999999999999999999999.999999999, 'NaN', '-0', \
+         '9999-12-31', '24:00', '0001-01-01 00:00:00', '9999-12-31 23:59:59.999999+00', \
+         'ffffffff-ffff-ffff-ffff-ffffffffffff', '\u{1F600}', '\\x00', '{\"b\" : 1}', '{\"b\" : 1}', '{NULL,\"\"}', false)",
+    );
+    session.run("UPDATE e SET f8 = f8, n = n + 0, i4 = i4");
+    let captured = session.catalog.captured("t1").expect("it is captured").clone();
+    let mut statement = session.connection.prepare("SELECT * FROM t1").expect("a query");
+    let mut rows = statement.query([]).expect("rows");
+    let row = rows.next().expect("a step").expect("a row");
+    let values = (0..17).map(|index| row.get_ref(index).expect("a value")).collect::<Vec<ValueRef<'_>>>();
+    let row = captured.row(&values).expect("typed values").0;
+    assert!(matches!(row[4], Value::Float4(value) if value.is_nan()));
+    assert!(matches!(row[5], Value::Float8(value) if value == 0.0 && value.is_sign_negative()));
+    let expected = [
+        (0, Value::Int8(i64::MIN)),
+        (1, Value::Int2(i16::MIN)),
+        (2, Value::Int4(i32::MAX)),
+        (3, Value::Numeric(Numeric::new(-(10i128.pow(38) - 1), 9))),
+        (6, Value::Date(2_932_896)),
+        (7, Value::Time(86_400_000_000)),
+        (8, Value::Timestamp(-62_135_596_800_000_000)),
+        (9, Value::TimestampTz(253_402_300_799_999_999)),
+        (10, Value::Uuid([255; 16])),
+        (11, Value::Text("\u{1F600}".to_owned())),
+        (12, Value::Bytea(vec![0])),
+        (13, Value::Text("{\"b\" : 1}".to_owned())),
+        (14, Value::Text("{\"b\": 1}".to_owned())),
+        (15, Value::Array(vec![Value::Null, Value::Text(String::new())])),
+        (16, Value::Bool(false)),
+    ];
+    for (index, value) in expected {
+        assert_eq!(row[index], value, "column {index}");
+    }
+    let relation = captured.relation();
+    assert_eq!((relation.name.as_str(), relation.key.as_slice(), relation.columns.len()), ("e", &[0][..], 17));
+}
+
+#[test]
+fn a_table_without_a_key_has_a_hidden_one_that_select_leaves_out() {
+    let mut session = Session::new();
+    session.run("CREATE TABLE h (a int)");
+    session.run("CREATE TABLE off (a int) WITH (cdc = off)");
+    session.run("INSERT INTO h VALUES (7)");
+    check(&mut session, "SELECT * FROM h", "[[7]]");
+    assert!(session.rows("SELECT _key FROM h").starts_with("42703"));
+    let relation = session.catalog.captured("t1").expect("it is captured").relation();
+    assert!(relation.has_hidden_key());
+    assert!(session.catalog.captured("t2").is_none());
+}
+
+#[test]
+fn a_schema_change_that_is_rolled_back_leaves_no_plan_behind() {
+    let mut session = Session::new();
+    session.run("CREATE TABLE a (x int)");
+    session.run("INSERT INTO a VALUES (1)");
+    check(&mut session, "SELECT * FROM a", "[[1]]");
+    session.run("ALTER TABLE a ADD COLUMN y text DEFAULT 'd'");
+    check(&mut session, "SELECT * FROM a", r#"[[1,"d"]]"#);
+    session.run("ALTER TABLE a RENAME COLUMN y TO z");
+    session.run("ALTER TABLE a DROP COLUMN x");
+    check(&mut session, "SELECT * FROM a", r#"[["d"]]"#);
+    let relation = session.catalog.captured("t1").expect("it is captured").relation().clone();
+    assert_eq!(relation.columns[1].former_names, ["y"]);
+    session.run("DROP TABLE a");
+    assert!(session.rows("SELECT * FROM a").starts_with("42P01"));
 }
