@@ -4,6 +4,7 @@
 //! `iceberg` is used for its spec types and Avro codecs only, bytes in and bytes out; none of its I/O, caches or
 //! runtimes run here. What has to be read is asked for through [`ReadFile`]; what has to be written is returned.
 
+mod avro;
 mod commit;
 mod create;
 mod data_file;

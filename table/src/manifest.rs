@@ -8,6 +8,7 @@ use iceberg::spec::{
     ManifestStatus, ManifestWriterBuilder, PartitionSpec, SchemaRef, TableMetadata,
 };
 
+use crate::avro::deflate;
 use crate::error::{ReadFile, TableError};
 
 /// Where the writers of the `iceberg` crate put their bytes before they are taken out again.
@@ -97,7 +98,8 @@ pub(crate) fn write_manifest(
     }
     let mut manifest = drive(writer.write_manifest_file())?;
     location.clone_into(&mut manifest.manifest_path);
-    let bytes = drive(io.new_input(MEMORY)?.read())?;
+    let bytes = deflate(&drive(io.new_input(MEMORY)?.read())?)?;
+    manifest.manifest_length = bytes.len() as i64;
     Ok((manifest, bytes))
 }
 
@@ -117,7 +119,7 @@ pub(crate) fn write_manifest_list(
     let mut writer = ManifestListWriter::v2(writer, snapshot_id, parent, sequence_number);
     writer.add_manifests(manifests.into_iter())?;
     drive(writer.close())?;
-    drive(async { io.new_input(MEMORY)?.read().await })
+    deflate(&drive(async { io.new_input(MEMORY)?.read().await })?)
 }
 
 /// Refuses tables of a format that is not written here.
