@@ -137,3 +137,39 @@ fn what_cannot_be_is_refused() {
         assert_eq!(found, Err(code.to_owned()), "{request}");
     }
 }
+
+#[test]
+fn files_that_cannot_hold_a_row_are_not_read() {
+    let (_, world) = worlds().pop().expect("the world that is flushed after each change");
+    let files = |sql: &str| world.ask(&json!({"sql": sql})).map(|answer| answer["stats"]["filesScanned"].clone());
+    assert_eq!(files("SELECT item FROM orders WHERE id = 3"), Ok(json!(1)));
+    assert_eq!(files("SELECT item FROM orders WHERE qty > 100"), Ok(json!(0)));
+    assert_eq!(files("SELECT item FROM orders_history WHERE _position BETWEEN 3 AND 4"), Ok(json!(2)));
+    assert_eq!(
+        files("SELECT item FROM orders_history WHERE _commit_timestamp <= '1970-01-01T00:00:02Z'"),
+        Ok(json!(2))
+    );
+    assert_eq!(files("SELECT item FROM orders_history"), Ok(json!(8)));
+}
+
+#[test]
+fn objects_are_read_once_by_an_engine() {
+    let (_, world) = worlds().pop().expect("a world");
+    let ask = || world.ask(&json!({"sql": "SELECT count(*) FROM orders"})).map(|answer| answer["rows"].clone());
+    assert_eq!(ask(), Ok(json!([["3"]])));
+    world.store.reset_counts();
+    assert_eq!(ask(), Ok(json!([["3"]])));
+    assert_eq!(world.store.counts().class_b, 0);
+}
+
+#[test]
+fn one_key_in_order_of_time_is_its_history() {
+    let worlds = worlds();
+    for (name, world) in &worlds {
+        let request = json!({"sql": "SELECT qty FROM orders WHERE id = ? AND _shard = 'a' ORDER BY _commit_timestamp DESC", "params": ["2"]});
+        let answer = world.ask(&request).expect(name);
+        assert_eq!((&answer["rows"], &answer["source"]), (&json!([[1], [7], [7]]), &json!("history")), "{name}");
+        let request = json!({"sql": "SELECT qty FROM orders WHERE qty = 1 ORDER BY _commit_timestamp"});
+        assert_eq!(world.ask(&request).expect(name)["source"], json!("current"), "not every key column is fixed");
+    }
+}

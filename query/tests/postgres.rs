@@ -136,6 +136,11 @@ fn texts_behave_as_in_postgres() {
 #[test]
 fn times_behave_as_in_postgres() {
     check(&[
+        (
+            "count(DISTINCT user_id) AS active FROM (VALUES ('2025-01-15'::date, 1)) AS events(date, user_id) WHERE date = CURRENT_DATE",
+            "int8",
+            json!("1"),
+        ),
         ("now()", "timestamptz", json!("2025-01-15T00:00:00.000000Z")),
         ("CURRENT_DATE", "date", json!("2025-01-15")),
         ("CURRENT_DATE - 1", "date", json!("2025-01-14")),
