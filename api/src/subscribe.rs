@@ -85,7 +85,7 @@ pub enum ServerMessage {
         /// Database all events come from.
         source: String,
     },
-    /// Nothing for this subscription up to here.
+    /// Nothing for this subscription up to here. There may be more to read: the client's acknowledgement asks for it.
     Progress {
         /// Decimal.
         position: String,

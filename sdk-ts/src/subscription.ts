@@ -95,7 +95,7 @@ class Run {
   /** Aborted when the connection, or the wait for one, is over. */
   #connection = new AbortController()
   #socket: LakeSocket | undefined
-  /** The socket that the batch given last came from. */
+  /** The socket that the batch given last came from, until that batch is acknowledged. */
   #givenBy: LakeSocket | undefined
   #given = 0
   #everStreamed = false
@@ -138,6 +138,13 @@ class Run {
   acknowledge(batch: CDCBatch): void {
     // A new connection started after the batch, and knows nothing of it.
     if (this.#socket !== undefined && this.#socket === this.#givenBy) this.#socket.send(encodeAck(batch.position))
+    this.#givenBy = undefined
+  }
+
+  /** The server reads on when it hears that there is nothing on its way; otherwise the batches' turn will tell it. */
+  #acknowledgeProgress(position: bigint): void {
+    const isBehind = this.#state.kind === 'streaming' && this.#state.pending.length === 0
+    if (isBehind && this.#givenBy === undefined) this.#socket?.send(encodeAck(position))
   }
 
   #apply(event: SubscriptionEvent): void {
@@ -237,6 +244,9 @@ class Run {
           const { code, message: text, retryable, earliest } = message
           return this.#lost(signal, new LakeError({ code, message: text, retryable, noSideEffects: true, earliest }))
         }
+        case 'progress':
+          this.#apply(message)
+          return this.#acknowledgeProgress(message.position)
         default:
           return this.#apply(message)
       }

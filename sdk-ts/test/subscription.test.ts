@@ -146,6 +146,23 @@ test('progress moves the start of the next connection', async () => {
   await batches.return?.()
 })
 
+test('progress is acknowledged when nothing else is on its way, so that the server reads on', async () => {
+  await using server = await serve()
+  const batches = clientOf(server.url).subscribe()
+  const first = batches.next()
+  const peer = await server.accept()
+  await confirm(peer, 1)
+  peer.send({ type: 'progress', position: '90' })
+  assert.deepEqual(await peer.receive(), { type: 'ack', position: '90' })
+  peer.send(batch(91))
+  await first
+  peer.send({ type: 'progress', position: '95' })
+  peer.send(batch(96))
+  assert.equal((await batches.next()).value.position, 96n)
+  assert.deepEqual(await peer.receive(), { type: 'ack', position: '91' }, 'the batch in hand was not acknowledged early')
+  await batches.return?.()
+})
+
 test('an expired position is an error of the loop, with the earliest one', async () => {
   await using server = await serve()
   const lake = clientOf(server.url)

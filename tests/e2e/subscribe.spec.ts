@@ -83,6 +83,15 @@ test('only the tables and operations that were asked for come', async () => {
   assert.equal(event.after['name'], 'Ada L.')
 })
 
+test('a change behind many that were not asked for comes too', async () => {
+  const start = await positionAfter(await insertOrders(100, 100))
+  for (let id = 101; id <= 150; id += 1) await insertOrders(id, id)
+  await lake.client.sql('default', "INSERT INTO customers VALUES (2, 'Grace')")
+  const batches = lake.client.subscribe({ tables: ['customers'], fromLSN: start })
+  assert.deepEqual(idsOf(await take(batches, 1)), [2n])
+  await batches.return?.()
+})
+
 test('without a position the stream begins now', async () => {
   const batches = lake.client.subscribe({ tables: ['orders'] })
   const connected = new Promise<void>(resolve => lake.client.once('connected', () => resolve()))

@@ -59,7 +59,7 @@ const cases: Record<string, readonly (LakeParameter | Pair)[]> = {
   'text[]': [pair(['', 'NULL', null, 'a,"b\\'], ['', 'NULL', null, 'a,"b\\'])],
 }
 
-describe('extreme values are the same in the shard, in the tail and in Parquet', () => {
+describe('extreme values are the same in the shard, in the tail, in events and in Parquet', () => {
   for (const [index, [type, values]] of Object.entries(cases).entries()) {
     test(type, async () => {
       const { client } = lake
@@ -77,6 +77,7 @@ describe('extreme values are the same in the shard, in the tail and in Parquet',
       const sql = `SELECT id, v FROM ${table} ORDER BY id`
       assert.deepStrictEqual((await client.sql('default', sql)).rows, expected, 'shard')
       assert.deepStrictEqual((await client.query(sql, { after: { database: 'default', lsn } })).rows, expected, 'tail')
+      assert.deepStrictEqual(await inserted(table, expected.length), expected, 'subscription')
       await client.getMetadata(table)
       const committed = await client.query(sql)
       assert.deepStrictEqual(committed.rows, expected, 'Parquet')
@@ -84,6 +85,16 @@ describe('extreme values are the same in the shard, in the tail and in Parquet',
     })
   }
 })
+
+/** Rows as a subscriber sees them. */
+async function inserted(table: string, count: number): Promise<unknown[]> {
+  const rows: unknown[] = []
+  for await (const batch of lake.client.subscribe({ tables: [table], fromLSN: 0n })) {
+    rows.push(...batch.events.map(event => event.after))
+    if (rows.length >= count) break
+  }
+  return rows
+}
 
 describe('what Iceberg cannot hold is refused by the shard', () => {
   function refuse(type: string, value: LakeParameter, code: string): void {
