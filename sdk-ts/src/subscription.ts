@@ -174,6 +174,7 @@ class Run {
     this.#connection = new AbortController()
     const socket = this.#socket
     this.#socket = undefined
+    this.#givenBy = undefined
     socket?.close(1000)
   }
 

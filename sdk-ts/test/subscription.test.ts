@@ -163,6 +163,22 @@ test('progress is acknowledged when nothing else is on its way, so that the serv
   await batches.return?.()
 })
 
+test('progress of a new connection is acknowledged though the loop still has a batch of the old one', async () => {
+  await using server = await serve()
+  const batches = clientOf(server.url).subscribe()
+  const first = batches.next()
+  const one = await server.accept()
+  await confirm(one, 1)
+  one.send(batch(2))
+  await first
+  one.cut()
+  const two = await server.accept()
+  await confirm(two, 2)
+  two.send({ type: 'progress', position: '90' })
+  assert.deepEqual(await two.receive(), { type: 'ack', position: '90' })
+  await batches.return?.()
+})
+
 test('an expired position is an error of the loop, with the earliest one', async () => {
   await using server = await serve()
   const lake = clientOf(server.url)
