@@ -266,13 +266,25 @@ impl Binder<'_> {
             rights.push(format!("{} AS {column}", side(&b.ty)?));
             outputs.push(OutputColumn { name: a.name.clone(), ty });
         }
+        // Of values that are equal and print differently (1.5, 1.50) the first is kept; SQLite's UNION may keep either.
+        let keeps_first = word == "UNION" && outputs.iter().any(|output| output.ty.collation().is_some());
         let sql = format!(
-            "SELECT {} FROM ({}) {word} SELECT {} FROM ({})",
+            "SELECT {} FROM ({}) {} SELECT {} FROM ({})",
             lefts.join(", "),
             left.sql,
+            if keeps_first { "UNION ALL" } else { word },
             rights.join(", "),
             right.sql
         );
+        let sql = if keeps_first {
+            let columns = outputs.iter().enumerate().map(|(index, output)| {
+                let column = format!("k{}", index + 1);
+                format!("{} AS {column}", Typed::new(column.clone(), output.ty.clone()).collated())
+            });
+            format!("SELECT DISTINCT {} FROM ({sql})", columns.collect::<Vec<_>>().join(", "))
+        } else {
+            sql
+        };
         let outer = left.outer.into_iter().chain(right.outer).collect();
         Ok(Body { sql: format!("SELECT * FROM ({sql})"), columns: outputs, outer, single_row: false, ordered: false })
     }

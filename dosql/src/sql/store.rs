@@ -68,6 +68,10 @@ impl Binder<'_> {
                 scope.parent = Some(&outer);
                 scope.level = 1;
                 let assignments = self.assignments(table, &update.assignments, &scope)?;
+                if assignments.contains("SELECT ") {
+                    // It would see the rows of this statement, which Postgres hides from it.
+                    return Err(SqlError::unsupported("a subquery in ON CONFLICT DO UPDATE"));
+                }
                 let filter = match &update.selection {
                     None => String::new(),
                     Some(condition) => {
@@ -161,6 +165,10 @@ impl Binder<'_> {
                 return Err(SqlError::new(sqlstate::WINDOWING_ERROR, "window functions are not allowed in RETURNING"));
             }
             let typed = self.settle(typed)?;
+            if typed.sql.contains("SELECT ") {
+                // It would see what the statement did, which Postgres hides from it.
+                return Err(SqlError::unsupported("a subquery in RETURNING"));
+            }
             list.push(typed.sql);
             columns.push(OutputColumn { name, ty: typed.ty });
         }
