@@ -8,7 +8,7 @@ use lake_test_host::{MemoryObjectStore, run};
 
 use crate::bucket::read_table;
 use crate::catalog_port::CatalogObject;
-use crate::model::{Expected, Model};
+use crate::model::{END, Expected, Model};
 use crate::shard::Database;
 use crate::subscriber::Client;
 
@@ -26,12 +26,15 @@ pub(crate) fn snapshots_are_prefixes(catalog: &CatalogObject, databases: &[Datab
         let mut expected = database.model.history.clone();
         // A commit may be known to readers before its client has got the answer.
         expected.extend(database.pending.iter().flat_map(|request| request.changes.clone()));
+        if database.is_deleting {
+            expected.push(Expected { operation: END, id: 0, value: String::new() });
+        }
         is_prefix(&found, &expected).map_err(|error| format!("{}: history {error}", database.name))?;
-        let rows = Model::rows_after(&expected, found.len());
+        let states = Model::states_after(&expected, found.len());
         let read = current.remove(&database.name).unwrap_or_default();
-        if read != rows {
+        if !states.contains(&read) {
             return Err(format!(
-                "{}: after {} changes the rows are {read:?}, not {rows:?}",
+                "{}: after {} changes the rows are {read:?}, not {states:?}",
                 database.name,
                 found.len()
             ));
@@ -41,8 +44,9 @@ pub(crate) fn snapshots_are_prefixes(catalog: &CatalogObject, databases: &[Datab
 }
 
 fn is_prefix(found: &[&HistoryRow], expected: &[Expected]) -> Outcome {
+    let mut changes = expected.iter().filter(|change| change.operation != END);
     for (at, (_, operation, id, value)) in found.iter().enumerate() {
-        let Some(wanted) = expected.get(at) else { return Err(format!("has {} changes too many", found.len() - at)) };
+        let Some(wanted) = changes.next() else { return Err(format!("has {} changes too many", found.len() - at)) };
         if (operation.as_str(), *id, value) != (wanted.operation, wanted.id, &wanted.value) {
             return Err(format!("has {operation} {id} {value} at change {at}, not {wanted:?}"));
         }
@@ -54,11 +58,16 @@ fn is_prefix(found: &[&HistoryRow], expected: &[Expected]) -> Outcome {
 pub(crate) fn tables_are_complete(catalog: &CatalogObject, databases: &[Database], namespace: &str) -> Outcome {
     snapshots_are_prefixes(catalog, databases, namespace)?;
     let history = history(catalog, namespace)?.unwrap_or_default();
+    let mut current = current(catalog, namespace)?.unwrap_or_default();
     for database in databases.iter().filter(|database| database.namespace == namespace) {
         let found = history.iter().filter(|(shard, ..)| *shard == database.name).count();
-        let expected = database.model.history.len();
+        let expected = database.model.change_count();
         if found != expected {
             return Err(format!("{}: {found} of {expected} changes are in history", database.name));
+        }
+        let read = current.remove(&database.name).unwrap_or_default();
+        if read != database.model.rows {
+            return Err(format!("{}: at the end the rows are {read:?}, not {:?}", database.name, database.model.rows));
         }
     }
     Ok(())
@@ -76,8 +85,8 @@ pub(crate) fn subscriber_is_complete(client: &Client, databases: &[Database]) ->
         let found: Vec<_> = events.iter().collect();
         is_prefix(&found, &database.model.history)
             .map_err(|error| format!("{}: the subscriber {error}", database.name))?;
-        if found.len() != database.model.history.len() {
-            let expected = database.model.history.len();
+        let expected = database.model.change_count();
+        if found.len() != expected {
             return Err(format!("{}: the subscriber saw {} of {expected} changes", database.name, found.len()));
         }
     }

@@ -8,12 +8,15 @@ use serde_json::{Value, json};
 /// A change as it has to appear in history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Expected {
-    /// `INSERT`, `UPDATE` or `DELETE`.
+    /// `INSERT`, `UPDATE` or `DELETE`; or [`END`], which is no row of history.
     pub(crate) operation: &'static str,
     pub(crate) id: i64,
     /// The row's value; that before it for a delete.
     pub(crate) value: String,
 }
+
+/// The database was deleted: its rows are gone, and a new timeline begins.
+pub(crate) const END: &str = "END";
 
 /// A request that is on its way, with what it does when it takes effect.
 #[derive(Clone, Debug)]
@@ -46,13 +49,41 @@ impl Model {
         self.history.extend(request.changes.iter().cloned());
     }
 
-    /// The rows after the first `count` changes.
-    pub(crate) fn rows_after(history: &[Expected], count: usize) -> BTreeMap<i64, String> {
-        let mut rows = BTreeMap::new();
-        for change in history.iter().take(count) {
-            apply(&mut rows, change);
+    /// The database was deleted.
+    pub(crate) fn end(&mut self) {
+        let end = Expected { operation: END, id: 0, value: String::new() };
+        apply(&mut self.rows, &end);
+        self.history.push(end);
+    }
+
+    /// How many rows history has.
+    pub(crate) fn change_count(&self) -> usize {
+        self.history.iter().filter(|change| change.operation != END).count()
+    }
+
+    /// How often the database was deleted.
+    pub(crate) fn end_count(&self) -> usize {
+        self.history.len() - self.change_count()
+    }
+
+    /// The states in which a table with the first `count` changes can be: an end may have reached it or not.
+    pub(crate) fn states_after(history: &[Expected], count: usize) -> Vec<BTreeMap<i64, String>> {
+        let (mut rows, mut states, mut changes) = (BTreeMap::new(), Vec::new(), 0);
+        if count == 0 {
+            states.push(rows.clone());
         }
-        rows
+        for change in history {
+            let is_end = change.operation == END;
+            if !is_end && changes == count {
+                break;
+            }
+            apply(&mut rows, change);
+            changes += usize::from(!is_end);
+            if changes == count {
+                states.push(rows.clone());
+            }
+        }
+        states
     }
 
     /// A request of one to four statements that commit together.
@@ -116,6 +147,10 @@ impl Model {
 
 fn apply(rows: &mut BTreeMap<i64, String>, change: &Expected) {
     match change.operation {
+        END => {
+            rows.clear();
+            None
+        }
         "DELETE" => rows.remove(&change.id),
         _ => rows.insert(change.id, change.value.clone()),
     };

@@ -19,6 +19,8 @@ pub(crate) struct Database {
     pub(crate) pending: Option<Request>,
     pub(crate) model: Model,
     is_created: bool,
+    /// The client has asked for its end and does not know yet whether that holds.
+    pub(crate) is_deleting: bool,
 }
 
 impl Database {
@@ -33,6 +35,7 @@ impl Database {
             pending: None,
             model: Model::default(),
             is_created: false,
+            is_deleting: false,
         }
     }
 
@@ -67,6 +70,10 @@ impl Database {
 
     /// Sends the client's next request, or once more the one whose outcome it does not know.
     pub(crate) fn request(&mut self, now: i64, random: &SeededRandom) {
+        let wants_end = self.is_created && self.pending.is_none() && random.one_in(60);
+        if wants_end || self.is_deleting {
+            return self.delete(now, random);
+        }
         if !self.is_created {
             self.is_created = self.create(now, random);
             self.carry(now, random, |shard| shard.after_request(Micros(now)));
@@ -94,6 +101,22 @@ impl Database {
         self.carry(now, random, |shard| shard.after_request(Micros(now)));
     }
 
+    /// Deletes the database, which the client makes again later.
+    fn delete(&mut self, now: i64, random: &SeededRandom) {
+        self.is_deleting = true;
+        let Some(shard) = self.open(now, random) else { return };
+        // That it is not there is the answer to a second request when that to the first was lost.
+        let is_gone = match shard.delete(Micros(now)).map_err(lake_api::ApiError::from) {
+            Ok(_) => true,
+            Err(error) => error.code.name() == "database_not_found",
+        };
+        if is_gone {
+            self.model.end();
+            (self.is_deleting, self.is_created) = (false, false);
+        }
+        self.carry(now, random, |shard| shard.after_request(Micros(now)));
+    }
+
     /// The answer to a SELECT of everything.
     pub(crate) fn select(&mut self, now: i64, random: &SeededRandom) -> Result<String, String> {
         let body = r#"{"sql": "SELECT id, value FROM items ORDER BY id"}"#;
@@ -107,9 +130,17 @@ impl Database {
         self.carry(now, random, |shard| shard.after_request(Micros(now)));
     }
 
+    /// True if its client has something to do before all can be quiet.
+    pub(crate) fn needs_client(&self) -> bool {
+        !self.is_created || self.is_deleting || self.pending.is_some()
+    }
+
     /// True if everything it committed is with the lake.
     pub(crate) fn is_settled(&self) -> bool {
-        self.is_created && self.pending.is_none() && self.shard.as_ref().is_some_and(|shard| !shard.wants_connection())
+        self.is_created
+            && !self.is_deleting
+            && self.pending.is_none()
+            && self.shard.as_ref().is_some_and(|shard| !shard.wants_connection())
     }
 
     /// Alarm and timers that are due.

@@ -60,6 +60,8 @@ pub struct Run {
     pub trace: Vec<String>,
     /// Changes that were acknowledged.
     pub changes: usize,
+    /// Databases that were deleted.
+    pub ends: usize,
     /// Commits of the catalog.
     pub commits: usize,
 }
@@ -98,10 +100,11 @@ impl World {
         }
         self.settle();
         self.check_end();
-        let changes = self.databases.iter().map(|database| database.model.history.len()).sum();
+        let changes = self.databases.iter().map(|database| database.model.change_count()).sum();
+        let ends = self.databases.iter().map(|database| database.model.end_count()).sum();
         let commits = self.store.keys().iter().filter(|key| key.starts_with("_lake/commits/")).count();
         self.trace.extend(self.simulation.trace());
-        Run { trace: self.trace, changes, commits }
+        Run { trace: self.trace, changes, ends, commits }
     }
 
     fn now(&self) -> i64 {
@@ -355,8 +358,7 @@ impl World {
         for at in 0..self.databases.len() {
             if !self.databases[at].is_settled() {
                 self.databases[at].wake(now, &random);
-                let needs_client = self.databases[at].pending.is_some() || self.databases[at].model.history.is_empty();
-                if needs_client {
+                if self.databases[at].needs_client() {
                     self.request(at);
                 }
             }

@@ -11,13 +11,16 @@ fn setting(name: &str) -> Option<u64> {
 #[test]
 fn nothing_acknowledged_is_lost_and_nothing_is_counted_twice() {
     let count = setting("LAKE_SIM_SEEDS").unwrap_or(8);
-    let mut totals = (0, 0);
+    let (mut changes, mut ends, mut commits) = (0, 0, 0);
     for seed in 0..count {
         let run = World::new(seed).run(STEPS);
-        totals = (totals.0 + run.changes, totals.1 + run.commits);
+        changes += run.changes;
+        ends += run.ends;
+        commits += run.commits;
     }
-    assert!(totals.0 > 20 * count as usize, "only {} changes in {count} runs", totals.0);
-    assert!(totals.1 > 2 * count as usize, "only {} commits in {count} runs", totals.1);
+    assert!(changes > 20 * count as usize, "only {changes} changes in {count} runs");
+    assert!(commits > 2 * count as usize, "only {commits} commits in {count} runs");
+    assert!(ends > count as usize / 2, "only {ends} databases were deleted in {count} runs");
 }
 
 #[test]
