@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 use support::{Answer, Session};
 
 /// How many statements answer as Postgres does. It may only grow.
-const EQUAL_MIN: usize = 1_423;
+const EQUAL_MIN: usize = 1_444;
 
 /// How many statements the corpus has at least.
 const STATEMENTS_MIN: usize = 1_000;

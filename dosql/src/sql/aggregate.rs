@@ -76,6 +76,10 @@ impl Binder<'_> {
                 name => undefined(name, &arguments),
             });
         }
+        let reads = || arguments.iter().flat_map(|argument| &argument.columns);
+        if reads().next().is_some() && reads().all(|column| column.level < scope.level) {
+            return Err(SqlError::unsupported("an aggregate of columns of an outer query"));
+        }
         let (function, ty, prefix) = self.aggregate(&call.name, &mut arguments)?;
         if call.distinct && (arguments.len() > 1 || !prefix.is_empty()) {
             return Err(SqlError::unsupported(format!("{}(DISTINCT …)", call.name)));

@@ -41,7 +41,10 @@ impl Binder<'_> {
     pub(crate) fn tables(&mut self, from: &[TableWithJoins], scope: &mut Scope<'_>) -> Result<String, SqlError> {
         let mut items = Vec::new();
         for item in from {
-            items.push(self.table_with_joins(item, scope)?);
+            let sql = self.table_with_joins(item, scope)?;
+            // SQLite joins from left to right; what stands between two commas is joined first.
+            let reaches_left = sql.contains(" RIGHT JOIN ") || sql.contains(" FULL JOIN ");
+            items.push(if from.len() > 1 && reaches_left { format!("({sql})") } else { sql });
         }
         Ok(items.join(" CROSS JOIN "))
     }
@@ -153,6 +156,12 @@ impl Binder<'_> {
                 });
                 let (name, columns) = rename(alias.as_ref(), &sqlite_alias, columns.collect())?;
                 scope.add(Source { alias: name, columns, key: Vec::new() })?;
+                if is_volatile(&query.sql) {
+                    // Else SQLite may put the expression wherever its column is read, and compute it each time.
+                    let fence = self.fresh("v");
+                    let sql = query.sql;
+                    return Ok(format!("(WITH {fence} AS MATERIALIZED ({sql}) SELECT * FROM {fence}) AS {sqlite_alias}"));
+                }
                 Ok(format!("({}) AS {sqlite_alias}", query.sql))
             }
             TableFactor::NestedJoin { table_with_joins, alias: None } => {
@@ -265,6 +274,11 @@ impl Binder<'_> {
         );
         Ok((sql, ty))
     }
+}
+
+/// True if an expression in it has another value each time.
+pub(super) fn is_volatile(sql: &str) -> bool {
+    sql.contains("pg_random") || sql.contains("pg_nextval")
 }
 
 fn argument(argument: &FunctionArg) -> Result<&Expr, SqlError> {

@@ -44,7 +44,8 @@ impl Binder<'_> {
             };
             let columns = source_columns(columns, &names, &name)?;
             let list = super::select::names(columns.len());
-            definitions.push(format!("{sqlite_name}({list}) AS ({sql})"));
+            let once = if super::from::is_volatile(&sql) { "MATERIALIZED " } else { "" };
+            definitions.push(format!("{sqlite_name}({list}) AS {once}({sql})"));
             self.common.push(CommonTable { name, sqlite_name, columns });
         }
         Ok(format!("WITH RECURSIVE {} ", definitions.join(", ")))

@@ -489,6 +489,9 @@ impl Draft {
                 ));
             }
         }
+        if [key.on_delete, key.on_update].contains(&Some(Action::SetDefault)) {
+            return Err(SqlError::unsupported("SET DEFAULT as the action of a foreign key"));
+        }
         let names = self.table.column_names(&ids);
         let parent_id = parent.id;
         let name = self.constraint_name(name, &names, "fkey", catalog)?;
