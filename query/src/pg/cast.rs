@@ -123,9 +123,13 @@ pub(crate) fn cast(value: &Datum, target: &Target) -> Result<Datum> {
         (Datum::Value(Value::Time(micros)), Target::Interval) => {
             super::interval::new(0, 0, *micros).map(Datum::Interval)
         }
-        (Datum::Value(Value::Text(text)), Target::Numeric) => Number::parse(text)
-            .map(Datum::Number)
-            .ok_or_else(|| refuse("22P02", format!("invalid input syntax for type numeric: \"{text}\""))),
+        (Datum::Value(Value::Text(text)), Target::Numeric) => match Number::parse(text) {
+            Some(number) => Ok(Datum::Number(number)),
+            None if lake_cdc::Numeric::parse(text, 38, 0) == Err(lake_cdc::NumericError::Syntax) => {
+                Err(refuse("22P02", format!("invalid input syntax for type numeric: \"{text}\"")))
+            }
+            None => Err(refuse("22003", "a numeric here has at most 38 digits before the point and 38 after it")),
+        },
         (value, Target::Numeric) => to_number(value).map(Datum::Number),
         (_, Target::Interval) => Err(unsupported("this cast to interval")),
         (value, Target::Column(column_type)) => to_column(value, column_type),

@@ -25,7 +25,7 @@ pub(crate) const NOW: Micros = Micros(1_736_899_200_000_000);
 pub(crate) type Change = (u64, TailOperation, &'static str, i32, &'static str, i32);
 
 /// Drives a future whose wakers nobody needs: writing manifests enters an executor of its own, which may not be nested.
-fn poll_to_end<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn poll_to_end<T>(future: impl Future<Output = T>) -> T {
     let mut future = std::pin::pin!(future);
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     loop {
@@ -103,7 +103,7 @@ impl ReadFile for Files<'_> {
     }
 }
 
-fn key(location: &str) -> String {
+pub(crate) fn key(location: &str) -> String {
     location.strip_prefix("s3://lakehouse/").expect("our bucket").into()
 }
 
