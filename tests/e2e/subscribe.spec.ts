@@ -151,6 +151,19 @@ test('a kept position goes on after that batch', async () => {
   assert.deepEqual(idsOf(event === undefined ? [] : [event]), [last])
 })
 
+test('a position in the middle of a transaction goes on in the middle', async () => {
+  const start = await positionAfter(await insertOrders(6_000, 6_000))
+  await insertOrders(6_001, 6_020)
+  const first = lake.client.subscribe({ tables: ['orders'], fromLSN: start, batchSize: 7 })
+  const { value } = await first.next()
+  await first.return?.()
+  assert.equal(value.events.length, 7)
+  const second = lake.client.subscribe({ tables: ['orders'], fromLSN: value.position })
+  const ids = idsOf(await take(second, 13))
+  await second.return?.()
+  assert.deepEqual(ids, Array.from({ length: 13 }, (_, index) => BigInt(6_008 + index)))
+})
+
 test('a position that the lake never gave out is refused', async () => {
   const batches = lake.client.subscribe({ fromLSN: 1n << 62n })
   await assert.rejects(batches.next(), { code: 'position_unknown' })

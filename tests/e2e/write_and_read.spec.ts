@@ -125,3 +125,28 @@ test('history has one row for each change, newest first on demand', async () => 
   ])
   assert.equal(source, 'history')
 })
+
+test('limit and offset are a page of the answer', async () => {
+  const { client } = lake
+  const { lsn } = await client.sql('default', [
+    'CREATE TABLE pages (n int PRIMARY KEY)',
+    'INSERT INTO pages VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10)',
+  ])
+  assert.ok(lsn !== undefined)
+  const page = { after: { database: 'default', lsn }, limit: 3, offset: 5 }
+  const { rows } = await client.query('SELECT n FROM pages ORDER BY n;', page)
+  assert.deepStrictEqual(rows.map(row => row['n']), [6, 7, 8])
+})
+
+test('a table and its history are described by the catalog', async () => {
+  const { client } = lake
+  const current = await client.getMetadata('prices')
+  assert.deepEqual(current.schema.fields.slice(0, 2).map(({ name, type }) => [name, type]), [
+    ['sku', 'string'],
+    ['price', 'int'],
+  ])
+  assert.equal(current.location, 's3://lakehouse/warehouse/default/prices')
+  const history = await client.getMetadata('prices_history')
+  assert.deepEqual(history.partitionSpec.map(({ transform }) => transform), ['day'])
+  assert.ok(history.snapshots.every(snapshot => snapshot.summary.operation === 'append'))
+})
