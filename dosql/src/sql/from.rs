@@ -1,7 +1,7 @@
 //! FROM: tables, subqueries, series, and their joins.
 
 use lake_dialect::ast::{
-    Expr, FunctionArg, FunctionArgExpr, JoinConstraint, JoinOperator, ObjectName, TableAlias, TableFactor,
+    BinaryOperator, Expr, FunctionArg, FunctionArgExpr, JoinConstraint, JoinOperator, ObjectName, TableAlias, TableFactor,
     TableWithJoins,
 };
 use lake_dialect::{SqlError, fold, object_name, sqlstate};
@@ -69,6 +69,12 @@ impl Binder<'_> {
                     return Err(SqlError::new(sqlstate::SYNTAX_ERROR, "a join needs ON or USING"));
                 }
                 JoinConstraint::On(condition) => {
+                    if word == "FULL JOIN" && !can_be_full(condition) {
+                        return Err(SqlError::new(
+                            sqlstate::FEATURE_NOT_SUPPORTED,
+                            "FULL JOIN is only supported with merge-joinable or hash-joinable join conditions",
+                        ));
+                    }
                     let condition = self.within(Clause::Plain("JOIN conditions"), |binder| {
                         binder.condition(condition, scope, "JOIN/ON")
                     })?;
@@ -273,6 +279,17 @@ impl Binder<'_> {
              SELECT k1 + {step} FROM g WHERE pg_series_begins(k1 + {step}, {stop}, {step})) SELECT k1 FROM g"
         );
         Ok((sql, ty))
+    }
+}
+
+/// Postgres makes full joins only where an equality pairs the rows; so do other engines.
+fn can_be_full(condition: &Expr) -> bool {
+    match condition {
+        Expr::Nested(inner) => can_be_full(inner),
+        Expr::BinaryOp { left, op: BinaryOperator::And, right } => can_be_full(left) || can_be_full(right),
+        Expr::BinaryOp { op, .. } => *op == BinaryOperator::Eq,
+        Expr::Value(_) => true,
+        _ => false,
     }
 }
 
