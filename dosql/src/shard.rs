@@ -151,8 +151,15 @@ impl Inner {
         }
         self.engine = None;
         let meta = self.storage.get(&keys::shard_meta())?;
-        self.meta = meta.map(|bytes| ShardMeta::decode(&bytes)).transpose().map_err(corrupt("shard"))?;
+        let meta = meta.map(|bytes| ShardMeta::decode(&bytes)).transpose().map_err(corrupt("shard"))?;
         self.store = Rc::new(PageStore::open(Rc::clone(&self.storage), BranchId::MAIN)?);
+        let timeline = |meta: &Option<ShardMeta>| meta.as_ref().map(|meta| meta.timeline);
+        if timeline(&meta) != timeline(&self.meta) {
+            // A wipe took effect whose answer was lost: what the lake accepted of the old timeline says nothing of the next.
+            let log = ChangeLog::new(Rc::clone(&self.storage), BranchId::MAIN);
+            self.outbox = Outbox::new(log, meta.as_ref(), self.store.committed(), self.storage.alarm()?);
+        }
+        self.meta = meta;
         self.store.set_durable(self.outbox.durable());
         self.outbox.alarm_is_set(self.storage.alarm()?.map(Micros));
         self.is_stale = false;

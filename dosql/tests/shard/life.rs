@@ -94,3 +94,17 @@ fn a_newer_format_is_refused_and_left_alone() {
     let opened = lake_dosql::Shard::open(bench.storage.clone(), "shop", bench.now, [0; 32]);
     assert!(matches!(opened.err(), Some(lake_dosql::OpenError::NewerFormat { found: 2, known: 1 })));
 }
+
+#[test]
+fn a_name_made_again_after_an_end_whose_wipe_was_not_answered_is_sent_from_its_first_transaction() {
+    let mut bench = Bench::new();
+    bench.run("CREATE TABLE orders (id bigint PRIMARY KEY)");
+    bench.shard.delete(bench.now).expect("deletes");
+    bench.connect(None);
+    bench.shard.on_message(&Frame::Accepted { lsn: Lsn::FIRST, delay_ms: 0 }.encode(), bench.now);
+    bench.storage.lose_next_apply_answer();
+    bench.shard.on_message(&Frame::Ended.encode(), bench.now);
+    assert!(bench.storage.rows().is_empty());
+    bench.run("CREATE TABLE orders (id bigint PRIMARY KEY)");
+    assert!(bench.shard.wants_connection());
+}
