@@ -48,7 +48,9 @@ fn check_with(session: &mut Session, sql: &str, parameters: &[Json], expected: &
 #[test]
 fn parameters_take_the_type_of_their_place() {
     let mut session = Session::new();
-    session.run("CREATE TABLE p (id bigint PRIMARY KEY, n numeric(10,2), at timestamptz, j jsonb, a int[], u uuid, b bytea)");
+    session.run(
+        "CREATE TABLE p (id bigint PRIMARY KEY, n numeric(10,2), at timestamptz, j jsonb, a int[], u uuid, b bytea)",
+    );
     let row = [
         json!("9007199254740993"),
         json!("1.005"),
@@ -64,8 +66,18 @@ fn parameters_take_the_type_of_their_place() {
         "SELECT * FROM p",
         r#"[["9007199254740993","1.01","2025-01-14T00:00:00.000000Z",{"a":[1.5],"b":1},"{1,NULL,3}","a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11","\\x00ff"]]"#,
     );
-    check_with(&mut session, "SELECT id FROM p WHERE id = $1", &[json!("9007199254740993")], r#"[["9007199254740993"]]"#);
-    check_with(&mut session, "SELECT id FROM p WHERE id = ANY ($1)", &[json!([1, "9007199254740993"])], r#"[["9007199254740993"]]"#);
+    check_with(
+        &mut session,
+        "SELECT id FROM p WHERE id = $1",
+        &[json!("9007199254740993")],
+        r#"[["9007199254740993"]]"#,
+    );
+    check_with(
+        &mut session,
+        "SELECT id FROM p WHERE id = ANY ($1)",
+        &[json!([1, "9007199254740993"])],
+        r#"[["9007199254740993"]]"#,
+    );
     check_with(&mut session, "SELECT n + ? FROM p", &[json!("0.005")], r#"[["1.015"]]"#);
     check_with(&mut session, "SELECT $1::int + 1, $2::text", &[json!(41), json!("x")], r#"[[42,"x"]]"#);
     check_with(&mut session, "SELECT $1", &[json!("x")], r#"[["x"]]"#);

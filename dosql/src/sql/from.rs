@@ -1,8 +1,8 @@
 //! FROM: tables, subqueries, series, and their joins.
 
 use lake_dialect::ast::{
-    BinaryOperator, Expr, FunctionArg, FunctionArgExpr, JoinConstraint, JoinOperator, ObjectName, TableAlias, TableFactor,
-    TableWithJoins,
+    BinaryOperator, Expr, FunctionArg, FunctionArgExpr, JoinConstraint, JoinOperator, ObjectName, TableAlias,
+    TableFactor, TableWithJoins,
 };
 use lake_dialect::{SqlError, fold, object_name, sqlstate};
 
@@ -76,7 +76,7 @@ impl Binder<'_> {
                         ));
                     }
                     let condition = self.within(Clause::Plain("JOIN conditions"), |binder| {
-                        binder.condition(condition, scope, "JOIN/ON")
+                        binder.condition(condition, &joined_part(scope, first), "JOIN/ON")
                     })?;
                     format!(" ON {}", condition.sql)
                 }
@@ -166,7 +166,9 @@ impl Binder<'_> {
                     // Else SQLite may put the expression wherever its column is read, and compute it each time.
                     let fence = self.fresh("v");
                     let sql = query.sql;
-                    return Ok(format!("(WITH {fence} AS MATERIALIZED ({sql}) SELECT * FROM {fence}) AS {sqlite_alias}"));
+                    return Ok(format!(
+                        "(WITH {fence} AS MATERIALIZED ({sql}) SELECT * FROM {fence}) AS {sqlite_alias}"
+                    ));
                 }
                 Ok(format!("({}) AS {sqlite_alias}", query.sql))
             }
@@ -279,6 +281,22 @@ impl Binder<'_> {
              SELECT k1 + {step} FROM g WHERE pg_series_begins(k1 + {step}, {stop}, {step})) SELECT k1 FROM g"
         );
         Ok((sql, ty))
+    }
+}
+
+/// What ON can see: the tables of its own item of FROM, not those before the comma.
+fn joined_part<'p>(scope: &Scope<'p>, first: usize) -> Scope<'p> {
+    let merged = scope.merged.iter().filter(|merged| merged.of.iter().all(|(source, _)| *source >= first));
+    let shifted = merged.map(|merged| MergedColumn {
+        column: merged.column.clone(),
+        of: merged.of.iter().map(|(source, column)| (source - first, *column)).collect(),
+    });
+    Scope {
+        level: scope.level,
+        sources: scope.sources[first..].to_vec(),
+        merged: shifted.collect(),
+        parent: scope.parent,
+        ..Scope::default()
     }
 }
 

@@ -28,7 +28,8 @@ impl Binder<'_> {
         let assignments = self.assignments(&table, &update.assignments, &scope)?;
         // SQLite writes row by row, and a subquery would see the rows that are written already. With a FROM it
         // computes all values first, as Postgres does for every UPDATE.
-        let from = if from.is_empty() && assignments.contains("SELECT ") { " FROM (SELECT 1)".to_owned() } else { from };
+        let from =
+            if from.is_empty() && assignments.contains("SELECT ") { " FROM (SELECT 1)".to_owned() } else { from };
         let filter = self.filter(update.selection.as_ref(), &scope)?;
         let (returning, returning_sql) = self.returning_of_target(update.returning.as_deref(), &scope)?;
         let sql = format!("UPDATE {} SET {assignments}{from}{filter}{returning_sql}", table.sqlite_name());
