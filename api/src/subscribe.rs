@@ -152,13 +152,12 @@ mod tests {
             serde_json::from_str(include_str!("../../tests/fixtures/wire/subscribe.json")).expect("a list of messages");
         assert!(!fixtures.is_empty());
         for fixture in fixtures {
-            let back =
-                match fixture["from"].as_str() {
-                    Some("client") => serde_json::from_value::<ClientMessage>(fixture["message"].clone())
-                        .map(|m| serde_json::to_value(m)),
-                    _ => serde_json::from_value::<ServerMessage>(fixture["message"].clone())
-                        .map(|m| serde_json::to_value(m)),
-                };
+            let back = match fixture["from"].as_str() {
+                Some("client") => {
+                    serde_json::from_value::<ClientMessage>(fixture["message"].clone()).map(serde_json::to_value)
+                }
+                _ => serde_json::from_value::<ServerMessage>(fixture["message"].clone()).map(serde_json::to_value),
+            };
             assert_eq!(back.expect("a known message").expect("JSON"), fixture["message"]);
         }
     }
