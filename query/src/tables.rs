@@ -80,14 +80,25 @@ fn all(table: &ViewTable) -> Vec<&TailChange> {
 /// The part of the tail up to the cut, if the whole snapshot lies before the cut. Else the snapshot is of no use.
 async fn tail_within<'a>(client: &StoreClient, table: &'a ViewTable, cut: Cut) -> Result<Option<Vec<&'a TailChange>>> {
     let usable = match (cut, &table.metadata_location) {
-        (_, None) => true,
+        // Rows that came and went within one flush are in history alone.
+        (_, None) => table.history_metadata_location.is_none(),
         (Cut::Position(most), Some(_)) => i64::try_from(table.flushed.0).is_ok_and(|flushed| flushed <= most),
-        (Cut::Stamp(most), Some(location)) => {
-            let snapshot = snapshot::load(client, location).await?;
-            snapshot.max_stamp.is_some_and(|stamp| stamp.0 <= most)
+        // Current rows get a snapshot only when they change; history gets one with every change.
+        (Cut::Stamp(most), Some(current)) => {
+            is_before(client, current, most).await?
+                && match &table.history_metadata_location {
+                    Some(history) => is_before(client, history, most).await?,
+                    None => true,
+                }
         }
     };
     Ok(usable.then(|| table.tail.iter().filter(|change| cut.contains(change)).collect()))
+}
+
+/// True if everything in the newest snapshot was stamped at or before `most`.
+async fn is_before(client: &StoreClient, metadata_location: &str, most: i64) -> Result<bool> {
+    let snapshot = snapshot::load(client, metadata_location).await?;
+    Ok(snapshot.max_stamp.is_some_and(|stamp| stamp.0 <= most))
 }
 
 /// Current rows: the snapshot with `tail` on top.

@@ -104,6 +104,26 @@ fn a_past_state_is_what_was_there() {
 }
 
 #[test]
+fn a_row_that_came_and_went_within_one_flush_is_in_the_past() {
+    for first in [vec![], vec![(1, Insert, "a", 1, "pen", 5)]] {
+        let mut world = World::new();
+        let held = first.len();
+        if held > 0 {
+            world.accept(&first);
+            world.flush();
+        }
+        world.accept(&[(2, Insert, "a", 7, "tip", 3), (3, Delete, "a", 7, "tip", 3)]);
+        world.flush();
+        for moment in [json!("1970-01-01T00:00:02Z"), json!({"position": "2"})] {
+            let then = world.ask(&json!({"sql": "SELECT id FROM orders WHERE id = 7", "asOf": moment}));
+            assert_eq!(then.map(|answer| answer["rows"].clone()), Ok(json!([[7]])), "{moment} after {held} rows");
+        }
+        let now = world.ask(&json!({"sql": "SELECT id FROM orders WHERE id = 7"}));
+        assert_eq!(now.map(|answer| answer["rows"].clone()), Ok(json!([])));
+    }
+}
+
+#[test]
 fn an_answer_says_what_it_read() {
     for (name, world) in worlds() {
         let now = world.ask(&json!({"sql": "SELECT id FROM orders"})).expect(&name);

@@ -64,7 +64,8 @@ pub(crate) fn extract(sql: &str) -> Result<(String, Vec<Version>), ApiError> {
         let name = pieces[at - 1];
         let is_name = name.kind == Kind::Quoted || name.kind == Kind::Word;
         match version(&pieces[at..]) {
-            Some((version, length)) if is_name => {
+            // A word of one version is no name for the next.
+            Some((version, length)) if is_name && name.start >= copied => {
                 let version = version?;
                 output.push_str(&sql[copied..name.start]);
                 let written = match name.kind {
@@ -225,6 +226,15 @@ mod tests {
         );
         check("SELECT * FROM t AT (TIMESTAMP => '1970-01-01T00:00:01Z')", "SELECT * FROM \"t#0\"", &[second]);
         check("SELECT * FROM t FOR VERSION AS OF 7", "SELECT * FROM \"t#0\"", &[Version::Moment(Moment::Snapshot(7))]);
+    }
+
+    #[test]
+    fn a_version_of_a_version_is_left_to_the_parser() {
+        check(
+            "SELECT * FROM t FOR SYSTEM_TIME ALL FOR SYSTEM_TIME ALL",
+            "SELECT * FROM \"t#0\" FOR SYSTEM_TIME ALL",
+            &[Version::All],
+        );
     }
 
     #[test]

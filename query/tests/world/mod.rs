@@ -171,7 +171,9 @@ impl World {
             last.values().filter(|change| change.operation != TailOperation::Delete).copied().collect();
         self.commits += 1;
         let position = self.view.position.0;
-        if let Some(path) = self.commit(false, &live, &deletes, position) {
+        // As the lake does: current rows get a snapshot only when they change.
+        let changes = !live.is_empty() || !deletes.is_empty();
+        if changes && let Some(path) = self.commit(false, &live, &deletes, position) {
             let rows = live
                 .iter()
                 .map(|change| match change.row.0[0] {
