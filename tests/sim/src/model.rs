@@ -26,6 +26,8 @@ pub(crate) struct Request {
     pub(crate) changes: Vec<Expected>,
     /// It breaks a key: refused, and nothing changes.
     pub(crate) is_refused: bool,
+    /// The columns besides id and value, if it changes them.
+    columns: Option<Vec<String>>,
 }
 
 /// The rows of `items (id, value)` in one database, and all changes that led to them.
@@ -33,12 +35,16 @@ pub(crate) struct Request {
 pub(crate) struct Model {
     pub(crate) rows: BTreeMap<i64, String>,
     pub(crate) history: Vec<Expected>,
+    columns: Vec<String>,
     requests: u64,
     values: u64,
 }
 
 /// Keys that a workload uses: few, so that they meet again.
 const KEYS: usize = 40;
+
+/// Columns besides id and value: few, so that they go again.
+const COLUMNS_MAX: usize = 3;
 
 impl Model {
     /// Takes the changes of an acknowledged request.
@@ -47,6 +53,9 @@ impl Model {
             apply(&mut self.rows, change);
         }
         self.history.extend(request.changes.iter().cloned());
+        if let Some(columns) = &request.columns {
+            self.columns.clone_from(columns);
+        }
     }
 
     /// The database was deleted.
@@ -54,6 +63,7 @@ impl Model {
         let end = Expected { operation: END, id: 0, value: String::new() };
         apply(&mut self.rows, &end);
         self.history.push(end);
+        self.columns.clear();
     }
 
     /// How many rows history has.
@@ -89,6 +99,9 @@ impl Model {
     /// A request of one to four statements that commit together.
     pub(crate) fn next_request(&mut self, database: &str, random: &SeededRandom) -> Request {
         self.requests += 1;
+        if random.one_in(12) {
+            return self.next_alteration(database, random);
+        }
         let mut rows = self.rows.clone();
         let (mut statements, mut changes) = (Vec::new(), Vec::new());
         for _ in 0..1 + random.below(4) {
@@ -99,7 +112,7 @@ impl Model {
         }
         let taken = rows.keys().next().copied().filter(|_| random.one_in(8));
         if let Some(id) = taken {
-            statements.push(json!({"sql": "INSERT INTO items VALUES ($1, 'again')", "params": [id]}));
+            statements.push(json!({"sql": "INSERT INTO items (id, value) VALUES ($1, 'again')", "params": [id]}));
             changes.clear();
         }
         Request {
@@ -107,6 +120,37 @@ impl Model {
             idempotency_key: format!("{database}-{}", self.requests),
             changes,
             is_refused: taken.is_some(),
+            columns: None,
+        }
+    }
+
+    /// A column comes, goes or changes its name.
+    fn next_alteration(&mut self, database: &str, random: &SeededRandom) -> Request {
+        self.values += 1;
+        let (mut columns, name, mut changes) = (self.columns.clone(), format!("c{}", self.values), Vec::new());
+        let alteration = if columns.len() == COLUMNS_MAX {
+            format!("DROP COLUMN {}", columns.remove(0))
+        } else if let Some(old) = columns.first_mut().filter(|_| random.one_in(3)) {
+            let rename = format!("RENAME COLUMN {old} TO {name}");
+            *old = name;
+            rename
+        } else {
+            columns.push(name.clone());
+            let has_default = random.one_in(2);
+            if has_default {
+                // The column and an UPDATE of every row.
+                let update = |(id, value): (&i64, &String)| (*id, value.clone());
+                let rows = self.rows.iter().map(update);
+                changes.extend(rows.map(|(id, value)| Expected { operation: "UPDATE", id, value }));
+            }
+            format!("ADD COLUMN {name} integer{}", if has_default { " DEFAULT 7" } else { "" })
+        };
+        Request {
+            body: json!({ "sql": format!("ALTER TABLE items {alteration}") }).to_string(),
+            idempotency_key: format!("{database}-{}", self.requests),
+            changes,
+            is_refused: false,
+            columns: Some(columns),
         }
     }
 
@@ -125,7 +169,7 @@ impl Model {
             let tuples: Vec<_> = ids.iter().map(|id| format!("({id}, '{value}')")).collect();
             let insert = |id| Expected { operation: "INSERT", id, value: value.clone() };
             changes.extend(ids.into_iter().map(insert));
-            return json!({"sql": format!("INSERT INTO items VALUES {}", tuples.join(", "))});
+            return json!({"sql": format!("INSERT INTO items (id, value) VALUES {}", tuples.join(", "))});
         };
         match random.below(5) {
             0 | 1 => {
