@@ -4,6 +4,7 @@
 //! unnamed column is called, and which SQLSTATE a refusal carries. It knows no catalog and no engine.
 
 mod column_name;
+mod depth;
 mod error;
 mod ident;
 pub mod limits;

@@ -6,6 +6,13 @@ pub const SQL_BYTES_MAX: usize = 8 << 20;
 /// Deepest nesting of an expression or query. The parser and the translators recurse, on a stack of one megabyte.
 pub const RECURSION_MAX: usize = 50;
 
+/// Deepest tree of operators in one expression: it is walked by recursion on a stack of one megabyte. In workerd a
+/// shard's stack ended between 400 and 600, and the lake's planner takes a second for 200.
+pub const EXPRESSION_DEPTH_MAX: usize = 200;
+
+/// Most UNION, EXCEPT and INTERSECT of one text.
+pub const SET_OPERATIONS_MAX: usize = 200;
+
 /// Most parameters of one statement: what Postgres' protocol can number.
 pub const PARAMETERS_MAX: usize = 65_535;
 

@@ -10,6 +10,7 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
+use crate::depth;
 use crate::error::SqlError;
 use crate::limits::{PARAMETERS_MAX, RECURSION_MAX, SQL_BYTES_MAX};
 use crate::sqlstate;
@@ -30,6 +31,7 @@ pub fn parse(sql: &str) -> Result<(Vec<Statement>, usize), SqlError> {
         .tokenize_with_location()
         .map_err(|error| SqlError::new(sqlstate::SYNTAX_ERROR, format!("syntax error: {}", error.message)))?;
     let count = number_placeholders(&mut tokens)?;
+    depth::check(&tokens)?;
     let mut parser = Parser::new(&dialect).with_recursion_limit(RECURSION_MAX).with_tokens_with_locations(tokens);
     let statements = parser.parse_statements().map_err(describe)?;
     Ok((statements, count))
