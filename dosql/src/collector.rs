@@ -12,6 +12,7 @@ use lake_cdc::{Change, Entry, Lsn, Micros, Relation, Row, TableId, Transaction, 
 use rusqlite::types::ValueRef;
 
 use crate::budget::StepBudget;
+use crate::limits::TRANSACTION_CHANGES_MAX;
 use crate::schema::Catalog;
 use crate::vfs::preupdate::{RowChange, RowObserver};
 
@@ -28,6 +29,9 @@ pub(crate) enum CollectError {
     /// The record is over its limit (54000).
     #[error("the transaction changes more than {} MiB of rows", TRANSACTION_BYTES_MAX >> 20)]
     TooLarge,
+    /// It has more changes than the limit (54000).
+    #[error("the transaction has more than {TRANSACTION_CHANGES_MAX} row changes, which is the limit")]
+    TooManyChanges,
     /// A row is not what the catalog says: our bug.
     #[error("a row of {table} cannot be recorded: {reason}")]
     Row {
@@ -142,7 +146,10 @@ impl Collector {
             state.changes += 1;
         }
         let bytes = state.record.as_ref().map_or(0, Vec::len);
-        if bytes > TRANSACTION_BYTES_MAX { Err(CollectError::TooLarge) } else { Ok(()) }
+        if bytes > TRANSACTION_BYTES_MAX {
+            return Err(CollectError::TooLarge);
+        }
+        if state.changes > TRANSACTION_CHANGES_MAX { Err(CollectError::TooManyChanges) } else { Ok(()) }
     }
 }
 

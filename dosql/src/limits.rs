@@ -27,6 +27,11 @@ pub const QUIET_UNIMAGED_PAGES_MAX: usize = 128;
 /// Pages one transaction may change: 16 MiB, all of it in memory until its one write (54000).
 pub const DIRTY_PAGES_MAX: usize = 4_096;
 
+/// Row changes one transaction may record (54000). The lake indexes every change that is not in a snapshot yet, which
+/// costs it memory per change however small the row is: the bytes of a record do not bound that. An UPDATE of every
+/// row of a table with some 300,000 rows still passes.
+pub const TRANSACTION_CHANGES_MAX: u64 = 400_000;
+
 /// Above this many changed pages a transaction writes images instead of deltas, whose row could grow beyond 2 MB.
 pub const DELTA_PAGES_MAX: usize = 192;
 
@@ -88,5 +93,6 @@ pub const REFUSAL_BYTES_MAX: usize = 500;
 /// Longest text, blob or row inside SQLite, in bytes. Its own bound is a gigabyte, which an isolate does not have.
 pub const SQLITE_VALUE_BYTES_MAX: i32 = 17 << 20;
 
-/// How long a dial may take before it is taken for lost, in microseconds.
+/// How long a dial may take, and how long the lake may owe an answer, before the connection is taken for lost, in
+/// microseconds.
 pub const CONNECT_MICROS_MAX: i64 = 30_000_000;

@@ -214,7 +214,7 @@ pub(crate) enum CommitError {
 
 pub(crate) fn collect_error(error: CollectError) -> ShardError {
     match error {
-        CollectError::TooLarge => ShardError::TooLarge(error.to_string()),
+        CollectError::TooLarge | CollectError::TooManyChanges => ShardError::TooLarge(error.to_string()),
         CollectError::Row { .. } => ShardError::Internal(error.to_string()),
     }
 }

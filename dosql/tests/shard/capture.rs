@@ -200,6 +200,17 @@ fn a_record_over_its_limit_is_refused_and_nothing_changes() {
 }
 
 #[test]
+fn a_transaction_of_too_many_changes_is_refused_however_small_they_are() {
+    let mut bench = Bench::new();
+    bench.run("CREATE TABLE n (id bigint PRIMARY KEY)");
+    let (code, message) = bench.sql("INSERT INTO n SELECT * FROM generate_series(1, 400001)").expect_err("too many");
+    assert_eq!(code, "54000");
+    assert!(message.contains("400000 row changes"), "{message}");
+    assert_eq!(bench.rows("SELECT count(*) FROM n"), r#"[["0"]]"#);
+    bench.run("INSERT INTO n SELECT * FROM generate_series(1, 400000)");
+}
+
+#[test]
 fn the_log_is_the_table_after_any_restart() {
     let mut bench = table();
     for id in 3..40 {
