@@ -102,6 +102,8 @@ pub(crate) struct Outbox {
     has_idle_timer: bool,
     redial_at: Option<Micros>,
     attempts: u32,
+    /// Since when the lake owes a word, if it does: it spoke then, or was told something anew.
+    heard_at: Micros,
     alarm_at: Option<Micros>,
     end_is_sent: bool,
     refusal: Option<Refusal>,
@@ -136,6 +138,7 @@ impl Outbox {
             has_idle_timer: false,
             redial_at: None,
             attempts: 0,
+            heard_at: Micros(0),
             alarm_at: alarm_at.map(Micros),
             end_is_sent: false,
             refusal: None,
@@ -210,6 +213,7 @@ impl Outbox {
     /// The socket is open.
     pub(crate) fn on_open(&mut self, facts: &Facts<'_>) -> Reaction {
         self.link = Link::Greeting;
+        self.heard_at = facts.now;
         let hello = Frame::Hello(Hello {
             version_min: PROTOCOL_VERSION_MIN,
             version_max: PROTOCOL_VERSION_MAX,
@@ -229,13 +233,13 @@ impl Outbox {
         if !matches!(self.link, Link::Greeting | Link::Open) {
             return reaction;
         }
+        self.heard_at = facts.now;
         let is_ending = facts.meta.life == Life::Ending;
         match (Frame::decode(bytes), self.link) {
             (Ok(Frame::HelloReply(reply)), Link::Greeting) if reply.accepted <= facts.committed.lsn => {
                 self.link = Link::Open;
                 self.refusal = None;
-                self.end_is_sent = false;
-                self.durable = reply.durable;
+                self.durable = reply.durable.min(reply.accepted);
                 self.resume_after(reply.accepted);
                 self.pump(facts, &mut reaction);
             }
@@ -249,8 +253,12 @@ impl Outbox {
                 self.pause(facts.now, delay_ms, &mut reaction);
                 self.pump(facts, &mut reaction);
             }
-            (Ok(Frame::Durable { lsn }), Link::Open) if Some(lsn) <= facts.committed.lsn => {
-                self.durable = self.durable.max(Some(lsn));
+            // One beyond what this connection accepted is of another timeline of the name: nothing may be forgotten on
+            // its word, and it is no fault of this connection either.
+            (Ok(Frame::Durable { lsn }), _) => {
+                if self.link == Link::Open && Some(lsn) <= self.accepted {
+                    self.durable = self.durable.max(Some(lsn));
+                }
             }
             (Ok(Frame::Gap { expected }), Link::Open) if expected.previous() <= facts.committed.lsn => {
                 self.resume_after(expected.previous());
@@ -317,6 +325,11 @@ impl Outbox {
         // A dial of which nothing was heard for so long is lost; the shell ignores a second one while one runs.
         if since.is_some_and(|since| facts.now.0 - since.0 >= CONNECT_MICROS_MAX) {
             self.link = Link::Closed;
+        }
+        // A peer can vanish without a close. What it said last, or the end of the pause that it asked for, counts.
+        let quiet_since = self.paused_until.map_or(self.heard_at, |until| until.max(self.heard_at));
+        if matches!(self.link, Link::Greeting | Link::Open) && facts.now.0 - quiet_since.0 >= CONNECT_MICROS_MAX {
+            self.close(facts, &mut reaction);
         }
         if self.link == Link::Closed {
             self.redial_at = None;
@@ -405,6 +418,8 @@ impl Outbox {
         self.in_flight_bytes = 0;
         self.unended_bytes = 0;
         self.paused_until = None;
+        // An end that the lake was too busy for was not taken either.
+        self.end_is_sent = false;
     }
 
     /// Sends what there is room for, or notices that there is nothing to send.
@@ -412,7 +427,11 @@ impl Outbox {
         if self.paused_until.is_some_and(|until| until > facts.now) {
             return;
         }
-        self.paused_until = None;
+        let owes_nothing = self.accepted >= self.sent() && !self.end_is_sent;
+        if self.paused_until.take().is_some() || owes_nothing {
+            // Nothing was owed until now.
+            self.heard_at = facts.now;
+        }
         while Some(self.cursor.lsn) <= facts.committed.lsn {
             if self.cursor.is_between() && self.in_flight_bytes >= IN_FLIGHT_BYTES_MAX {
                 break;

@@ -263,6 +263,91 @@ fn a_deleted_database_sends_the_rest_and_then_its_end() {
 }
 
 #[test]
+fn an_end_that_the_lake_was_too_busy_for_is_sent_again() {
+    let mut bench = bench();
+    bench.commit(10);
+    bench.meta.life = Life::Ending;
+    assert_eq!(sent(&bench.greet(Some(lsn(1)))), [Frame::End { lsn: Some(lsn(1)) }]);
+    let busy = Frame::Refused { reason: RefusalReason::Busy, retry_after_ms: 300, message: String::new() };
+    assert_eq!(bench.receive(busy).steps, [OutboxStep::WakeIn { millis: 300 }]);
+    bench.wait(300);
+    let again = bench.event(|outbox, facts| outbox.on_timer(facts));
+    assert_eq!(sent(&again), [Frame::End { lsn: Some(lsn(1)) }]);
+    assert!(sent(&bench.event(|outbox, facts| outbox.after_request(facts))).is_empty(), "once a time");
+}
+
+#[test]
+fn only_what_was_accepted_can_be_durable_and_the_rest_is_not_heard() {
+    let mut bench = bench();
+    bench.commit(10);
+    bench.commit(10);
+    bench.greet(Some(lsn(1)));
+    for beyond in [2, 9] {
+        assert!(bench.receive(Frame::Durable { lsn: lsn(beyond) }).steps.is_empty());
+        assert_eq!((bench.outbox.durable(), bench.outbox.link_name()), (None, "open"));
+    }
+    bench.receive(Frame::Durable { lsn: lsn(1) });
+    assert_eq!(bench.outbox.durable(), Some(lsn(1)));
+}
+
+#[test]
+fn a_lake_that_never_greets_is_given_up_by_the_alarm() {
+    let mut bench = bench();
+    bench.commit(10);
+    bench.event(|outbox, facts| outbox.after_request(facts));
+    bench.event(|outbox, facts| outbox.on_open(facts));
+    bench.now.0 += CONNECT_MICROS_MAX - 1;
+    assert!(bench.event(|outbox, facts| outbox.on_alarm(facts)).steps.is_empty());
+    bench.now.0 += 1;
+    let alarm = bench.event(|outbox, facts| outbox.on_alarm(facts));
+    assert_eq!(alarm.steps, [OutboxStep::Close]);
+    assert!(alarm.alarm.is_some());
+    assert_eq!(bench.event(|outbox, facts| outbox.on_closed(facts)).steps, [OutboxStep::Connect]);
+}
+
+#[test]
+fn a_lake_that_owes_an_acknowledgement_for_too_long_is_given_up_by_the_alarm() {
+    let mut bench = bench();
+    bench.commit(10);
+    bench.greet(Some(lsn(1)));
+    // Nothing was owed in this time.
+    bench.now.0 += CONNECT_MICROS_MAX;
+    bench.commit(10);
+    assert_eq!(sent_lsns(&bench.event(|outbox, facts| outbox.after_request(facts))), [2]);
+    bench.now.0 += CONNECT_MICROS_MAX / 2;
+    bench.commit(10);
+    assert_eq!(sent_lsns(&bench.event(|outbox, facts| outbox.after_request(facts))), [3]);
+    assert!(bench.event(|outbox, facts| outbox.on_alarm(facts)).steps.is_empty());
+    bench.now.0 += CONNECT_MICROS_MAX / 2;
+    assert_eq!(bench.event(|outbox, facts| outbox.on_alarm(facts)).steps, [OutboxStep::Close]);
+    assert_eq!(bench.event(|outbox, facts| outbox.on_closed(facts)).steps, [OutboxStep::Connect]);
+}
+
+#[test]
+fn a_lake_that_never_confirms_the_end_is_given_up_however_often_the_name_is_asked_for() {
+    let mut bench = bench();
+    bench.commit(10);
+    bench.meta.life = Life::Ending;
+    bench.greet(Some(lsn(1)));
+    for _ in 0..4 {
+        bench.now.0 += CONNECT_MICROS_MAX / 4;
+        bench.event(|outbox, facts| outbox.after_request(facts));
+    }
+    assert_eq!(bench.event(|outbox, facts| outbox.on_alarm(facts)).steps, [OutboxStep::Close]);
+}
+
+#[test]
+fn a_pause_that_the_lake_asked_for_is_no_silence() {
+    let mut bench = bench();
+    bench.commit(10);
+    bench.greet(None);
+    bench.receive(Frame::Refused { reason: RefusalReason::Busy, retry_after_ms: 30_000, message: String::new() });
+    bench.wait(30_000);
+    assert!(bench.event(|outbox, facts| outbox.on_alarm(facts)).steps.is_empty());
+    assert_eq!(sent_lsns(&bench.event(|outbox, facts| outbox.on_timer(facts))), [1]);
+}
+
+#[test]
 fn rubbish_from_the_lake_ends_the_connection_and_nothing_else() {
     let mut bench = bench();
     bench.commit(10);
