@@ -123,9 +123,11 @@ impl<S: ShardStorage + 'static> Shard<S> {
         self.inner.tell(now, |outbox, facts| outbox.on_timer(facts))
     }
 
-    /// The object's alarm.
-    pub fn on_alarm(&mut self, now: Micros) -> Vec<OutboxStep> {
-        self.inner.tell(now, |outbox, facts| outbox.on_alarm(facts))
+    /// The object's alarm. An error means that storage cannot be read and no other alarm was set: the shell must see to
+    /// it that this one comes again.
+    pub fn on_alarm(&mut self, now: Micros) -> Result<Vec<OutboxStep>, ShardError> {
+        self.inner.refresh()?;
+        Ok(self.inner.tell(now, |outbox, facts| outbox.on_alarm(facts)))
     }
 }
 

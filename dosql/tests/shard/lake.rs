@@ -47,7 +47,7 @@ fn an_object_that_was_evicted_with_something_to_say_dials_when_it_wakes() {
     bench.connect(None);
     bench.restart();
     assert!(bench.shard.wants_connection());
-    assert_eq!(bench.shard.on_alarm(bench.now), [OutboxStep::Connect]);
+    assert_eq!(bench.shard.on_alarm(bench.now).expect("reads"), [OutboxStep::Connect]);
     assert!(lake_host::ShardStorage::alarm(&bench.storage).expect("reads").is_some());
 }
 
@@ -106,4 +106,15 @@ fn a_storage_that_cannot_be_read_is_no_reason_to_lie_to_the_lake() {
         [Frame::Hello(hello)] => assert_eq!(hello.committed, Some(lsn(1))),
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn an_alarm_that_finds_storage_unreadable_asks_to_come_again() {
+    let mut bench = table();
+    bench.storage.die_after_applies(0);
+    assert_eq!(bench.code("INSERT INTO t VALUES (1)"), "58030");
+    let refused = bench.shard.on_alarm(bench.now).map_err(|error| lake_api::ApiError::from(error).code.name());
+    assert_eq!(refused, Err("unavailable"));
+    bench.storage.revive();
+    assert_eq!(bench.shard.on_alarm(bench.now).expect("reads"), [OutboxStep::Connect]);
 }

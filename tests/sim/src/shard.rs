@@ -146,7 +146,7 @@ impl Database {
     /// Alarm and timers that are due.
     pub(crate) fn tick(&mut self, now: i64, random: &SeededRandom) {
         if self.storage.take_due_alarm(now) {
-            self.carry(now, random, |shard| shard.on_alarm(Micros(now)));
+            self.carry(now, random, |shard| shard.on_alarm(Micros(now)).unwrap_or_default());
         }
         let due = self.timers.iter().filter(|at| **at <= now).count();
         self.timers.retain(|at| *at > now);

@@ -1,12 +1,15 @@
 //! The Durable Object of one database: passes requests to the shard and carries its outbox to the lake.
 //!
 //! The object's storage and the shard are synchronous, so between reading a request's body and answering nothing else
-//! of this object runs. The outgoing socket lives in a task of its own that ends when the outbox closes it.
+//! of this object runs. The outgoing socket lives in a task of its own that ends when the outbox closes it, whether or
+//! not the peer answers the close: a peer that is gone never does.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 
-use futures::StreamExt;
+use futures::channel::oneshot;
+use futures::future::{Either, select};
+use futures::{StreamExt, pin_mut};
 use lake_api::{ApiError, ErrorCode};
 use lake_cdc::{Micros, TimelineId};
 use lake_dosql::{OutboxStep, Shard};
@@ -14,8 +17,8 @@ use lake_host::{Clock, Random};
 use lake_platform::http::{self, REQUEST_ID};
 use lake_platform::{DurableStorage, WorkerClock, WorkerRandom, memory};
 use worker::{
-    DurableObject, Env, Headers, Request, RequestInit, Response, Result, State, WebSocket, WebsocketEvent, console_error,
-    durable_object,
+    DurableObject, Env, Headers, Request, RequestInit, Response, Result, State, WebSocket, WebsocketEvent,
+    console_error, durable_object,
 };
 
 /// One database.
@@ -29,18 +32,26 @@ struct Inner {
     env: Env,
     shard: RefCell<Option<(DurableStorage, Shard<DurableStorage>)>>,
     socket: RefCell<Option<WebSocket>>,
-    connecting: Cell<bool>,
+    /// Ends the socket's task. Held from the dial until that task is over.
+    task: RefCell<SocketTask>,
+}
+
+/// The one task that dials and reads the socket to the lake.
+#[derive(Default)]
+enum SocketTask {
+    /// There is none.
+    #[default]
+    None,
+    /// It runs until the socket's end, or until it is told.
+    Running(oneshot::Sender<()>),
+    /// It was told to end and has not yet.
+    Ending,
 }
 
 impl DurableObject for DoSql {
     fn new(state: State, env: Env) -> Self {
-        let inner = Inner {
-            state,
-            env,
-            shard: RefCell::new(None),
-            socket: RefCell::new(None),
-            connecting: Cell::new(false),
-        };
+        let inner =
+            Inner { state, env, shard: RefCell::new(None), socket: RefCell::new(None), task: RefCell::default() };
         Self { inner: Rc::new(inner) }
     }
 
@@ -71,17 +82,20 @@ impl DurableObject for DoSql {
     }
 
     async fn alarm(&self) -> Result<Response> {
-        let fired = DurableStorage::open(&self.inner.state).and_then(|fresh| match self.inner.shard.borrow().as_ref() {
-            Some((storage, _)) => storage.alarm_fired(),
-            None => fresh.alarm_fired(),
-        });
-        if let Err(reason) = fired {
-            console_error!("the alarm cannot be taken: {reason}");
-        }
-        match self.inner.state.id().name() {
-            Some(database) => Inner::carry(&self.inner, &database, |shard| shard.on_alarm(now())),
-            None => console_error!("the object has no name: its alarm cannot be served"),
-        }
+        let fired =
+            DurableStorage::open(&self.inner.state).and_then(|fresh| match self.inner.shard.borrow().as_ref() {
+                Some((storage, _)) => storage.alarm_fired(),
+                None => fresh.alarm_fired(),
+            });
+        // An alarm that fails is given again by the platform; one that only logs its failure would be the last.
+        fired.map_err(|reason| worker::Error::RustError(format!("the alarm cannot be taken: {reason}")))?;
+        let Some(database) = self.inner.state.id().name() else {
+            console_error!("the object has no name: its alarm cannot be served");
+            return Response::empty();
+        };
+        let steps = self.inner.with_shard(&database, |shard| shard.on_alarm(now()).map_err(Into::into));
+        let steps = steps.map_err(|reason| worker::Error::RustError(format!("{database}: {}", reason.message)))?;
+        Inner::carry_out(&self.inner, &database, steps);
         Response::empty()
     }
 }
@@ -130,10 +144,13 @@ impl Inner {
 
     /// Lets the outbox decide and does what it says.
     fn carry(inner: &Rc<Inner>, database: &str, decide: impl FnOnce(&mut Shard<DurableStorage>) -> Vec<OutboxStep>) {
-        let steps = match inner.with_shard(database, |shard| Ok(decide(shard))) {
-            Ok(steps) => steps,
-            Err(reason) => return console_error!("{database}: {}", reason.message),
-        };
+        match inner.with_shard(database, |shard| Ok(decide(shard))) {
+            Ok(steps) => Inner::carry_out(inner, database, steps),
+            Err(reason) => console_error!("{database}: {}", reason.message),
+        }
+    }
+
+    fn carry_out(inner: &Rc<Inner>, database: &str, steps: Vec<OutboxStep>) {
         for step in steps {
             match step {
                 OutboxStep::Connect => Inner::connect(inner, database),
@@ -162,19 +179,34 @@ impl Inner {
         {
             console_error!("the socket to the lake did not close: {reason}");
         }
+        let mut task = self.task.borrow_mut();
+        if matches!(*task, SocketTask::Running(_))
+            && let SocketTask::Running(end) = std::mem::replace(&mut *task, SocketTask::Ending)
+        {
+            // It fails if the task is just ending by itself.
+            let _ = end.send(());
+        }
     }
 
     fn connect(inner: &Rc<Inner>, database: &str) {
-        if inner.connecting.replace(true) {
-            return;
+        if !matches!(*inner.task.borrow(), SocketTask::None) {
+            // The outbox gave the running one up, a dial that never came back for instance. Its end is told to the
+            // outbox, which dials then.
+            return inner.close();
         }
+        let (end, ended) = oneshot::channel();
+        *inner.task.borrow_mut() = SocketTask::Running(end);
         let task = Rc::clone(inner);
         let database = database.to_owned();
         inner.state.wait_until(async move {
-            if let Err(reason) = task.run_socket(&database, &task).await {
-                console_error!("{database}: the lake cannot be reached: {reason}");
+            {
+                let run = task.run_socket(&database, &task);
+                pin_mut!(run);
+                if let Either::Right((Err(reason), _)) = select(ended, run).await {
+                    console_error!("{database}: the lake cannot be reached: {reason}");
+                }
             }
-            task.connecting.set(false);
+            *task.task.borrow_mut() = SocketTask::None;
             task.socket.borrow_mut().take();
             Inner::carry(&task, &database, |shard| shard.on_closed(now()));
         });
