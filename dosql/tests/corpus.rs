@@ -12,10 +12,10 @@ use serde_json::Value as Json;
 use support::{Answer, Session};
 
 /// How many statements answer as Postgres does. It may only grow.
-const EQUAL_MIN: usize = 1_766;
+const EQUAL_MIN: usize = 1_776;
 
 /// How many statements the corpus has at least.
-const STATEMENTS_MIN: usize = 1_794;
+const STATEMENTS_MIN: usize = 1_804;
 
 /// The recordings; another folder of them can be named, to try what another seed generates.
 fn folder() -> PathBuf {

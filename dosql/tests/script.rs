@@ -192,3 +192,32 @@ fn a_schema_change_that_is_rolled_back_leaves_no_plan_behind() {
     session.run("DROP TABLE a");
     assert!(session.rows("SELECT * FROM a").starts_with("42P01"));
 }
+
+#[test]
+fn a_statement_that_is_too_deep_to_walk_is_refused() {
+    // Frames of an unoptimised build are several times those of the module that runs.
+    let walk = std::thread::Builder::new().stack_size(16 << 20).spawn(deep_statements).expect("a thread");
+    walk.join().expect("nothing overflows");
+}
+
+fn deep_statements() {
+    let mut session = Session::new();
+    session.run("CREATE TABLE deep (a int, b text, c boolean)");
+    session.run("INSERT INTO deep VALUES (1, 'x', true)");
+    check(&mut session, &format!("SELECT a{} FROM deep", " + 1".repeat(150)), "[[151]]");
+    check(&mut session, &format!("SELECT count(*) FROM deep WHERE a = 0{}", " OR a = 1".repeat(150)), r#"[["1"]]"#);
+    check(&mut session, &format!("SELECT {}c FROM deep", "NOT ".repeat(40)), "[[true]]");
+    check(&mut session, &format!("SELECT {}a{} FROM deep", "(".repeat(20), " + 1)".repeat(20)), "[[21]]");
+    for statement in [
+        format!("SELECT a{} FROM deep", " + 1".repeat(3_000)),
+        format!("SELECT {}a{} FROM deep", "abs(".repeat(500), ")".repeat(500)),
+        format!("SELECT {}1", "(SELECT ".repeat(200)),
+        format!("SELECT {}1{}", "CASE WHEN true THEN ".repeat(500), " END".repeat(500)),
+        format!("SELECT 1{}", " UNION ALL SELECT 1".repeat(150)),
+        format!("SELECT '1'{}", "::text".repeat(500)),
+        format!("SELECT ARRAY[1]{}", "[1]".repeat(500)),
+    ] {
+        let outcome = session.rows(&statement);
+        assert!(outcome.starts_with("54001") || outcome.starts_with("42"), "{outcome} {}", &statement[..60]);
+    }
+}
