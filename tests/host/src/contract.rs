@@ -3,9 +3,11 @@
 //! The cases use nothing but the port, so they run over memory natively and over Cloudflare's own in workerd, where a
 //! test-only script answers with the list. They may be run again over storage that an earlier run has used.
 
+mod clock;
 mod object_store;
 mod storage;
 
+pub use clock::{check_clock, check_random};
 pub use object_store::check_object_store;
 pub use storage::check_storage;
 

@@ -1,13 +1,14 @@
 //! A script for tests: runs the contract of the ports over the platform's own storage and bucket.
 //!
-//! `GET /storage` runs in a Durable Object, `GET /object-store` in the Worker; both answer with a list of cases.
+//! `GET /storage` runs in a Durable Object, `/object-store`, `/clock` and `/random` in the Worker; all answer with a list of
+//! cases.
 //! It lies here because `workers/` holds the only crates that know Cloudflare.
 
 // The attribute that exports an object makes methods without docs.
 #![allow(missing_docs)]
 
-use lake_platform::{DurableStorage, R2Store};
-use lake_test_host::contract::{Case, check_object_store, check_storage};
+use lake_platform::{DurableStorage, R2Store, WorkerClock, WorkerRandom};
+use lake_test_host::contract::{Case, check_clock, check_object_store, check_random, check_storage};
 use serde_json::json;
 use worker::{Context, DurableObject, Env, Error, Request, Response, Result, State, durable_object, event};
 
@@ -16,7 +17,9 @@ async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response
     match request.path().as_str() {
         "/storage" => env.durable_object("PORTS")?.get_by_name("contract")?.fetch_with_request(request).await,
         "/object-store" => answer(check_object_store(&R2Store::new(env.bucket("R2")?)).await),
-        _ => Response::error("there are /storage and /object-store", 404),
+        "/clock" => answer(check_clock(&WorkerClock)),
+        "/random" => answer(check_random(&WorkerRandom)),
+        _ => Response::error("there are /storage, /object-store, /clock and /random", 404),
     }
 }
 
