@@ -4,7 +4,7 @@ use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::rc::Rc;
 
 use futures::channel::oneshot;
-use lake_cdc::Frame;
+use lake_cdc::{Frame, TimelineId};
 use lake_host::{ShardStorage, StorageError, WriteBatch};
 
 use crate::error::LakeError;
@@ -27,11 +27,13 @@ pub struct Lake<S> {
     closed: Cell<bool>,
 }
 
-/// Something to tell the connections of a database.
+/// Something to tell the connections of a database's timeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
     /// The database.
     pub database: String,
+    /// The timeline: a database that was wiped goes on under its name with another one, and other positions.
+    pub timeline: TimelineId,
     /// The message.
     pub frame: Frame,
 }
@@ -107,8 +109,13 @@ impl<S: ShardStorage> Lake<S> {
         std::mem::take(&mut self.notices.borrow_mut())
     }
 
-    pub(crate) fn notify(&self, database: String, frame: Frame) {
-        self.notices.borrow_mut().push(Notice { database, frame });
+    pub(crate) fn notify(&self, database: String, timeline: TimelineId, frame: Frame) {
+        self.notices.borrow_mut().push(Notice { database, timeline, frame });
+    }
+
+    /// True while a flush is under way: another one would only wait for it.
+    pub fn is_flushing(&self) -> bool {
+        self.gate.borrow().running
     }
 
     /// True if a flush should be started now: enough bytes, old enough, or one whose outcome is open.

@@ -19,6 +19,10 @@ pub const BUSY_RETRY_MS: u32 = 1_000;
 /// memory together, about four times this, in 128 MB that others share.
 pub const FLUSH_BYTES_MAX: u64 = 8 << 20;
 
+/// Changes of one commit, unless a single transaction has more: a narrow row is ten bytes in the tail and a few hundred
+/// with its key and its place while it is flushed.
+pub const FLUSH_CHANGES_MAX: u64 = 100_000;
+
 /// Tail bytes at which a flush starts without anybody asking.
 pub const FLUSH_BYTES: u64 = 6 << 20;
 
@@ -37,6 +41,9 @@ pub const STAGE_ATTEMPTS_MAX: u32 = 5;
 
 /// Tail bytes of the tables of one view. Beyond, the caller flushes first: a view is decoded and sent in one piece.
 pub const VIEW_TAIL_BYTES_MAX: u64 = 8 << 20;
+
+/// Changes of the tables of one view, for the same reason: each is a row with its own strings.
+pub const VIEW_CHANGES_MAX: u64 = 50_000;
 
 /// How long flushed batches are kept for subscribers.
 pub const RETENTION_MICROS: i64 = 24 * 3_600_000_000;

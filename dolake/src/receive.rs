@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::admission::Admission;
 use crate::error::LakeError;
-use crate::lake::Lake;
+use crate::lake::{Lake, Notice};
 use crate::limits::{
     BUSY_RETRY_MS, DEAD_LETTER_BYTES_MAX, PENDING_BYTES_MAX, SLOW_DELAY_MS_PER_MIB, TAIL_BYTES_MAX, TAIL_BYTES_SLOW,
 };
@@ -21,6 +21,17 @@ pub struct Connection {
     /// The database, once it said hello and was accepted.
     pub database: Option<String>,
     timeline: Option<String>,
+}
+
+impl Connection {
+    /// True if a notice is for this connection: its database and the same timeline of it.
+    pub fn wants(&self, notice: &Notice) -> bool {
+        self.database.as_ref() == Some(&notice.database) && self.timeline() == Some(notice.timeline)
+    }
+
+    fn timeline(&self) -> Option<TimelineId> {
+        self.timeline.as_deref().and_then(TimelineId::parse)
+    }
 }
 
 /// What to do after a message.
@@ -67,8 +78,17 @@ impl<S: ShardStorage> Lake<S> {
         };
         if received.replies.iter().any(|frame| matches!(frame, Frame::Refused { .. })) {
             self.state_mut().counters.refusals += 1;
+            // The shard sends the transaction again, from its first part.
+            self.forget(connection);
         }
         Ok(received)
+    }
+
+    /// Drops the parts of a transaction whose rest will not come over this connection: its socket has closed.
+    pub fn forget(&self, connection: &Connection) {
+        if let Some(timeline) = connection.timeline() {
+            self.state_mut().pending.remove(&timeline.0);
+        }
     }
 
     fn hello(&self, connection: &mut Connection, hello: &Hello) -> Result<Received, LakeError> {
@@ -117,6 +137,7 @@ impl<S: ShardStorage> Lake<S> {
         };
         connection.database = Some(hello.database.clone());
         connection.timeline = Some(hello.timeline.to_string());
+        self.forget(connection);
         Ok(Received::reply(Frame::HelloReply(HelloReply {
             version: PROTOCOL_VERSION_MAX.min(hello.version_max),
             features: 0,
@@ -157,8 +178,7 @@ impl<S: ShardStorage> Lake<S> {
 
     /// The shard that a connection speaks for; `Err` is the refusal.
     fn speaker(&self, connection: &Connection) -> Result<Shard, Received> {
-        let timeline = connection.timeline.as_deref().and_then(TimelineId::parse);
-        let (Some(database), Some(timeline)) = (&connection.database, timeline) else {
+        let (Some(database), Some(timeline)) = (&connection.database, connection.timeline()) else {
             return Err(Received::refuse(RefusalReason::Malformed, "the first message must be a hello"));
         };
         match self.state().shards.get(database) {
@@ -180,7 +200,8 @@ impl<S: ShardStorage> Lake<S> {
             if state.meta.tail_bytes >= TAIL_BYTES_MAX {
                 return Ok(Received::busy("the lake's tail is full"));
             }
-            if state.pending_bytes() >= PENDING_BYTES_MAX && !state.pending.contains_key(&shard.timeline().0) {
+            // The greatest goes on, so that at least one comes to its end.
+            if state.pending_bytes() >= PENDING_BYTES_MAX && state.greatest_pending() != Some(shard.timeline().0) {
                 return Ok(Received::busy("too many unfinished transactions"));
             }
             if state.meta.dead_letter_bytes >= DEAD_LETTER_BYTES_MAX && shard.dead_letters > 0 {
@@ -188,10 +209,12 @@ impl<S: ShardStorage> Lake<S> {
             }
         }
         let (before, database, timeline) = (shard.accepted(), shard.database.clone(), shard.timeline());
+        let held = self.state_mut().pending.remove(&timeline.0).unwrap_or_default();
         let mut gap = None;
         let (staged, pending, duplicates) = {
             let state = self.state();
             let mut stage = Stage::new(&state, &self.storage, shard, now);
+            stage.pending = held;
             for part in parts {
                 match stage.part(part) {
                     Ok(Admission::Fresh | Admission::Duplicate) => {}
@@ -206,7 +229,7 @@ impl<S: ShardStorage> Lake<S> {
                     }
                 }
             }
-            let (pending, duplicates) = (stage.pending.clone(), stage.duplicates);
+            let (pending, duplicates) = (std::mem::take(&mut stage.pending), stage.duplicates);
             (if stage.is_empty() { None } else { Some(stage.finish()?) }, pending, duplicates)
         };
         let grew = match staged {
@@ -221,8 +244,6 @@ impl<S: ShardStorage> Lake<S> {
         state.counters.gaps += u64::from(gap.is_some());
         if pending.lsn.is_some() && gap.is_none() {
             state.pending.insert(timeline.0, pending);
-        } else {
-            state.pending.remove(&timeline.0);
         }
         let delay_ms = slow_down(state.meta.tail_bytes);
         let shard = state.shards.get(&database);

@@ -4,8 +4,10 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use lake_cdc::{Change, Entry, Lsn, Relation, Row, TableId, TimelineId, Transaction, TransactionPart, limits};
-use lake_host::{AlarmChange, ShardStorage, WriteBatch};
+use lake_cdc::{
+    Change, DecodeError, Entry, Lsn, Reader, Relation, Row, TableId, TimelineId, Transaction, TransactionPart, limits,
+};
+use lake_host::{AlarmChange, ShardStorage, WriteBatch, blob};
 
 use crate::admission::{Admission, admit};
 use crate::error::LakeError;
@@ -13,8 +15,8 @@ use crate::limits::{BLOB_BYTES_MAX, FLUSH_AGE_MICROS, SOURCE_CACHE_TABLES};
 use crate::schema;
 use crate::state::{Pending, State};
 use crate::stored::{
-    DeadLetter, LakeMeta, LakeTable, Shape, Shard, SourceTable, TailBlob, TailEntry, TailRow, TailTransaction, keys,
-    seal_json,
+    DeadLetter, ENTRIES_FORMAT, LakeMeta, LakeTable, Shape, Shard, SourceTable, TailBlob, TailEntry, TailRow,
+    TailTransaction, keys, seal_json,
 };
 use crate::tail::{TailIndex, put_blob};
 
@@ -46,8 +48,11 @@ pub(crate) struct Stage<'a, S> {
     /// Sources that were read and not changed.
     seen: BTreeMap<u32, SourceTable>,
     shapes: BTreeMap<u32, Rc<Shape>>,
-    letters: Vec<DeadLetter>,
-    blobs: Vec<TailBlob>,
+    /// With the entries as they came.
+    letters: Vec<(DeadLetter, Vec<u8>)>,
+    /// Blobs that are full; their bytes are in the batch already.
+    blobs: Vec<(TailIndex, Option<Rc<TailBlob>>)>,
+    batch: WriteBatch,
     open: Option<(TailBlob, usize)>,
     pub(crate) duplicates: u64,
     changes: u64,
@@ -62,20 +67,19 @@ pub(crate) struct Staged {
     sources: BTreeMap<u32, SourceTable>,
     seen: BTreeMap<u32, SourceTable>,
     shapes: BTreeMap<u32, Rc<Shape>>,
-    blobs: Vec<(TailIndex, usize, TailBlob)>,
+    blobs: Vec<(TailIndex, Option<Rc<TailBlob>>)>,
     changes: u64,
 }
 
 impl<'a, S: ShardStorage> Stage<'a, S> {
     pub(crate) fn new(state: &'a State, storage: &'a S, shard: Shard, now: i64) -> Stage<'a, S> {
-        let pending = state.pending.get(&shard.timeline().0).cloned().unwrap_or_default();
         Stage {
             state,
             storage,
             now,
             shard,
             meta: state.meta.clone(),
-            pending,
+            pending: Pending::default(),
             tables: BTreeMap::new(),
             sources: BTreeMap::new(),
             routes: BTreeMap::new(),
@@ -83,6 +87,7 @@ impl<'a, S: ShardStorage> Stage<'a, S> {
             shapes: BTreeMap::new(),
             letters: Vec::new(),
             blobs: Vec::new(),
+            batch: WriteBatch::new(),
             open: None,
             duplicates: 0,
             changes: 0,
@@ -123,8 +128,10 @@ impl<'a, S: ShardStorage> Stage<'a, S> {
     }
 
     fn transaction(&mut self, lsn: Lsn, bytes: &[u8]) -> Result<(), Refusal> {
-        let transaction =
-            Transaction::decode(bytes).map_err(|error| Refusal::Malformed(format!("transaction {lsn}: {error}")))?;
+        let malformed = |error: DecodeError| Refusal::Malformed(format!("transaction {lsn}: {error}"));
+        let header = header_length(bytes).map_err(malformed)?;
+        let (head, entries) = bytes.split_at_checked(header).unwrap_or((bytes, &[]));
+        let transaction = Transaction::decode(head).map_err(malformed)?;
         if transaction.lsn != lsn {
             return Err(Refusal::Malformed(format!("the record of transaction {lsn} is of {}", transaction.lsn)));
         }
@@ -133,8 +140,10 @@ impl<'a, S: ShardStorage> Stage<'a, S> {
         }
         self.begin(lsn, transaction.stamp.0);
         let mut letters: BTreeMap<u32, (u64, lake_cdc::Writer)> = BTreeMap::new();
-        for entry in transaction.entries {
-            match entry {
+        // One entry at a time: the rows of a large transaction, decoded, are many times its bytes.
+        let mut entries = Reader::new(entries);
+        while entries.remaining() > 0 {
+            match Entry::decode(&mut entries).map_err(malformed)? {
                 Entry::Relation(relation) => self.relation(relation)?,
                 Entry::DropTable(table_id) => self.drop_table(table_id)?,
                 Entry::Change(change) => {
@@ -152,15 +161,18 @@ impl<'a, S: ShardStorage> Stage<'a, S> {
         }
         for (table_id, (changes, writer)) in letters {
             let source = self.source(TableId(table_id))?.unwrap_or_else(|| SourceTable::new(""));
-            self.letters.push(DeadLetter {
+            let entries = writer.into_bytes();
+            let letter = DeadLetter {
                 database: self.shard.database.clone(),
                 timeline: self.timeline().to_string(),
                 lsn: lsn.get(),
                 table: source.name,
                 reason: source.contradiction.unwrap_or_default(),
                 changes,
-                entries: writer.into_bytes().iter().map(|byte| format!("{byte:02x}")).collect(),
-            });
+                entries: String::new(),
+                parts: entries.len().div_ceil(BLOB_BYTES_MAX) as u32,
+            };
+            self.letters.push((letter, entries));
             self.shard.dead_letters += changes;
         }
         self.shard.accept(lsn);
@@ -336,21 +348,10 @@ impl<'a, S: ShardStorage> Stage<'a, S> {
 
     /// Adds an entry to the open transaction; a blob that is full goes on in the next one.
     fn push(&mut self, entry: TailEntry, table: Option<u32>) {
-        let Some((blob, bytes)) = &mut self.open else { return };
-        if *bytes > 0 && *bytes + entry.size() > BLOB_BYTES_MAX {
-            let Some((lsn, stamp)) = blob.transactions.last().map(|open| (open.lsn, open.stamp)) else { return };
-            let next = TailBlob {
-                base: blob.end(),
-                continues: false,
-                tables: Vec::new(),
-                transactions: vec![TailTransaction { lsn, stamp, entries: Vec::new() }],
-                ..*blob
-            };
-            let mut full = std::mem::replace(blob, next);
-            full.continues = true;
-            *bytes = 0;
-            self.blobs.push(full);
+        if self.open.as_ref().is_some_and(|(_, bytes)| *bytes > 0 && *bytes + entry.size() > BLOB_BYTES_MAX) {
+            self.turn_over();
         }
+        let Some((blob, bytes)) = &mut self.open else { return };
         *bytes += entry.size();
         if let Some(table) = table
             && let Err(at) = blob.tables.binary_search(&table)
@@ -362,31 +363,53 @@ impl<'a, S: ShardStorage> Stage<'a, S> {
         }
     }
 
+    /// Ends the open blob in the middle of its last transaction.
+    fn turn_over(&mut self) {
+        let Some((mut full, _)) = self.open.take() else { return };
+        let last = full.transactions.last();
+        let rest = last.map(|open| TailTransaction { lsn: open.lsn, stamp: open.stamp, entries: Vec::new() });
+        let next = TailBlob {
+            base: full.end(),
+            continues: false,
+            tables: Vec::new(),
+            transactions: rest.into_iter().collect(),
+            ..full
+        };
+        full.continues = true;
+        self.seal(full, false);
+        self.open = Some((next, 0));
+    }
+
+    /// Puts a blob into the write. Only the last one of a batch stays in memory, for those who read what is newest.
+    fn seal(&mut self, blob: TailBlob, keep: bool) {
+        let bytes = blob.encode();
+        let number = self.meta.next_blob;
+        self.meta.next_blob += 1;
+        self.meta.tail_bytes += bytes.len() as u64;
+        self.meta.position = blob.end();
+        put_blob(&mut self.batch, blob.end(), number, &bytes);
+        self.blobs.push((TailIndex::of(number, &blob, bytes.len()), keep.then(|| Rc::new(blob))));
+    }
+
     /// The one write.
     pub(crate) fn finish(mut self) -> Result<Staged, LakeError> {
-        let mut batch = WriteBatch::new();
-        self.blobs.extend(self.open.take().map(|(blob, _)| blob));
-        let mut blobs = Vec::new();
-        for blob in std::mem::take(&mut self.blobs) {
-            let bytes = blob.encode();
-            let number = self.meta.next_blob;
-            self.meta.next_blob += 1;
-            self.meta.tail_bytes += bytes.len() as u64;
-            self.meta.position = blob.end();
-            put_blob(&mut batch, blob.end(), number, &bytes);
-            blobs.push((TailIndex::of(number, &blob, bytes.len()), bytes.len(), blob));
+        if let Some((blob, _)) = self.open.take() {
+            self.seal(blob, true);
         }
-        if self.meta.oldest.is_none() && !blobs.is_empty() {
+        let mut batch = std::mem::take(&mut self.batch);
+        if self.meta.oldest.is_none() && !self.blobs.is_empty() {
             self.meta.oldest = Some(self.now);
             batch.alarm = Some(AlarmChange::NoLaterThan(self.now + FLUSH_AGE_MICROS));
         }
-        for letter in &self.letters {
+        for (letter, entries) in &self.letters {
             self.meta.dead_letters += letter.changes;
-            let bytes = seal_json("dead letter", letter)?;
-            self.meta.dead_letter_bytes += bytes.len() as u64;
-            // A letter is kept in parts like a tail blob; its key goes on counting.
-            for (index, part) in bytes.chunks(BLOB_BYTES_MAX).enumerate() {
-                batch.put(keys::dead_letter(self.meta.dead_letter_bytes + index as u64), part);
+            let head = seal_json("dead letter", letter)?;
+            self.meta.dead_letter_bytes += (head.len() + entries.len()) as u64;
+            // Its key goes on counting.
+            let number = self.meta.dead_letter_bytes;
+            batch.put(keys::dead_letter(number), head);
+            for (index, part) in entries.chunks(BLOB_BYTES_MAX).enumerate() {
+                batch.put(keys::dead_letter_part(number, index as u32), blob::seal(ENTRIES_FORMAT, part));
             }
         }
         for (number, table) in &self.tables {
@@ -408,10 +431,19 @@ impl<'a, S: ShardStorage> Stage<'a, S> {
             sources: self.sources,
             seen: self.seen,
             shapes: self.shapes,
-            blobs,
+            blobs: self.blobs,
             changes: self.changes,
         })
     }
+}
+
+/// Bytes of a change record before its entries.
+fn header_length(bytes: &[u8]) -> Result<usize, DecodeError> {
+    let mut reader = Reader::new(bytes);
+    reader.u8("a change record")?;
+    reader.varint("an lsn")?;
+    reader.signed("a stamp")?;
+    Ok(bytes.len() - reader.remaining())
 }
 
 fn unknown_table(lsn: Lsn, table_id: TableId) -> Refusal {
@@ -440,8 +472,10 @@ impl Staged {
         for (table_id, source) in self.sources {
             state.sources.insert((timeline, table_id), source);
         }
-        for (index, bytes, blob) in self.blobs {
-            state.cache.insert(index.blob, bytes, Rc::new(blob));
+        for (index, blob) in self.blobs {
+            if let Some(blob) = blob {
+                state.cache.insert(index.blob, index.bytes as usize, blob);
+            }
             state.tail.push_back(index);
             state.counters.batches += 1;
         }

@@ -184,6 +184,12 @@ impl State {
         }
     }
 
+    /// The timeline with the most bytes of an unfinished transaction.
+    pub(crate) fn greatest_pending(&self) -> Option<[u8; 16]> {
+        let sizes = self.pending.iter().map(|(timeline, pending)| (pending.bytes.len(), *timeline));
+        sizes.max().map(|(_, timeline)| timeline)
+    }
+
     /// Bytes of unfinished transactions.
     pub(crate) fn pending_bytes(&self) -> usize {
         self.pending.values().map(|pending| pending.bytes.len()).sum()

@@ -21,6 +21,7 @@ pub(crate) struct TailIndex {
     pub(crate) blob: u64,
     pub(crate) end: u64,
     pub(crate) bytes: u64,
+    pub(crate) changes: u64,
     pub(crate) continues: bool,
     pub(crate) tables: Vec<u32>,
     /// It holds a DROP TABLE or the end of a shard: rows go that no change names.
@@ -38,6 +39,7 @@ impl TailIndex {
             blob: number,
             end: blob.end(),
             bytes: bytes as u64,
+            changes: blob.end() - blob.base,
             continues: blob.continues,
             tables: blob.tables.clone(),
             removes,

@@ -11,7 +11,7 @@ use std::pin::pin;
 use crate::error::LakeError;
 use crate::flush::transaction_id;
 use crate::lake::Lake;
-use crate::limits::VIEW_TAIL_BYTES_MAX;
+use crate::limits::{VIEW_CHANGES_MAX, VIEW_TAIL_BYTES_MAX};
 use crate::stored::{LakeTable, Shape, Shard, TailBlob, TailEntry, keys};
 use crate::tail::TailIndex;
 
@@ -48,7 +48,9 @@ impl<S: ShardStorage> Lake<S> {
             (tables.clone(), state.tail.iter().filter(names_one).cloned().collect::<Vec<TailIndex>>())
         };
         let bytes = blobs.iter().map(|blob| blob.bytes).sum::<u64>();
-        if bytes > VIEW_TAIL_BYTES_MAX || blobs.iter().any(|blob| blob.removes) {
+        let changes = blobs.iter().map(|blob| blob.changes).sum::<u64>();
+        let is_large = bytes > VIEW_TAIL_BYTES_MAX || changes > VIEW_CHANGES_MAX;
+        if is_large || blobs.iter().any(|blob| blob.removes) {
             return Ok(ViewAnswer::NeedsFlush);
         }
         let mut tables =

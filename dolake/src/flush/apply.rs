@@ -104,7 +104,7 @@ impl<S: ShardStorage> Lake<S> {
         }
         for shard in shards {
             if let Some(lsn) = shard.durable() {
-                self.notify(shard.database, Frame::Durable { lsn });
+                self.notify(shard.database.clone(), shard.timeline(), Frame::Durable { lsn });
             }
         }
         Ok(())

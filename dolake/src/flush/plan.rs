@@ -7,7 +7,7 @@ use lake_host::ShardStorage;
 
 use crate::error::LakeError;
 use crate::lake::Lake;
-use crate::limits::FLUSH_BYTES_MAX;
+use crate::limits::{FLUSH_BYTES_MAX, FLUSH_CHANGES_MAX};
 use crate::stored::{TailBlob, TailEntry};
 use crate::tail::TailIndex;
 
@@ -31,9 +31,10 @@ impl Cut {
 /// The oldest blobs that fit one commit. A transaction is never cut, so at least one is whole.
 pub(crate) fn plan_cut<'t>(tail: impl Iterator<Item = &'t TailIndex>) -> Option<Cut> {
     let mut cut = Cut { blobs: Vec::new(), bytes: 0 };
-    let mut whole = (0, 0);
+    let (mut whole, mut changes) = ((0, 0), 0);
     for blob in tail {
-        if cut.bytes + blob.bytes > FLUSH_BYTES_MAX && whole.0 > 0 {
+        changes += blob.changes;
+        if (cut.bytes + blob.bytes > FLUSH_BYTES_MAX || changes > FLUSH_CHANGES_MAX) && whole.0 > 0 {
             break;
         }
         cut.blobs.push(blob.clone());
@@ -50,8 +51,10 @@ pub(crate) fn plan_cut<'t>(tail: impl Iterator<Item = &'t TailIndex>) -> Option<
 /// What happens to one key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fold {
-    /// The tables hold a row of it from before.
+    /// The tables may hold a row of it from before: look for it.
     pub(crate) existed: bool,
+    /// The first change says so: not to find it is worth counting.
+    pub(crate) expected: bool,
     /// Position of the change whose image is the current row; `None` if there is none.
     pub(crate) last: Option<u64>,
 }
@@ -80,6 +83,8 @@ impl FlushFold {
     /// Adds a blob; blobs come in order.
     pub(crate) fn add<S: ShardStorage>(&mut self, lake: &Lake<S>, blob: &TailBlob) -> Result<(), LakeError> {
         let mut position = blob.base;
+        let has_letters =
+            lake.state().shards.values().any(|shard| shard.number == blob.shard && shard.dead_letters > 0);
         for transaction in &blob.transactions {
             self.max_stamp = self.max_stamp.max(transaction.stamp.0);
             let oldest = self.oldest_stamp.unwrap_or(transaction.stamp.0);
@@ -102,9 +107,11 @@ impl FlushFold {
                 let key = shape.key_bytes(&row.decode()?.0);
                 let table = self.tables.entry(shape.table).or_default();
                 table.changes += 1;
-                let existed = !matches!(entry, TailEntry::Insert { .. });
+                let expected = !matches!(entry, TailEntry::Insert { .. });
+                // What deleted a row may be among the dead letters; then the row is still there.
+                let existed = expected || has_letters;
                 let keys = table.keys.entry(blob.shard).or_default();
-                let fold = keys.entry(key).or_insert(Fold { existed, last: None });
+                let fold = keys.entry(key).or_insert(Fold { existed, expected, last: None });
                 fold.last = (!matches!(entry, TailEntry::Delete { .. })).then_some(position);
             }
         }
@@ -117,7 +124,8 @@ mod tests {
     use super::*;
 
     fn blob(number: u64, mib: u64, continues: bool) -> TailIndex {
-        TailIndex { blob: number, end: number * 10, bytes: mib << 20, continues, tables: vec![], removes: false }
+        let (bytes, tables) = (mib << 20, vec![]);
+        TailIndex { blob: number, end: number * 10, bytes, changes: 1, continues, tables, removes: false }
     }
 
     fn check(blobs: &[TailIndex], expected: &[u64]) {
@@ -143,5 +151,11 @@ mod tests {
     #[test]
     fn a_transaction_over_the_bound_goes_whole() {
         check(&[blob(1, 9, true), blob(2, 9, false), blob(3, 1, false)], &[1, 2]);
+    }
+
+    #[test]
+    fn a_cut_of_narrow_rows_ends_at_their_number() {
+        let half = |number| TailIndex { changes: FLUSH_CHANGES_MAX / 2, ..blob(number, 0, false) };
+        check(&[half(1), half(2), blob(3, 0, false)], &[1, 2]);
     }
 }

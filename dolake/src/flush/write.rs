@@ -302,7 +302,10 @@ impl TableWrite {
                     gone.entry(location.file).or_default().push(u64::from(location.row));
                     self.entries.push(Entry { hash, location, dead: true });
                 }
-                None => self.missing += 1,
+                None => {
+                    let fold = self.fold.keys.get(&shard).and_then(|keys| keys.get(&key));
+                    self.missing += u64::from(fold.is_some_and(|fold| fold.expected));
+                }
             }
         }
         for shard in std::mem::take(&mut self.fold.dropped) {

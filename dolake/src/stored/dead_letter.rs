@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Format byte of the blobs that hold a letter's entries.
+pub(crate) const ENTRIES_FORMAT: u8 = 1;
+
 /// The changes of one table in one transaction.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct DeadLetter {
@@ -11,6 +14,13 @@ pub(crate) struct DeadLetter {
     pub(crate) table: String,
     pub(crate) reason: String,
     pub(crate) changes: u64,
-    /// The entries as they came, in hexadecimal digits.
+    /// Of letters without parts: the entries as they came, in hexadecimal digits.
     pub(crate) entries: String,
+    /// Blobs that follow the letter and hold its entries as they came.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) parts: u32,
+}
+
+fn is_zero(parts: &u32) -> bool {
+    *parts == 0
 }

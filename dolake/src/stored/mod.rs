@@ -16,6 +16,7 @@
 //! j/{part}                Outcome           what to apply once the commit under way is known to hold
 //! n/{snapshot id}         position of a snapshot, for ever
 //! z/{letter}              DeadLetter
+//! z/{letter}{part}        its entries as they came
 //! ```
 
 mod dead_letter;
@@ -28,7 +29,7 @@ mod source;
 mod table;
 mod tail_blob;
 
-pub(crate) use dead_letter::DeadLetter;
+pub(crate) use dead_letter::{DeadLetter, ENTRIES_FORMAT};
 pub(crate) use files::{FileRow, IndexBlock, IndexRun, TableFiles};
 pub(crate) use intent::{Intent, Outcome, TableOutcome};
 pub(crate) use meta::{FORMAT, LakeMeta};
@@ -167,6 +168,9 @@ pub(crate) mod keys {
     }
     pub(crate) fn dead_letter(letter: u64) -> Vec<u8> {
         join(b"z/", &[&letter.to_be_bytes()])
+    }
+    pub(crate) fn dead_letter_part(letter: u64, part: u32) -> Vec<u8> {
+        join(b"z/", &[&letter.to_be_bytes(), &part.to_be_bytes()])
     }
 }
 

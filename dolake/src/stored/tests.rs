@@ -128,6 +128,7 @@ fn a_dead_letter() {
             reason: "column note is int4 here and text in the lake".into(),
             changes: 1,
             entries: "02ff".into(),
+            parts: 0,
         },
     );
 }
