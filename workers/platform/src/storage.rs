@@ -10,9 +10,11 @@ use std::fmt::Write;
 use std::rc::Rc;
 
 use js_sys::{Array, ArrayBuffer, Promise, Reflect, Uint8Array};
-use lake_host::{AlarmChange, KeyRange, ROW_BYTES_MAX, ShardStorage, StorageError, WriteBatch, WriteOperation};
+use lake_host::{AlarmChange, Clock, KeyRange, ROW_BYTES_MAX, ShardStorage, StorageError, WriteBatch, WriteOperation};
 use wasm_bindgen::prelude::*;
 use worker::State;
+
+use crate::clock::WorkerClock;
 
 #[wasm_bindgen]
 extern "C" {
@@ -52,6 +54,9 @@ extern "C" {
 
 /// Pairs of one INSERT. The platform allows 100 bound parameters in a statement.
 const PAIRS_PER_STATEMENT: usize = 50;
+
+/// How late the platform's alarm may come before it counts as lost.
+const ALARM_LATE_MICROS: i64 = 5_000_000;
 
 /// How often the storage was used since this instance started: the platform's billing units.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -180,17 +185,6 @@ impl DurableStorage {
         self.put_all(&pairs)
     }
 
-    /// The alarm after `change`; `None` if nothing has to be done.
-    fn alarm_after(&self, change: AlarmChange) -> Option<Option<i64>> {
-        let held = self.alarm.get();
-        let wanted = match change {
-            AlarmChange::NoLaterThan(micros) => Some(held.map_or(micros, |held| held.min(micros))),
-            AlarmChange::Set(micros) => Some(micros),
-            AlarmChange::Clear => None,
-        };
-        (wanted != held).then_some(wanted)
-    }
-
     fn write_alarm(&self, micros: Option<i64>) -> Result<(), StorageError> {
         // The promise only says when it is done; a failure breaks the object's output gate like any failed write.
         let promise = match micros {
@@ -245,7 +239,7 @@ impl ShardStorage for DurableStorage {
         if let Some(bytes) = batch.oversized_row() {
             return Err(StorageError::Failed(format!("a row of {bytes} bytes is greater than {ROW_BYTES_MAX}")));
         }
-        let alarm = batch.alarm.and_then(|change| self.alarm_after(change));
+        let alarm = batch.alarm.and_then(|change| alarm_after(self.alarm.get(), change, WorkerClock.now_micros()));
         let mut refused = None;
         let outcome = self.raw.transaction_sync(&mut || {
             let written = self.write(&batch.operations).and_then(|()| match alarm {
@@ -282,6 +276,21 @@ impl ShardStorage for DurableStorage {
     }
 }
 
+/// The alarm after `change`; `None` if nothing has to be done.
+///
+/// One that is long past was lost, and must not keep the next one from being set. One that is just past is about to
+/// come, and must not be put off.
+fn alarm_after(held: Option<i64>, change: AlarmChange, now: i64) -> Option<Option<i64>> {
+    match change {
+        AlarmChange::NoLaterThan(micros) => {
+            let held = held.filter(|held| held.saturating_add(ALARM_LATE_MICROS) > now);
+            held.is_none_or(|held| micros < held).then_some(Some(micros))
+        }
+        AlarmChange::Set(micros) => (held != Some(micros)).then_some(Some(micros)),
+        AlarmChange::Clear => held.is_some().then_some(None),
+    }
+}
+
 fn bounds(range: &KeyRange) -> (&'static str, Array) {
     let start = Uint8Array::from(range.start.as_slice());
     match &range.end {
@@ -312,5 +321,24 @@ pub(crate) fn describe(reason: &JsValue) -> String {
     match reason.dyn_ref::<js_sys::Error>() {
         Some(error) => error.message().into(),
         None => reason.as_string().unwrap_or_else(|| format!("{reason:?}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alarm_is_set_only_if_it_is_earlier_than_the_one_to_come() {
+        assert_eq!(alarm_after(None, AlarmChange::NoLaterThan(9), 5), Some(Some(9)));
+        assert_eq!(alarm_after(Some(7), AlarmChange::NoLaterThan(9), 5), None);
+        assert_eq!(alarm_after(Some(9), AlarmChange::NoLaterThan(7), 5), Some(Some(7)));
+    }
+
+    #[test]
+    fn a_lost_alarm_does_not_keep_the_next_one_away() {
+        let late = ALARM_LATE_MICROS + 7;
+        assert_eq!(alarm_after(Some(7), AlarmChange::NoLaterThan(late + 9), late), Some(Some(late + 9)));
+        assert_eq!(alarm_after(Some(7), AlarmChange::NoLaterThan(late + 9), late - 1), None);
     }
 }
