@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use futures::future::{Either, select};
 use futures::pin_mut;
+use lake_api::limits::TOKEN_LEEWAY_SECONDS;
 use lake_api::scope::{Access, Action};
-use lake_api::token::{claims_from_json, claims_to_json};
+use lake_api::token::{Claims, claims_from_json, claims_to_json};
 use lake_api::{ApiError, ErrorCode};
 use lake_cdc::ViewRequest;
 use lake_dolake::{Connection, Lake, LakeError, Subscriber, ViewAnswer};
@@ -27,7 +28,7 @@ use worker::{
 
 use crate::auth::SUBPROTOCOL;
 use crate::front::CLAIMS;
-use crate::limits::{READ_WAIT_MS, VIEW_WAIT_MS};
+use crate::limits::{FLUSH_BACKSTOP_MICROS, READ_WAIT_MS, VIEW_WAIT_MS};
 use crate::ports::WorkerPorts;
 
 /// Tag of sockets on `/v1/changes`.
@@ -103,28 +104,40 @@ impl DurableObject for DoLake {
     }
 
     async fn websocket_close(&self, socket: WebSocket, code: usize, reason: String, _was_clean: bool) -> Result<()> {
+        self.inner.forget(&socket);
         // The peer closed; closing our end frees the socket. It may be closed already.
         let _closed = socket.close(u16::try_from(code).ok().filter(|code| *code == 1000), Some(reason));
         Ok(())
     }
 
+    async fn websocket_error(&self, socket: WebSocket, reason: worker::Error) -> Result<()> {
+        console_error!("a socket broke: {reason}");
+        self.inner.forget(&socket);
+        Ok(())
+    }
+
     async fn alarm(&self) -> Result<Response> {
         let inner = &self.inner;
-        match inner.storage() {
-            Ok(storage) => {
-                if let Err(reason) = storage.alarm_fired() {
-                    console_error!("the alarm cannot be taken: {reason}");
-                }
-            }
-            Err(reason) => console_error!("the alarm cannot be taken: {}", reason.message),
-        }
+        // The platform calls again after an error; without one this would have been the last alarm.
+        let storage = inner.storage().map_err(|reason| worker::Error::RustError(reason.message))?;
+        storage.alarm_fired().map_err(|reason| worker::Error::RustError(reason.to_string()))?;
         Inner::settle(inner);
+        if inner.lake.borrow().is_none() {
+            return Err(worker::Error::RustError("the lake's storage failed".to_owned()));
+        }
         Response::empty()
     }
 }
 
 fn now() -> i64 {
     WorkerClock.now_micros()
+}
+
+/// Why a subscription ends whose token is not valid any more.
+const EXPIRED: &str = "the token has expired";
+
+fn has_expired(claims: &Claims) -> bool {
+    claims.expires_at.saturating_add(TOKEN_LEEWAY_SECONDS) <= now().div_euclid(1_000_000)
 }
 
 fn close(socket: &WebSocket, code: u16, reason: &str) -> std::result::Result<(), LakeError> {
@@ -232,6 +245,16 @@ impl Inner {
         Ok(())
     }
 
+    /// A socket is gone: the rest of an unfinished transaction will not come over it.
+    fn forget(&self, socket: &WebSocket) {
+        let held = self.lake.borrow();
+        if let (true, Some((_, lake)), Some(connection)) =
+            (self.is_producer(socket), held.as_ref(), attached::<Connection>(socket))
+        {
+            lake.forget(&connection);
+        }
+    }
+
     fn send(&self, socket: &WebSocket, message: &[u8]) {
         // Who is gone comes back and says what it has.
         if let Err(reason) = socket.send_with_bytes(message) {
@@ -246,6 +269,9 @@ impl Inner {
         let Ok(claims) = claims_from_json(&held.claims) else {
             return close(socket, 1008, "the token is not known");
         };
+        if has_expired(&claims) {
+            return close(socket, 1008, EXPIRED);
+        }
         let may_read = |namespace: &str, table: Option<&str>| match table {
             Some(table) => claims.may(Action::Table(namespace, table, Access::Read)),
             None => claims.may(Action::Namespace(namespace, Access::Read)),
@@ -258,6 +284,10 @@ impl Inner {
         let lake = self.lake()?;
         for socket in self.state.get_websockets_with_tag(SUBSCRIBER) {
             let Some(mut held) = attached::<SubscriberSocket>(&socket) else { continue };
+            if !claims_from_json(&held.claims).is_ok_and(|claims| !has_expired(&claims)) {
+                close(&socket, 1008, EXPIRED)?;
+                continue;
+            }
             let Some(subscriber) = held.subscriber.as_mut() else { continue };
             let reply = lake.feed(subscriber, now())?;
             self.answer_subscriber(&socket, &held, reply)?;
@@ -289,7 +319,8 @@ impl Inner {
     fn settle(inner: &Rc<Inner>) {
         let Ok((storage, lake)) = inner.open() else { return };
         inner.deliver(&lake);
-        if lake.flush_is_due(now()) {
+        // While a flush is under way another one would only wait for it.
+        if lake.flush_is_due(now()) && !lake.is_flushing() {
             let task = Rc::clone(inner);
             inner.state.wait_until(async move {
                 // The failure is counted in the status, and the next flush tries again.
@@ -298,12 +329,7 @@ impl Inner {
                 }
             });
         }
-        if let Some(at) = lake.next_flush_at() {
-            let alarm = AlarmChange::NoLaterThan(at.max(now()));
-            if let Err(reason) = storage.apply(&WriteBatch { alarm: Some(alarm), ..WriteBatch::new() }) {
-                inner.give_up(&LakeError::Storage(reason));
-            }
-        }
+        inner.set_alarm(&storage, &lake, true);
     }
 
     fn deliver(&self, lake: &Lake<DurableStorage>) {
@@ -313,10 +339,8 @@ impl Inner {
         }
         for socket in self.state.get_websockets_with_tag(PRODUCER) {
             let Some(connection) = attached::<Connection>(&socket) else { continue };
-            for notice in &notices {
-                if connection.database.as_ref() == Some(&notice.database) {
-                    self.send(&socket, &notice.frame.encode());
-                }
+            for notice in notices.iter().filter(|notice| connection.wants(notice)) {
+                self.send(&socket, &notice.frame.encode());
             }
         }
     }
@@ -335,12 +359,23 @@ impl Inner {
         outcome.map(|_| ()).map_err(|reason| reason.to_string())
     }
 
+    /// After a flush: what came in between may be due at once.
     fn schedule(inner: &Rc<Inner>) {
-        let Ok((storage, lake)) = inner.open() else { return };
+        if let Ok((storage, lake)) = inner.open() {
+            inner.set_alarm(&storage, &lake, false);
+        }
+    }
+
+    /// Sets the alarm to the next flush. Where a flush has been started, the alarm is there only for the case that it
+    /// dies with this instance: its end sets the next one.
+    fn set_alarm(&self, storage: &DurableStorage, lake: &Lake<DurableStorage>, has_started: bool) {
         let Some(at) = lake.next_flush_at() else { return };
-        let alarm = AlarmChange::NoLaterThan(at.max(now()));
-        if let Err(reason) = storage.apply(&WriteBatch { alarm: Some(alarm), ..WriteBatch::new() }) {
-            inner.give_up(&LakeError::Storage(reason));
+        let now = now();
+        let is_under_way = lake.is_flushing() || (has_started && at <= now);
+        let at = if is_under_way { now + FLUSH_BACKSTOP_MICROS } else { at.max(now) };
+        let alarm = Some(AlarmChange::NoLaterThan(at));
+        if let Err(reason) = storage.apply(&WriteBatch { alarm, ..WriteBatch::new() }) {
+            self.give_up(&LakeError::Storage(reason));
         }
     }
 
