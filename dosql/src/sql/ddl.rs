@@ -6,6 +6,7 @@
 mod alter;
 mod create;
 mod index;
+mod options;
 
 use lake_dialect::ast::{ObjectType, Statement};
 use lake_dialect::{SqlError, object_name, sqlstate};

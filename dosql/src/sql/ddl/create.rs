@@ -2,8 +2,8 @@
 
 use lake_cdc::ColumnType;
 use lake_dialect::ast::{
-    CheckConstraint, ColumnDef, ColumnOption, CreateTable, CreateTableOptions, Expr, ForeignKeyConstraint, GeneratedAs,
-    Ident, NullsDistinctOption, ReferentialAction as Action, SequenceOptions, SqlOption, TableConstraint, Value,
+    CheckConstraint, ColumnDef, ColumnOption, CreateTable, Expr, ForeignKeyConstraint, GeneratedAs, Ident,
+    NullsDistinctOption, ReferentialAction as Action, SequenceOptions, TableConstraint, Value,
 };
 use lake_dialect::{SqlError, fold, object_name, sqlstate};
 
@@ -14,6 +14,7 @@ use super::super::limits::COLUMNS_MAX;
 use super::super::pg_type::PgType;
 use super::super::scope::{Scope, Source, SourceColumn};
 use super::super::typed::Typed;
+use super::options::captured;
 use super::{apply, check_name, current, definition_binder, made_up_name, publish, quoted_name};
 use crate::schema::{Catalog, Check, ForeignKey, Identity, Key, ReferentialAction, Table, TableColumn};
 
@@ -95,31 +96,6 @@ pub(super) fn create_table(create: &CreateTable, run: &mut Run<'_>) -> Result<()
     }
     publish(&draft.table, run)?;
     Ok(())
-}
-
-/// `WITH (cdc = off)`
-fn captured(options: &CreateTableOptions) -> Result<bool, SqlError> {
-    let options = match options {
-        CreateTableOptions::None => return Ok(true),
-        CreateTableOptions::With(options) => options,
-        _ => return Err(SqlError::unsupported("this form of table options")),
-    };
-    let mut captured = true;
-    for option in options {
-        let SqlOption::KeyValue { key, value } = option else {
-            return Err(SqlError::new("22023", format!("unrecognized parameter \"{option}\"")));
-        };
-        let value = value.to_string().trim_matches('\'').to_ascii_lowercase();
-        captured = match (fold(key).as_str(), value.as_str()) {
-            ("cdc", "off" | "false" | "0") => false,
-            ("cdc", "on" | "true" | "1") => true,
-            ("cdc", _) => return Err(SqlError::new(sqlstate::INVALID_PARAMETER, "cdc is on or off")),
-            (other, _) => {
-                return Err(SqlError::new(sqlstate::INVALID_PARAMETER, format!("unrecognized parameter \"{other}\"")));
-            }
-        };
-    }
-    Ok(captured)
 }
 
 /// The index behind a key.
