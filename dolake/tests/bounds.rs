@@ -1,0 +1,107 @@
+//! What is too much is refused, put off or split; nothing grows with what others send.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use lake_cdc::{ColumnType, Frame, Lsn, RefusalReason, ViewRequest};
+use lake_dolake::limits::{VIEW_CHANGES_MAX, VIEW_TAIL_BYTES_MAX};
+use lake_dolake::{Connection, Lake, ViewAnswer};
+use lake_host::{KeyRange, ShardStorage};
+use lake_test_host::MemoryStorage;
+use support::shard::{Shard, column};
+use support::{World, receive, send_all};
+
+/// A part of the first transaction that is not the last.
+fn middle(part: u32, bytes: usize) -> Frame {
+    Frame::Changes(vec![lake_cdc::TransactionPart { lsn: Lsn::FIRST, part, last: false, bytes: vec![0; bytes] }])
+}
+
+/// After `event` the parts that came before it are gone.
+fn check_parts_are_dropped(event: impl Fn(&World, &Lake<MemoryStorage>, &mut Connection)) {
+    let world = World::new(12);
+    let lake = world.open();
+    let shard = Shard::with_rows("default", 1, 0..3);
+    let mut connection = Connection::default();
+    receive(&world, &lake, &mut connection, &Frame::Hello(shard.hello()));
+    assert_eq!(receive(&world, &lake, &mut connection, &middle(0, 5)).replies, []);
+    event(&world, &lake, &mut connection);
+    let reply = receive(&world, &lake, &mut connection, &middle(1, 5)).replies;
+    assert_eq!(reply, [Frame::Gap { expected: Lsn::FIRST }]);
+}
+
+#[test]
+fn parts_are_dropped_when_their_sender_begins_again_goes_or_is_refused() {
+    check_parts_are_dropped(|world, lake, connection| {
+        let shard = Shard::with_rows("default", 1, 0..3);
+        receive(world, lake, connection, &Frame::Hello(shard.hello()));
+    });
+    check_parts_are_dropped(|_, lake, connection| lake.forget(connection));
+    check_parts_are_dropped(|world, lake, connection| {
+        let last = lake_cdc::TransactionPart { lsn: Lsn::FIRST, part: 1, last: true, bytes: vec![9] };
+        let reply = receive(world, lake, connection, &Frame::Changes(vec![last]));
+        assert!(matches!(reply.replies[0], Frame::Refused { reason: RefusalReason::Malformed, .. }));
+    });
+}
+
+#[test]
+fn of_too_many_unfinished_transactions_only_the_greatest_goes_on() {
+    let world = World::new(13);
+    let lake = world.open();
+    let mut connections = (1..=3).map(|number| {
+        let mut connection = Connection::default();
+        let shard = Shard::with_rows(&format!("shard{number}"), number, 0..3);
+        receive(&world, &lake, &mut connection, &Frame::Hello(shard.hello()));
+        connection
+    });
+    let (mut first, mut second, mut third) =
+        (connections.next().unwrap(), connections.next().unwrap(), connections.next().unwrap());
+    let send = |connection: &mut Connection, part| receive(&world, &lake, connection, &middle(part, 1 << 20)).replies;
+    for (connection, parts) in [(&mut first, 0..11), (&mut second, 0..13), (&mut third, 0..8)] {
+        for part in parts {
+            assert_eq!(send(connection, part), []);
+        }
+    }
+    let is_busy = |replies: Vec<Frame>| matches!(replies[0], Frame::Refused { reason: RefusalReason::Busy, .. });
+    assert_eq!(send(&mut second, 13), []);
+    assert!(is_busy(send(&mut third, 8)), "it is not the greatest");
+    assert_eq!(send(&mut third, 8), [Frame::Gap { expected: Lsn::FIRST }], "its parts are gone");
+    assert_eq!(send(&mut first, 11), [], "there is room again");
+}
+
+#[test]
+fn dead_letters_of_many_bytes_are_kept_in_rows_that_fit() {
+    let world = World::new(16);
+    let lake = world.open();
+    send_all(&world, &lake, &Shard::with_rows("a", 1, 0..3));
+    let mut liar = Shard::new("b", 2);
+    liar.relation("orders", vec![column(1, "id", ColumnType::Int8), column(2, "note", ColumnType::Int4)]);
+    let long = "x".repeat(100_000);
+    for id in 0..30 {
+        liar.put("orders", id, Some(&long));
+    }
+    liar.commit();
+    send_all(&world, &lake, &liar);
+    assert_eq!(lake.status().unwrap()["deadLetters"], "30");
+    let letters = world.storage.scan(&KeyRange::prefix(b"z/"), 100).unwrap();
+    assert_eq!(letters.len(), 4, "a letter and three parts");
+    let bytes = letters.iter().map(|(_, value)| value.len()).sum::<usize>();
+    assert!((3_000_000..3_100_000).contains(&bytes), "as they came, not as digits: {bytes}");
+}
+
+#[test]
+fn a_view_of_many_narrow_rows_wants_a_flush_first() {
+    let world = World::new(17);
+    let lake = world.open();
+    let mut shard = Shard::new("default", 1);
+    shard.create("orders");
+    for id in 0..=VIEW_CHANGES_MAX as i64 {
+        shard.put("orders", id, Some(""));
+    }
+    shard.commit();
+    send_all(&world, &lake, &shard);
+    assert!(lake.tail_bytes() < VIEW_TAIL_BYTES_MAX);
+    let tables = vec![("default".to_owned(), "orders".to_owned())];
+    let request = ViewRequest { tables, after: None, snapshot_id: None };
+    assert_eq!(lake.view(&request).unwrap(), ViewAnswer::NeedsFlush);
+}
