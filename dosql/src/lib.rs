@@ -27,6 +27,5 @@ mod vfs;
 
 pub use error::ShardError;
 pub use outbox::OutboxStep;
-pub use shard::Shard;
+pub use shard::{Shard, database_in};
 pub use storage::OpenError;
-

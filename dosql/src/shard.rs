@@ -51,6 +51,12 @@ struct CreateOptions {
     namespace: Option<String>,
 }
 
+/// The name of the database that `storage` holds, if it holds one: an alarm wakes an object without telling it its name.
+pub fn database_in(storage: &impl ShardStorage) -> Result<Option<String>, OpenError> {
+    let Some(bytes) = storage.get(&keys::shard_meta())? else { return Ok(None) };
+    ShardMeta::decode(&bytes).map(|meta| Some(meta.database)).map_err(corrupt("shard"))
+}
+
 impl<S: ShardStorage + 'static> Shard<S> {
     /// Opens what `storage` holds of `database`, which may be nothing yet. Writes nothing.
     pub fn open(storage: S, database: &str, _now: Micros, _seed: [u8; 32]) -> Result<Shard<S>, OpenError> {

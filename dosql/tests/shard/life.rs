@@ -34,6 +34,14 @@ fn the_first_statement_that_writes_creates_it_with_the_defaults() {
 }
 
 #[test]
+fn storage_knows_whose_it_is() {
+    let mut bench = Bench::new();
+    assert_eq!(lake_dosql::database_in(&bench.storage).expect("readable"), None);
+    bench.run("CREATE TABLE orders (id bigint PRIMARY KEY)");
+    assert_eq!(lake_dosql::database_in(&bench.storage).expect("readable").as_deref(), Some("shop"));
+}
+
+#[test]
 fn a_namespace_is_fixed_at_creation() {
     let mut bench = Bench::new();
     assert_eq!(create(&mut bench, r#"{"namespace": "retail"}"#).expect("creates")["namespace"], "retail");

@@ -82,15 +82,16 @@ impl DurableObject for DoSql {
     }
 
     async fn alarm(&self) -> Result<Response> {
-        let fired =
-            DurableStorage::open(&self.inner.state).and_then(|fresh| match self.inner.shard.borrow().as_ref() {
-                Some((storage, _)) => storage.alarm_fired(),
-                None => fresh.alarm_fired(),
-            });
+        let failed = |reason: String| worker::Error::RustError(format!("the alarm cannot be taken: {reason}"));
+        let held = self.inner.shard.borrow().as_ref().map(|(storage, _)| storage.clone());
+        let storage = match held {
+            Some(storage) => storage,
+            None => DurableStorage::open(&self.inner.state).map_err(|reason| failed(reason.to_string()))?,
+        };
         // An alarm that fails is given again by the platform; one that only logs its failure would be the last.
-        fired.map_err(|reason| worker::Error::RustError(format!("the alarm cannot be taken: {reason}")))?;
-        let Some(database) = self.inner.state.id().name() else {
-            console_error!("the object has no name: its alarm cannot be served");
+        storage.alarm_fired().map_err(|reason| failed(reason.to_string()))?;
+        let Some(database) = lake_dosql::database_in(&storage).map_err(|reason| failed(reason.to_string()))? else {
+            // The database was wiped: nobody is waiting for anything.
             return Response::empty();
         };
         let steps = self.inner.with_shard(&database, |shard| shard.on_alarm(now()).map_err(Into::into));

@@ -36,9 +36,8 @@ impl LakeObject {
 
 impl Lake for LakeObject {
     async fn view(&self, request: &ViewRequest) -> std::result::Result<View, LakeError> {
-        let hidden = |(namespace, table): &&(String, String)| {
-            !self.claims.may(Action::Table(namespace, table, Access::Read))
-        };
+        let hidden =
+            |(namespace, table): &&(String, String)| !self.claims.may(Action::Table(namespace, table, Access::Read));
         if let Some((namespace, table)) = request.tables.iter().find(hidden) {
             let message = format!("the token does not allow reading {namespace}.{table}");
             return Err(LakeError::Refused(ApiError::new(ErrorCode::Forbidden, message)));
