@@ -127,7 +127,10 @@ impl Model {
     /// A column comes, goes or changes its name.
     fn next_alteration(&mut self, database: &str, random: &SeededRandom) -> Request {
         self.values += 1;
-        let (mut columns, name, mut changes) = (self.columns.clone(), format!("c{}", self.values), Vec::new());
+        // The database's own names: a name that two databases give to different columns is a contradiction, whose rows are
+        // dead letters.
+        let name = format!("{database}_{}", self.values);
+        let (mut columns, mut changes) = (self.columns.clone(), Vec::new());
         let alteration = if columns.len() == COLUMNS_MAX {
             format!("DROP COLUMN {}", columns.remove(0))
         } else if let Some(old) = columns.first_mut().filter(|_| random.one_in(3)) {
