@@ -7,7 +7,7 @@ mod support;
 use lake_cdc::{ColumnType, Frame, Lsn, RefusalReason, ViewRequest};
 use lake_dolake::limits::{VIEW_CHANGES_MAX, VIEW_TAIL_BYTES_MAX};
 use lake_dolake::{Connection, Lake, ViewAnswer};
-use lake_host::{KeyRange, ShardStorage};
+use lake_host::{Clock, KeyRange, ShardStorage};
 use lake_test_host::MemoryStorage;
 use support::shard::{Shard, column};
 use support::{World, receive, send_all};
@@ -104,4 +104,33 @@ fn a_view_of_many_narrow_rows_wants_a_flush_first() {
     let tables = vec![("default".to_owned(), "orders".to_owned())];
     let request = ViewRequest { tables, after: None, snapshot_id: None };
     assert_eq!(lake.view(&request).unwrap(), ViewAnswer::NeedsFlush);
+}
+
+#[test]
+fn a_tail_that_grows_slows_its_shards_and_then_refuses_them() {
+    let world = World::new(32);
+    let lake = world.open();
+    let mut shard = Shard::new("default", 1);
+    shard.create("orders");
+    let note = "x".repeat(900_000);
+    for id in 0..80 {
+        shard.put("orders", id, Some(&note));
+        shard.commit();
+    }
+    let mut connection = Connection::default();
+    receive(&world, &lake, &mut connection, &Frame::Hello(shard.hello()));
+    let mut delays = Vec::new();
+    for frame in shard.frames_after(None) {
+        match receive(&world, &lake, &mut connection, &frame).replies.as_slice() {
+            [Frame::Accepted { delay_ms, .. }] => delays.push(*delay_ms),
+            [Frame::Refused { reason: RefusalReason::Busy, retry_after_ms, .. }] => {
+                assert!(*retry_after_ms > 0 && lake.flush_is_due(world.clock.now_micros()));
+                assert!(delays.first() == Some(&0) && delays.is_sorted() && delays.last() > Some(&0), "{delays:?}");
+                assert!(lake.tail_bytes() < (66 << 20));
+                return;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    panic!("the tail has no bound");
 }

@@ -27,10 +27,9 @@ pub const QUIET_UNIMAGED_PAGES_MAX: usize = 128;
 /// Pages one transaction may change: 16 MiB, all of it in memory until its one write (54000).
 pub const DIRTY_PAGES_MAX: usize = 4_096;
 
-/// Row changes one transaction may record (54000). The lake indexes every change that is not in a snapshot yet, which
-/// costs it memory per change however small the row is: the bytes of a record do not bound that. An UPDATE of every
-/// row of a table with some 300,000 rows still passes.
-pub const TRANSACTION_CHANGES_MAX: u64 = 400_000;
+/// Row changes one transaction may record (54000). The lake cannot cut a transaction: it holds each of its keys, some
+/// 200 bytes however small the row is, until the flush that takes it is committed.
+pub const TRANSACTION_CHANGES_MAX: u64 = 150_000;
 
 /// Above this many changed pages a transaction writes images instead of deltas, whose row could grow beyond 2 MB.
 pub const DELTA_PAGES_MAX: usize = 192;
