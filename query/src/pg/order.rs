@@ -57,6 +57,7 @@ pub(crate) fn check(plan: &LogicalPlan) -> Result<()> {
                     }
                 }
             }
+            LogicalPlan::RecursiveQuery(query) => check_recursion(&query.recursive_term)?,
             _ => {}
         }
         node.apply_expressions(|expr| {
@@ -83,6 +84,27 @@ fn merged(node: &LogicalPlan) -> Result<DFSchema> {
         schema.merge(input.schema());
     }
     Ok(schema)
+}
+
+/// DataFusion casts the recursive term to the types of the first one; Postgres refuses where they differ.
+fn check_recursion(term: &LogicalPlan) -> Result<()> {
+    let LogicalPlan::Projection(projection) = term else { return Ok(()) };
+    for expr in &projection.expr {
+        let mut expr = expr;
+        while let Expr::Alias(alias) = expr {
+            expr = &alias.expr;
+        }
+        let Expr::Cast(cast) = expr else { continue };
+        let (_, from) = cast.expr.to_field(projection.input.schema())?;
+        if !from.data_type().is_null() {
+            let message = format!(
+                "a recursive query has type {} in its recursive term, which is not that of its first; cast it",
+                crate::pg::typed::long_name(&pg_type(&from)?)
+            );
+            return Err(refuse("42804", message));
+        }
+    }
+    Ok(())
 }
 
 /// Refuses two types that DataFusion would bring together by printing one of them, or by giving numbers more digits.
