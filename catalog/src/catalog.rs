@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use lake_host::{ByteRange, ObjectStore, PutCondition, PutOutcome, ShardStorage};
-use lake_table::{TableName, TableState};
+use lake_table::{TableName, TableState, commit_record_key};
 
 use crate::cache::{MetadataCache, MetadataFile};
 use crate::error::CatalogError;
@@ -141,7 +141,7 @@ impl<S: ShardStorage> Catalog<S> {
         }
         let bytes = commit_record::read_bytes(&self.storage, last)?;
         let bytes = bytes.ok_or_else(|| CatalogError::corrupt("a commit record", "its bytes are missing"))?;
-        let key = commit_record::commit_record_key(last);
+        let key = commit_record_key(last);
         if store.put(&key, bytes.clone(), PutCondition::Absent).await? == PutOutcome::ConditionFailed {
             let object = store.get(&key, ByteRange::Full).await?;
             if object.is_none_or(|object| object.bytes != bytes) {
@@ -158,7 +158,7 @@ impl<S: ShardStorage> Catalog<S> {
         if self.bucket_is_admitted.get() {
             return Ok(());
         }
-        let next = commit_record::commit_record_key(commit_record::last_number(&self.storage)? + 1);
+        let next = commit_record_key(commit_record::last_number(&self.storage)? + 1);
         let is_taken = store.head(&next).await?.is_some();
         // A commit beside this one may have been admitted and have written that record since.
         if is_taken && !self.bucket_is_admitted.get() {

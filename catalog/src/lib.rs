@@ -24,4 +24,4 @@ mod storage;
 
 pub use catalog::{Catalog, Settings, VersionHint};
 pub use error::CatalogError;
-pub use storage::commit_record::{CommitRecord, RecordedTable, commit_record_key};
+pub use storage::commit_record::{CommitRecord, RecordedTable};

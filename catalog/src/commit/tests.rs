@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::catalog::Settings;
-use crate::storage::commit_record::commit_record_key;
 use lake_host::{ByteRange, arm_fault, disarm_faults};
+use lake_table::commit_record_key;
 use lake_table::{EnsureTable, TableState, Watermark};
 use lake_test_host::{MemoryObjectStore, MemoryStorage, SeededRandom, run};
 use serde_json::json;

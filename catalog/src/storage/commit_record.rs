@@ -15,11 +15,6 @@ const PREFIX: &[u8] = b"c/";
 const NUMBER_BYTES: usize = 8;
 const FORMAT: u8 = 1;
 
-/// Where a commit record lies. Padded, so that a listing is in order of numbers.
-pub fn commit_record_key(number: u64) -> String {
-    format!("_lake/commits/{number:020}")
-}
-
 /// A table in a commit record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -133,6 +128,7 @@ pub(crate) fn of_flush(storage: &impl ShardStorage, flush_id: &str) -> Result<Op
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lake_table::commit_record_key;
     use lake_test_host::MemoryStorage;
     use proptest::prelude::*;
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use lake_catalog::{CommitRecord, commit_record_key};
-use lake_table::TableName;
+use lake_catalog::CommitRecord;
+use lake_table::{TableName, commit_record_key};
 use lake_test_host::{MemoryObjectStore, run};
 
 use crate::bucket::read_table;
