@@ -93,10 +93,13 @@ impl Route {
         match self {
             Route::Metrics | Route::Status => Some(Action::Lake(Access::Read)),
             Route::Databases => Some(Action::Administer),
-            Route::Sql { database } | Route::CreateDatabase { database } | Route::DeleteDatabase { database } => {
+            Route::CreateDatabase { database } | Route::DeleteDatabase { database } => {
                 Some(Action::Database(database, Access::Write))
             }
-            Route::DatabaseStatus { database } => Some(Action::Database(database, Access::Read)),
+            // Only the shard can tell a statement that reads from one that writes.
+            Route::Sql { database } | Route::DatabaseStatus { database } => {
+                Some(Action::Database(database, Access::Read))
+            }
             Route::Changes => Some(Action::Ingest),
             Route::Query | Route::Subscribe | Route::Iceberg { .. } => None,
             Route::Health | Route::Preflight | Route::Console => None,
@@ -186,6 +189,18 @@ mod tests {
         check("POST", "/v1/databases/shop", Err(ErrorCode::MethodNotAllowed));
         check("GET", "/v2/query", Err(ErrorCode::NotFound));
         check("GET", "/icebergs", Err(ErrorCode::NotFound));
+    }
+
+    #[test]
+    fn sql_on_a_shard_and_its_status_ask_for_reading_and_its_life_for_writing() {
+        let database = || "shop".to_owned();
+        let asked = |route: Route, access: Access| {
+            assert_eq!(route.action(), Some(Action::Database("shop", access)), "{route:?}");
+        };
+        asked(Route::Sql { database: database() }, Access::Read);
+        asked(Route::DatabaseStatus { database: database() }, Access::Read);
+        asked(Route::CreateDatabase { database: database() }, Access::Write);
+        asked(Route::DeleteDatabase { database: database() }, Access::Write);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use sha2::Sha256;
 use thiserror::Error;
 
 use crate::limits::{KEY_BYTES_MIN, KEYS_MAX, KID_BYTES_MAX, TOKEN_BYTES_MAX, TOKEN_LEEWAY_SECONDS, TOKEN_SCOPES_MAX};
-use crate::scope::{Action, InvalidScope, Scope};
+use crate::scope::{Access, Action, InvalidScope, Scope};
 
 /// The layout of the claims. A token of a newer one is refused.
 const FORMAT: u8 = 1;
@@ -135,6 +135,11 @@ impl Claims {
     /// True if one of the scopes allows `action`.
     pub fn may(&self, action: Action<'_>) -> bool {
         self.scopes.iter().any(|scope| scope.allows(action))
+    }
+
+    /// How far the token reaches into a database; `None` if it does not.
+    pub fn database_access(&self, database: &str) -> Option<Access> {
+        [Access::Write, Access::Read].into_iter().find(|access| self.may(Action::Database(database, *access)))
     }
 }
 

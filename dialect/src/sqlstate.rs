@@ -54,6 +54,8 @@ states! {
     GENERATED_ALWAYS = "428C9";
     /// Not SQL.
     SYNTAX_ERROR = "42601";
+    /// The token does not allow the statement.
+    INSUFFICIENT_PRIVILEGE = "42501";
     /// A column outside of GROUP BY and aggregates.
     GROUPING_ERROR = "42803";
     /// Types that do not go together.

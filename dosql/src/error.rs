@@ -19,6 +19,9 @@ pub enum ShardError {
     /// No such database.
     #[error("database \"{0}\" does not exist")]
     NotFound(String),
+    /// The statement writes and the token may only read (42501). Nothing was changed.
+    #[error("the token may only read database \"{0}\": a statement that writes needs the scope database:{0}:write")]
+    ReadOnly(String),
     /// It exists and feeds another namespace.
     #[error("database \"{database}\" exists and feeds namespace \"{namespace}\"")]
     Exists {
@@ -80,6 +83,7 @@ impl From<ShardError> for ApiError {
             ShardError::Invalid(_) => ApiError::new(ErrorCode::Invalid, message),
             ShardError::NotFound(_) => ApiError::new(ErrorCode::DatabaseNotFound, message)
                 .hint("A statement that writes creates it, and so does PUT /v1/databases/{database}."),
+            ShardError::ReadOnly(_) => ApiError::new(ErrorCode::Sql(sqlstate::INSUFFICIENT_PRIVILEGE), message),
             ShardError::Exists { .. } => ApiError::new(ErrorCode::DatabaseExists, message)
                 .hint("The namespace of a database is fixed when it is created."),
             ShardError::Ending(_) => ApiError::new(ErrorCode::DatabaseEnding, message),

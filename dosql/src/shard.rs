@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 use std::rc::Rc;
 
+use lake_api::scope::Access;
 use lake_cdc::{Lsn, Micros, TimelineId};
 use lake_host::{AlarmChange, ShardStorage, StorageError, WriteBatch};
 use serde::Deserialize;
@@ -15,7 +16,7 @@ use crate::limits::BACKLOG_BYTES_MAX;
 use crate::outbox::{Facts, Outbox, OutboxStep, Reaction};
 use crate::page_store::PageStore;
 use crate::request::Request;
-use crate::sql::StatementKind;
+use crate::sql::Plan;
 use crate::status;
 use crate::storage::counted::{Counted, CountedStorage};
 use crate::storage::keys::{self, BranchId};
@@ -71,15 +72,23 @@ impl<S: ShardStorage + 'static> Shard<S> {
     }
 
     /// Runs a SQL request and answers JSON. `timeline` is that of a database which this request creates.
+    ///
+    /// With [`Access::Read`] a request with a statement that writes is refused as a whole, and nothing is stored: no
+    /// database is created and no key remembered.
     pub fn sql(
         &mut self,
         body: &[u8],
         idempotency_key: Option<&str>,
+        access: Access,
         timeline: TimelineId,
         now: Micros,
         seed: [u8; 32],
     ) -> Result<String, ShardError> {
-        self.inner.sql(body, idempotency_key, timeline, now, &seed)
+        let key = idempotency_key.map(|key| Key::new(key, body)).transpose()?;
+        match access {
+            Access::Read => self.inner.read(body, now, &seed),
+            Access::Write => self.inner.sql(body, key, timeline, now, &seed),
+        }
     }
 
     /// Deletes the database. Its rows are gone once the lake has stored its end; until then its name is taken.
@@ -227,36 +236,81 @@ impl Inner {
         Ok(self.status().unwrap_or_default().to_string())
     }
 
-    fn sql(
-        &mut self,
-        body: &[u8],
-        key: Option<&str>,
-        timeline: TimelineId,
-        now: Micros,
-        seed: &[u8; 32],
-    ) -> Result<String, ShardError> {
+    /// A request of who may only read. A read changes nothing however often it is sent, so a key means nothing here.
+    fn read(&mut self, body: &[u8], now: Micros, seed: &[u8; 32]) -> Result<String, ShardError> {
         self.refresh()?;
         self.refuse_ending()?;
-        let key = key.map(|key| Key::new(key, body)).transpose()?;
-        if let Some(key) = &key
-            && let Some(answer) = key.find_answer(&*self.storage, now)?
-        {
-            return Ok(answer);
-        }
         let request = Request::parse(body)?;
+        let plans = self.plan_reads(&request, now, seed);
+        match plans {
+            Ok(None) => Err(ShardError::ReadOnly(self.database.clone())),
+            // Such a token cannot create it: an empty answer would only hide a wrong name.
+            _ if self.meta.is_none() => Err(ShardError::NotFound(self.database.clone())),
+            Ok(Some(plans)) => self.answer_reads(&request, &plans),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The plans of a request, on the tables as they are; `None` if one of its statements does more than read.
+    fn plan_reads(
+        &mut self,
+        request: &Request,
+        now: Micros,
+        seed: &[u8; 32],
+    ) -> Result<Option<Vec<Rc<Plan>>>, ShardError> {
+        let engine = self.prepare(now, seed)?;
+        let mut plans = Vec::new();
+        for statement in request.statements() {
+            let plan = engine.plan(&statement.sql)?;
+            if !plan.only_reads() {
+                return Ok(None);
+            }
+            plans.push(plan);
+        }
+        Ok(Some(plans))
+    }
+
+    fn answer_reads(&mut self, request: &Request, plans: &[Rc<Plan>]) -> Result<String, ShardError> {
+        let Some(engine) = &mut self.engine else {
+            return Err(ShardError::Internal("the engine is not open".to_owned()));
+        };
+        let answer = transaction::read(engine, request, plans)?;
+        let committed = self.store.committed();
+        Ok(answer.finish(committed.lsn, committed.lsn.map(|_| committed.stamp)))
+    }
+
+    /// The engine at the beginning of a request.
+    fn prepare(&mut self, now: Micros, seed: &[u8; 32]) -> Result<&mut Engine, ShardError> {
         let engine = match self.engine.take() {
             Some(engine) => engine,
             None => Engine::open(Rc::clone(&self.store))?,
         };
         let engine = self.engine.insert(engine);
         engine.prepare(now.0, seed);
-        if let Request::One(statement) = &request {
-            let plan = engine.plan(&statement.sql)?;
-            if plan.kind() == StatementKind::Read {
-                let answer = transaction::read(engine, &plan, statement)?;
-                let committed = self.store.committed();
-                return Ok(answer.finish(committed.lsn, committed.lsn.map(|_| committed.stamp)));
-            }
+        Ok(engine)
+    }
+
+    fn sql(
+        &mut self,
+        body: &[u8],
+        key: Option<Key>,
+        timeline: TimelineId,
+        now: Micros,
+        seed: &[u8; 32],
+    ) -> Result<String, ShardError> {
+        self.refresh()?;
+        self.refuse_ending()?;
+        if let Some(key) = &key
+            && let Some(answer) = key.find_answer(&*self.storage, now)?
+        {
+            return Ok(answer);
+        }
+        let request = Request::parse(body)?;
+        match (self.plan_reads(&request, now, seed), &request) {
+            (Ok(Some(plans)), _) => return self.answer_reads(&request, &plans),
+            (Err(error), Request::One(_)) => return Err(error),
+            // A statement of a list may need what one before it makes.
+            (Err(_), Request::List(_)) | (Ok(None), _) => {}
         }
         self.write(&request, key.as_ref(), timeline, now)
     }
@@ -470,7 +524,7 @@ mod tests {
         let mut shard = Shard::open(storage, "shop", Micros(0), [0; 32]).expect("opens");
         let mut send = |sql: &str| {
             let body = format!("{{\"sql\": \"{sql}\"}}");
-            shard.sql(body.as_bytes(), None, TimelineId([2; 16]), Micros(1), [0; 32])
+            shard.sql(body.as_bytes(), None, Access::Write, TimelineId([2; 16]), Micros(1), [0; 32])
         };
         assert!(matches!(send("CREATE TABLE t (id bigint)"), Err(ShardError::BacklogFull { .. })));
         assert!(send("SELECT 1").is_ok());

@@ -53,20 +53,37 @@ struct Savepoint {
     catalog: Catalog,
 }
 
-/// Answers a single statement that only reads, on the reading connection.
-pub(crate) fn read(engine: &mut Engine, plan: &Plan, statement: &Statement) -> Result<Answer, ShardError> {
-    let mut answer = Answer::new(false);
-    let mut rows = RowWriter::with_room(ANSWER_BYTES_MAX);
-    let mut run = Run {
-        connection: &engine.connections.reader,
-        catalog: &engine.catalog,
-        parameters: &statement.params,
-        environment: &engine.environment,
-        rows: &mut rows,
-        schema_changed: &mut |_| {},
-    };
-    let outcome = sql::execute(plan, &mut run).map_err(|error| engine.explain(error))?;
-    answer.push(rows, outcome);
+/// Answers a request whose statements only read, with their plans in order, on the connection that cannot write.
+///
+/// Nothing commits in between, so all of them see one state, and savepoints are names only.
+pub(crate) fn read(engine: &Engine, request: &Request, plans: &[Rc<Plan>]) -> Result<Answer, ShardError> {
+    let mut answer = Answer::new(matches!(request, Request::List(_)));
+    let mut savepoints: Vec<String> = Vec::new();
+    for (statement, plan) in request.statements().iter().zip(plans) {
+        let mut rows = RowWriter::with_room(ANSWER_BYTES_MAX.saturating_sub(answer.len()));
+        match plan.kind() {
+            StatementKind::Savepoint(name) => savepoints.push(name),
+            StatementKind::RollbackTo(name) => {
+                let index = find_savepoint(savepoints.iter().map(String::as_str), &name)?;
+                savepoints.truncate(index + 1);
+            }
+            StatementKind::Release(name) => {
+                let index = find_savepoint(savepoints.iter().map(String::as_str), &name)?;
+                savepoints.truncate(index);
+            }
+            StatementKind::Read | StatementKind::Write | StatementKind::Definition | StatementKind::Nothing => {}
+        }
+        let mut run = Run {
+            connection: &engine.connections.reader,
+            catalog: &engine.catalog,
+            parameters: &statement.params,
+            environment: &engine.environment,
+            rows: &mut rows,
+            schema_changed: &mut |_| {},
+        };
+        let outcome = sql::execute(plan, &mut run).map_err(|error| engine.explain(error))?;
+        answer.push(rows, outcome);
+    }
     Ok(answer)
 }
 
@@ -141,8 +158,11 @@ fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-fn find_savepoint(savepoints: &[Savepoint], name: &str) -> Result<usize, ShardError> {
-    savepoints.iter().rposition(|savepoint| savepoint.name == name).ok_or_else(|| {
+fn find_savepoint<'n>(
+    mut names: impl DoubleEndedIterator<Item = &'n str> + ExactSizeIterator,
+    name: &str,
+) -> Result<usize, ShardError> {
+    names.rposition(|savepoint| savepoint == name).ok_or_else(|| {
         SqlError::new(sqlstate::INVALID_SAVEPOINT, format!("savepoint \"{name}\" does not exist")).into()
     })
 }
@@ -159,7 +179,7 @@ fn set_savepoint(engine: &Engine, name: &str, savepoints: &mut Vec<Savepoint>) -
 }
 
 fn roll_back_to(engine: &mut Engine, name: &str, savepoints: &mut Vec<Savepoint>) -> Result<Outcome, ShardError> {
-    let index = find_savepoint(savepoints, name)?;
+    let index = find_savepoint(savepoints.iter().map(|savepoint| savepoint.name.as_str()), name)?;
     engine.run_sql(&format!("ROLLBACK TO {}", quoted(name)))?;
     // The savepoint itself stays, as in Postgres.
     savepoints.truncate(index + 1);
@@ -171,7 +191,7 @@ fn roll_back_to(engine: &mut Engine, name: &str, savepoints: &mut Vec<Savepoint>
 }
 
 fn release(engine: &Engine, name: &str, savepoints: &mut Vec<Savepoint>) -> Result<Outcome, ShardError> {
-    let index = find_savepoint(savepoints, name)?;
+    let index = find_savepoint(savepoints.iter().map(|savepoint| savepoint.name.as_str()), name)?;
     engine.run_sql(&format!("RELEASE {}", quoted(name)))?;
     savepoints.truncate(index);
     Ok(done("RELEASE"))

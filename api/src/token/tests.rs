@@ -137,3 +137,18 @@ proptest! {
         prop_assert_eq!(verify(&changed, &keys, at(NOW)).is_ok(), changed == token);
     }
 }
+
+#[test]
+fn a_token_reaches_into_a_database_as_far_as_its_furthest_scope() {
+    let reach = |scopes: &[&str], expected: Option<Access>| {
+        let scopes_read = scopes.iter().map(|scope| scope.parse().unwrap()).collect();
+        let claims = Claims { scopes: scopes_read, ..claims() };
+        assert_eq!(claims.database_access("shop"), expected, "{scopes:?}");
+    };
+    reach(&["database:shop:read"], Some(Access::Read));
+    reach(&["database:shop:write"], Some(Access::Write));
+    reach(&["database:shop:read", "database:shop:write"], Some(Access::Write));
+    reach(&["all"], Some(Access::Write));
+    reach(&["database:other:write", "lake:write", "namespace:shop:write", "ingest"], None);
+    reach(&[], None);
+}

@@ -58,6 +58,8 @@ pub(crate) struct Binder<'c> {
     pub(crate) common: Vec<CommonTable>,
     pub(crate) clause: Clause,
     pub(crate) uses_sequences: bool,
+    /// `SELECT … FOR UPDATE` and its like.
+    pub(crate) locks_rows: bool,
     pub(crate) depth: usize,
     names: usize,
     /// Where parameters are among the bindings.
@@ -74,6 +76,7 @@ impl<'c> Binder<'c> {
             common: Vec::new(),
             clause: Clause::Plain("expression"),
             uses_sequences: false,
+            locks_rows: false,
             depth: 0,
             names: 0,
             places: HashMap::new(),

@@ -40,6 +40,8 @@ pub struct Plan {
     /// Types of the parameters, text where nothing decided.
     pub(crate) parameters: Vec<PgType>,
     pub(crate) uses_sequences: bool,
+    /// `SELECT … FOR UPDATE` and its like.
+    pub(crate) locks_rows: bool,
 }
 
 /// Values of a prepared statement and where they come from.
@@ -90,6 +92,18 @@ impl Plan {
             PlanBody::RollbackTo(name) => StatementKind::RollbackTo(name.clone()),
             PlanBody::Release(name) => StatementKind::Release(name.clone()),
             PlanBody::Nothing => StatementKind::Nothing,
+        }
+    }
+
+    /// True if who may only read may run it. As in Postgres, that does not include locking the rows that are read.
+    pub fn only_reads(&self) -> bool {
+        match self.kind() {
+            StatementKind::Write | StatementKind::Definition => false,
+            StatementKind::Read => !self.locks_rows,
+            StatementKind::Savepoint(_)
+            | StatementKind::RollbackTo(_)
+            | StatementKind::Release(_)
+            | StatementKind::Nothing => true,
         }
     }
 
@@ -145,7 +159,7 @@ pub fn plan(sql: &str, catalog: &Catalog, cache: &mut PlanCache) -> Result<Rc<Pl
             .with_hint("Send them as a list of statements: {\"statements\": [{\"sql\": …}, …]}."));
     }
     let plan = match statements.pop() {
-        None => Plan { body: PlanBody::Nothing, parameters: Vec::new(), uses_sequences: false },
+        None => Plan { body: PlanBody::Nothing, parameters: Vec::new(), uses_sequences: false, locks_rows: false },
         Some(statement) => plan_statement(statement, catalog, parameter_count)?,
     };
     let plan = Rc::new(plan);
@@ -195,7 +209,7 @@ fn plan_statement(statement: Statement, catalog: &Catalog, parameter_count: usiz
         }
     };
     let parameters = binder.parameters.into_iter().map(|ty| ty.unwrap_or(PgType::Text)).collect();
-    Ok(Plan { body, parameters, uses_sequences: binder.uses_sequences })
+    Ok(Plan { body, parameters, uses_sequences: binder.uses_sequences, locks_rows: binder.locks_rows })
 }
 
 impl Binder<'_> {

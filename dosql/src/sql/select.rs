@@ -70,6 +70,7 @@ impl Binder<'_> {
             if query.locks.iter().any(|lock| lock.nonblock.is_some()) {
                 return Err(SqlError::unsupported("NOWAIT and SKIP LOCKED"));
             }
+            self.locks_rows = true;
         }
         if query.for_clause.is_some() || query.settings.is_some() || !query.pipe_operators.is_empty() {
             return Err(SqlError::unsupported("this form of query"));

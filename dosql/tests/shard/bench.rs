@@ -1,6 +1,7 @@
 //! A shard that a test talks to, with a clock and randomness of the test's own.
 
 use lake_api::ApiError;
+use lake_api::scope::Access;
 use lake_cdc::{Entry, Frame, HelloReply, Lsn, Micros, TimelineId, Transaction};
 use lake_dosql::{OutboxStep, Shard};
 use lake_test_host::MemoryStorage;
@@ -38,10 +39,15 @@ impl Bench {
 
     /// A request with any body.
     pub(crate) fn send(&mut self, body: &str, key: Option<&str>) -> Result<Value, Refused> {
+        self.send_with(Access::Write, body, key)
+    }
+
+    /// The same with a token that reaches so far.
+    pub(crate) fn send_with(&mut self, access: Access, body: &str, key: Option<&str>) -> Result<Value, Refused> {
         self.requests = self.requests.wrapping_add(1);
         self.now.0 += 1_000;
         let timeline = TimelineId([self.requests; 16]);
-        match self.shard.sql(body.as_bytes(), key, timeline, self.now, [self.requests; 32]) {
+        match self.shard.sql(body.as_bytes(), key, access, timeline, self.now, [self.requests; 32]) {
             Ok(answer) => Ok(serde_json::from_str(&answer).expect("an answer is JSON")),
             Err(error) => {
                 let error = ApiError::from(error);

@@ -6,4 +6,5 @@ mod crash;
 mod idempotency;
 mod lake;
 mod life;
+mod read_only;
 mod requests;

@@ -1,5 +1,6 @@
 //! A database as the simulation runs it: the shard, its client, its timers and its socket.
 
+use lake_api::scope::Access;
 use lake_cdc::{Micros, TimelineId};
 use lake_dosql::{OutboxStep, Shard};
 use lake_host::Random;
@@ -65,7 +66,7 @@ impl Database {
             return false;
         }
         let body = r#"{"sql": "CREATE TABLE items (id integer PRIMARY KEY, value text NOT NULL)"}"#;
-        shard.sql(body.as_bytes(), Some("create"), timeline, Micros(now), seed(random)).is_ok()
+        shard.sql(body.as_bytes(), Some("create"), Access::Write, timeline, Micros(now), seed(random)).is_ok()
     }
 
     /// Sends the client's next request, or once more the one whose outcome it does not know.
@@ -87,7 +88,7 @@ impl Database {
         let (timeline, seed) = (TimelineId(random.id()), seed(random));
         let Some(shard) = self.open(now, random) else { return };
         let key = Some(request.idempotency_key.as_str());
-        let outcome = shard.sql(request.body.as_bytes(), key, timeline, Micros(now), seed);
+        let outcome = shard.sql(request.body.as_bytes(), key, Access::Write, timeline, Micros(now), seed);
         match outcome.map_err(lake_api::ApiError::from) {
             Ok(_) if request.is_refused => panic!("{}: a broken key was taken: {}", self.name, request.body),
             Ok(_) => {
@@ -122,7 +123,7 @@ impl Database {
         let body = r#"{"sql": "SELECT id, value FROM items ORDER BY id"}"#;
         let (timeline, seed) = (TimelineId(random.id()), seed(random));
         let shard = self.open(now, random).ok_or("the shard does not open")?;
-        shard.sql(body.as_bytes(), None, timeline, Micros(now), seed).map_err(|error| error.to_string())
+        shard.sql(body.as_bytes(), None, Access::Read, timeline, Micros(now), seed).map_err(|error| error.to_string())
     }
 
     /// Somebody asks for its status, which opens it if need be.

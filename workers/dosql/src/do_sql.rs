@@ -10,6 +10,7 @@ use std::rc::Rc;
 use futures::channel::oneshot;
 use futures::future::{Either, select};
 use futures::{StreamExt, pin_mut};
+use lake_api::token::claims_from_json;
 use lake_api::{ApiError, ErrorCode};
 use lake_cdc::{Micros, TimelineId};
 use lake_dosql::{OutboxStep, Shard};
@@ -63,6 +64,11 @@ impl DurableObject for DoSql {
         let Some(database) = request.headers().get("x-lake-database")? else {
             return http::error(&ApiError::new(ErrorCode::Invalid, "the request names no database"), &id);
         };
+        // The front door has checked the token and wrote this header: it takes none from outside.
+        let claims = claims_from_json(&request.headers().get("x-lake-claims")?.unwrap_or_default());
+        let Some(access) = claims.ok().and_then(|claims| claims.database_access(&database)) else {
+            return http::error(&ApiError::new(ErrorCode::Forbidden, "the token does not reach this database"), &id);
+        };
         let body = match http::body(&mut request).await? {
             Ok(body) => body,
             Err(reason) => return http::error(&reason, &id),
@@ -70,7 +76,8 @@ impl DurableObject for DoSql {
         let now = now();
         let outcome = self.inner.with_shard(&database, |shard| match (method, path.as_str()) {
             (worker::Method::Post, "/sql") => {
-                shard.sql(&body, key.as_deref(), TimelineId(WorkerRandom.id()), now, seed()).map_err(Into::into)
+                let timeline = TimelineId(WorkerRandom.id());
+                shard.sql(&body, key.as_deref(), access, timeline, now, seed()).map_err(Into::into)
             }
             (worker::Method::Put, "/") => shard.create(&body, TimelineId(WorkerRandom.id()), now).map_err(Into::into),
             (worker::Method::Delete, "/") => shard.delete(now).map_err(Into::into),
