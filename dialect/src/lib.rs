@@ -4,6 +4,7 @@
 //! unnamed column is called, and which SQLSTATE a refusal carries. It knows no catalog and no engine.
 
 mod column_name;
+mod command;
 mod depth;
 mod error;
 mod ident;
@@ -12,6 +13,7 @@ mod parse;
 pub mod sqlstate;
 
 pub use column_name::column_name;
+pub use command::unsupported_command;
 pub use error::SqlError;
 pub use ident::{fold, object_name};
 pub use parse::parse;

@@ -10,6 +10,7 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
+use crate::command;
 use crate::depth;
 use crate::error::SqlError;
 use crate::limits::{PARAMETERS_MAX, RECURSION_MAX, SQL_BYTES_MAX};
@@ -32,8 +33,12 @@ pub fn parse(sql: &str) -> Result<(Vec<Statement>, usize), SqlError> {
         .map_err(|error| SqlError::new(sqlstate::SYNTAX_ERROR, format!("syntax error: {}", error.message)))?;
     let count = number_placeholders(&mut tokens)?;
     depth::check(&tokens)?;
+    let unsupported = command::unsupported_in(&tokens);
     let mut parser = Parser::new(&dialect).with_recursion_limit(RECURSION_MAX).with_tokens_with_locations(tokens);
-    let statements = parser.parse_statements().map_err(describe)?;
+    let statements = parser.parse_statements().map_err(|error| match (error, unsupported) {
+        (ParserError::ParserError(_), Some(name)) => SqlError::unsupported(name),
+        (error, _) => describe(error),
+    })?;
     Ok((statements, count))
 }
 

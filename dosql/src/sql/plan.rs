@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use lake_api::answer::AnswerColumn;
 use lake_dialect::ast::{ObjectType, Statement};
-use lake_dialect::{SqlError, fold, parse, sqlstate};
+use lake_dialect::{SqlError, fold, parse, sqlstate, unsupported_command};
 
 use super::binder::{Binder, Binding, Clause};
 use super::insert::InsertPlan;
@@ -194,7 +194,7 @@ fn plan_statement(statement: Statement, catalog: &Catalog, parameter_count: usiz
         Statement::Drop { object_type: ObjectType::Table | ObjectType::Index, .. } => {
             PlanBody::Definition(Box::new(statement))
         }
-        Statement::Explain { analyze: false, statement, .. } => {
+        Statement::Explain { analyze: false, verbose: false, options: None, format: None, statement, .. } => {
             let Statement::Query(query) = statement.as_ref() else {
                 return Err(SqlError::unsupported("EXPLAIN of a statement that writes"));
             };
@@ -202,10 +202,11 @@ fn plan_statement(statement: Statement, catalog: &Catalog, parameter_count: usiz
             let translated = binder.query(query, None)?;
             PlanBody::Explain { prepared: binder.prepared(format!("EXPLAIN QUERY PLAN {}", translated.sql)) }
         }
+        Statement::Explain { .. } => return Err(SqlError::unsupported("EXPLAIN with options")),
         other => {
             let text = other.to_string();
-            let words = text.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
-            return Err(SqlError::unsupported(words));
+            let first_words = || text.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
+            return Err(SqlError::unsupported(unsupported_command(&text).unwrap_or_else(first_words)));
         }
     };
     let parameters = binder.parameters.into_iter().map(|ty| ty.unwrap_or(PgType::Text)).collect();

@@ -146,3 +146,21 @@ fn a_transaction_over_the_memory_of_a_shard_is_refused_and_nothing_changes() {
     bench.restart();
     assert_eq!(bench.rows("SELECT count(*) FROM q"), r#"[["2"]]"#);
 }
+
+#[test]
+fn statements_of_postgres_that_are_not_supported_are_told_from_typing_errors() {
+    let mut bench = table();
+    for (sql, name) in [
+        ("DO $$ BEGIN DELETE FROM t; END $$", "DO"),
+        ("COPY t FROM STDIN", "COPY"),
+        ("CREATE OR REPLACE VIEW v AS SELECT 1", "CREATE VIEW"),
+        ("GRANT SELECT ON t TO bob", "GRANT"),
+        ("VACUUM t", "VACUUM"),
+        ("EXPLAIN (ANALYZE) DELETE FROM t", "EXPLAIN with options"),
+        ("EXPLAIN (ANALYZE, FORMAT JSON) SELECT 1", "EXPLAIN with options"),
+    ] {
+        let refused = bench.sql(sql).expect_err("is not supported");
+        assert_eq!(refused, ("0A000".to_owned(), format!("{name} is not supported")), "{sql}");
+    }
+    assert_eq!(bench.code("SELECT 1 FORM t"), "42601");
+}
