@@ -44,6 +44,8 @@ pub struct RestRequest {
     pub body: Vec<u8>,
     /// Where the client reached us: `https://lake.example.com`, without a slash at the end.
     pub origin: String,
+    /// The lake could not commit in time what it holds: a table that is not known may be one that it is about to make.
+    pub lake_is_behind: bool,
 }
 
 /// The answer.
@@ -98,6 +100,7 @@ impl<S: ShardStorage> Catalog<S> {
         now_micros: i64,
     ) -> RestResponse {
         let answer = self.route(request, claims, keys, store, now_micros).await;
+        let answer = answer.map_err(|error| if request.lake_is_behind { error.while_behind() } else { error });
         let mut response = answer.unwrap_or_else(RestError::into_response);
         if request.method == "HEAD" {
             response.body.clear();

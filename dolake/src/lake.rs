@@ -9,7 +9,6 @@ use lake_host::{ShardStorage, StorageError, WriteBatch};
 
 use crate::error::LakeError;
 use crate::index::KeyHasher;
-use crate::limits::{COMMIT_INTERVAL_MICROS, FLUSH_AGE_MICROS, FLUSH_BYTES};
 use crate::state::State;
 use crate::stored::TailBlob;
 use crate::tail::{TailIndex, read_blob};
@@ -111,24 +110,6 @@ impl<S: ShardStorage> Lake<S> {
 
     pub(crate) fn notify(&self, database: String, timeline: TimelineId, frame: Frame) {
         self.notices.borrow_mut().push(Notice { database, timeline, frame });
-    }
-
-    /// True while a flush is under way: another one would only wait for it.
-    pub fn is_flushing(&self) -> bool {
-        self.gate.borrow().running
-    }
-
-    /// True if a flush should be started now: enough bytes, old enough, or one whose outcome is open.
-    pub fn flush_is_due(&self, now: i64) -> bool {
-        self.next_flush_at().is_some_and(|at| at <= now)
-    }
-
-    /// When a flush is due if nothing else happens; `None` for an empty tail. The shell sets its alarm to it.
-    pub fn next_flush_at(&self) -> Option<i64> {
-        let state = self.state();
-        let oldest = state.meta.oldest?;
-        let due = if state.meta.tail_bytes >= FLUSH_BYTES { oldest } else { oldest + FLUSH_AGE_MICROS };
-        Some(due.max(state.last_commit_at.saturating_add(COMMIT_INTERVAL_MICROS)))
     }
 
     /// Bytes that no snapshot holds yet.

@@ -6,8 +6,8 @@
 //! - [`Lake::receive`] for each message of a producer's socket; its state is a [`Connection`], kept in the socket's
 //!   attachment. What was accepted is stored when the call returns.
 //! - [`Lake::take_notices`] after every event: frames for the sockets of other databases.
-//! - [`Lake::flush_is_due`], [`Lake::next_flush_at`] (the alarm) and [`Lake::flush`], which also serves whoever wants
-//!   to read through the catalog.
+//! - [`Lake::after_event`] after every event, which sets the alarm and says when to call [`Lake::flush`]; whoever wants
+//!   to read through the catalog calls that too. [`Lake::after_flush`] at its end.
 //! - [`Lake::view`] and [`Lake::view_after`] for queries, [`Lake::status`] for people.
 //! - [`Lake::subscriber_message`] and [`Lake::feed`] for subscribers, whose state is a [`Subscriber`].
 //!
@@ -21,6 +21,7 @@ mod lake;
 pub mod limits;
 mod ports;
 mod receive;
+mod schedule;
 mod schema;
 mod stage;
 mod state;

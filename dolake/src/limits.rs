@@ -30,6 +30,9 @@ pub const FLUSH_BYTES: u64 = 6 << 20;
 /// class A operations however few rows it holds; whoever reads through the catalog gets a commit first anyway.
 pub const FLUSH_AGE_MICROS: i64 = 10_000_000;
 
+/// When the alarm looks after a flush that was started: its end sets the next alarm, unless it died with its instance.
+pub const FLUSH_BACKSTOP_MICROS: i64 = 10_000_000;
+
 /// When a failed flush is tried again.
 pub const FLUSH_RETRY_MICROS: i64 = 2_000_000;
 
@@ -44,6 +47,14 @@ pub const VIEW_TAIL_BYTES_MAX: u64 = 8 << 20;
 
 /// Changes of the tables of one view, for the same reason: each is a row with its own strings.
 pub const VIEW_CHANGES_MAX: u64 = 50_000;
+
+/// Removals (a table dropped, a database deleted) that a table remembers for past states. About 45 bytes each in a row
+/// of at most 2 MB, and sent with each view of the past. Beyond, moments that would need a forgotten one are refused.
+pub const REMOVALS_MAX: usize = 8_192;
+
+/// Changes of columns that a table remembers for past states: each can carry a name. Beyond, moments before the oldest
+/// one kept are refused.
+pub const ALTERATIONS_MAX: usize = 1_024;
 
 /// How long flushed batches are kept for subscribers.
 pub const RETENTION_MICROS: i64 = 24 * 3_600_000_000;

@@ -70,6 +70,16 @@ impl RestError {
         }
     }
 
+    /// What it is while the lake holds what it has not committed: then nobody knows that a table does not exist.
+    pub(crate) fn while_behind(self) -> RestError {
+        match self {
+            RestError::NoSuchNamespace(name) | RestError::NoSuchTable(name) => RestError::Unavailable(format!(
+                "{name} is not known, but the lake has not committed all that it was sent; ask again"
+            )),
+            other => other,
+        }
+    }
+
     /// The answer.
     pub fn into_response(self) -> RestResponse {
         let (status, name) = self.kind();

@@ -106,6 +106,21 @@ fn every_endpoint_in_the_list_is_answered() {
 }
 
 #[test]
+fn what_is_not_known_while_the_lake_is_behind_may_be_there_soon() {
+    let world = world();
+    let status = |method: &str, target: &str| {
+        let request = RestRequest { lake_is_behind: true, ..request(method, target) };
+        let response = run(world.catalog.respond(&request, &claims("all"), &world.keys, &world.store, NOW));
+        (response.status, response.headers.iter().any(|(name, _)| name == "retry-after"))
+    };
+    assert_eq!(status("GET", "/v1/namespaces/default/tables/new"), (503, true));
+    assert_eq!(status("HEAD", "/v1/namespaces/default/tables/new"), (503, true));
+    assert_eq!(status("GET", "/v1/namespaces/new/tables"), (503, true));
+    assert_eq!(status("GET", "/v1/namespaces/default/tables/orders"), (200, false));
+    assert_eq!(status("GET", "/v1/nothing"), (404, false));
+}
+
+#[test]
 fn namespaces_are_listed_by_level() {
     let world = world();
     assert_eq!(world.get("/v1/namespaces")["namespaces"], json!([["a"], ["default"], ["sales"]]));

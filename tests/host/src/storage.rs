@@ -149,6 +149,11 @@ impl MemoryStorage {
         }
         due
     }
+
+    /// The object failed to take its alarm: the platform calls again, here at once.
+    pub fn alarm_failed(&self, now_micros: i64) {
+        self.state.borrow_mut().alarm.get_or_insert(now_micros);
+    }
 }
 
 impl State {

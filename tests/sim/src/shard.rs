@@ -147,7 +147,11 @@ impl Database {
     /// Alarm and timers that are due.
     pub(crate) fn tick(&mut self, now: i64, random: &SeededRandom) {
         if self.storage.take_due_alarm(now) {
-            self.carry(now, random, |shard| shard.on_alarm(Micros(now)).unwrap_or_default());
+            let steps = self.open(now, random).and_then(|shard| shard.on_alarm(Micros(now)).ok());
+            match steps {
+                Some(steps) => self.carry(now, random, |_| steps),
+                None => self.storage.alarm_failed(now),
+            }
         }
         let due = self.timers.iter().filter(|at| **at <= now).count();
         self.timers.retain(|at| *at > now);

@@ -168,7 +168,29 @@ impl World {
         {
             self.lake_failed(&error);
         }
-        self.deliver_notices(&lake);
+        self.after_lake_event(&lake);
+    }
+
+    /// What the lake's shell does after every event.
+    fn after_lake_event(&mut self, lake: &Rc<Lake<MemoryStorage>>) {
+        self.deliver_notices(lake);
+        match lake.after_event(self.now()) {
+            Ok(true) => self.start_flush(lake),
+            Ok(false) => {}
+            Err(error) => self.lake_failed(&error),
+        }
+    }
+
+    fn start_flush(&mut self, lake: &Rc<Lake<MemoryStorage>>) {
+        if self.flush.is_some() {
+            return;
+        }
+        let (ports, outcome) = (Ports { catalog: self.catalog.clone() }, Rc::clone(&self.flush_outcome));
+        let lake = Rc::clone(lake);
+        self.flush = Some(self.simulation.spawn("flush", async move {
+            let flushed = lake.flush(&ports).await;
+            *outcome.borrow_mut() = Some(flushed.map(|_| ()));
+        }));
     }
 
     fn deliver_notices(&mut self, lake: &Lake<MemoryStorage>) {
@@ -192,28 +214,31 @@ impl World {
         }
     }
 
-    /// A flush goes on, or begins if one is due.
+    /// A flush goes on, or begins because somebody reads.
     fn tasks_turn(&mut self) {
         for _ in 0..1 + self.random.below(8) {
             self.simulation.step();
         }
         self.finish_flush();
-        let now = self.now();
-        let Some(lake) = self.open_lake() else { return };
-        self.deliver_notices(&lake);
-        let is_wanted = lake.flush_is_due(now) || self.random.one_in(12);
-        if self.flush.is_none() && is_wanted {
-            let (ports, outcome) = (Ports { catalog: self.catalog.clone() }, Rc::clone(&self.flush_outcome));
-            self.flush = Some(self.simulation.spawn("flush", async move {
-                let flushed = lake.flush(&ports).await;
-                *outcome.borrow_mut() = Some(flushed.map(|_| ()));
-            }));
+        // Somebody reads through the catalog.
+        if self.random.one_in(12)
+            && let Some(lake) = self.open_lake()
+        {
+            self.start_flush(&lake);
         }
     }
 
     fn finish_flush(&mut self) {
         let Some(outcome) = self.flush_outcome.borrow_mut().take() else { return };
         self.flush = None;
+        if let Some(lake) = self.lake.clone() {
+            self.deliver_notices(&lake);
+            if let Err(error) = lake.after_flush(self.now())
+                && !matches!(error, LakeError::Closed)
+            {
+                self.lake_failed(&error);
+            }
+        }
         match outcome {
             Ok(()) => self.trace.push("flushed".to_owned()),
             Err(error) => {
@@ -241,6 +266,17 @@ impl World {
         let (now, random) = (self.now(), self.random.clone());
         for database in &mut self.databases {
             database.tick(now, &random);
+        }
+        if self.lake_storage.take_due_alarm(now) {
+            self.lake_alarm();
+        }
+    }
+
+    fn lake_alarm(&mut self) {
+        match self.open_lake() {
+            Some(lake) => self.after_lake_event(&lake),
+            // The platform calls again.
+            None => self.lake_storage.alarm_failed(self.now()),
         }
     }
 

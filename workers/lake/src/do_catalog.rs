@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
 
 use crate::auth::keys;
-use crate::front::{ORIGIN, lake_name};
+use crate::front::{BEHIND, ORIGIN, lake_name};
 
 /// The catalog of the lake.
 #[durable_object]
@@ -113,6 +113,7 @@ impl Catalog {
             headers: request.headers().entries().collect::<BTreeMap<String, String>>(),
             body,
             origin: origin.trim_end_matches('/').to_owned(),
+            lake_is_behind: request.headers().get(BEHIND)?.is_some(),
         };
         let now = WorkerClock.now_micros();
         if oauth::is_token_request(&asked.method, &asked.path) {

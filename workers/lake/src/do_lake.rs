@@ -16,8 +16,8 @@ use lake_api::scope::{Access, Action};
 use lake_api::token::{Claims, claims_from_json, claims_to_json};
 use lake_api::{ApiError, ErrorCode};
 use lake_cdc::ViewRequest;
-use lake_dolake::{Connection, Lake, LakeError, Subscriber, ViewAnswer};
-use lake_host::{AlarmChange, Clock, Random, ShardStorage, WriteBatch};
+use lake_dolake::{Connection, FlushError, Lake, LakeError, Subscriber, ViewAnswer};
+use lake_host::{Clock, Random};
 use lake_platform::http;
 use lake_platform::{DurableStorage, WorkerClock, WorkerRandom, memory};
 use serde::{Deserialize, Serialize};
@@ -27,8 +27,8 @@ use worker::{
 };
 
 use crate::auth::SUBPROTOCOL;
-use crate::front::CLAIMS;
-use crate::limits::{FLUSH_BACKSTOP_MICROS, READ_WAIT_MS, VIEW_WAIT_MS};
+use crate::front::{CLAIMS, Flushed};
+use crate::limits::{READ_WAIT_MS, VIEW_WAIT_MS};
 use crate::ports::WorkerPorts;
 
 /// Tag of sockets on `/v1/changes`.
@@ -78,7 +78,7 @@ impl DurableObject for DoLake {
                     Err(reason) => http::error(&reason, &id),
                 }
             }
-            "/flush" => http::answer(Inner::flush_for_reader(inner).await, &id),
+            "/flush" => http::json(serde_json::to_string(&Inner::flush_for_reader(inner).await)?, 200, &id),
             "/status" => http::answer(inner.status(), &id),
             "/databases" => http::answer(inner.databases(), &id),
             path => {
@@ -315,21 +315,23 @@ impl Inner {
         }
     }
 
-    /// After every event: tells producers what became durable, starts a flush if one is due, sets the alarm.
+    /// After every event: tells producers what became durable, starts a flush if one is due.
     fn settle(inner: &Rc<Inner>) {
-        let Ok((storage, lake)) = inner.open() else { return };
+        let Ok(lake) = inner.lake() else { return };
         inner.deliver(&lake);
-        // While a flush is under way another one would only wait for it.
-        if lake.flush_is_due(now()) && !lake.is_flushing() {
-            let task = Rc::clone(inner);
-            inner.state.wait_until(async move {
-                // The failure is counted in the status, and the next flush tries again.
-                if let Err(reason) = Inner::flush(&task).await {
-                    console_error!("flush: {reason}");
-                }
-            });
+        match lake.after_event(now()) {
+            Ok(false) => {}
+            Ok(true) => {
+                let task = Rc::clone(inner);
+                inner.state.wait_until(async move {
+                    // The failure is counted in the status, and the next flush tries again.
+                    if let Err(reason) = Inner::flush(&task).await {
+                        console_error!("flush: {reason}");
+                    }
+                });
+            }
+            Err(reason) => inner.give_up(&reason),
         }
-        inner.set_alarm(&storage, &lake, true);
     }
 
     fn deliver(&self, lake: &Lake<DurableStorage>) {
@@ -350,37 +352,19 @@ impl Inner {
         let lake = inner.lake().map_err(|reason| reason.to_string())?;
         let outcome = lake.flush(&ports).await;
         // A flush that outlived its instance says nothing about the one that followed.
-        let is_present = inner.lake.borrow().as_ref().is_some_and(|(_, held)| Rc::ptr_eq(held, &lake));
-        if let (Err(lake_dolake::FlushError::Lake(reason)), true) = (&outcome, is_present) {
+        let is_present = || inner.lake.borrow().as_ref().is_some_and(|(_, held)| Rc::ptr_eq(held, &lake));
+        if let (Err(FlushError::Lake(reason)), true) = (&outcome, is_present()) {
             inner.give_up(reason);
         }
         inner.deliver(&lake);
-        Inner::schedule(inner);
+        if let (Err(reason), true) = (lake.after_flush(now()), is_present()) {
+            inner.give_up(&reason);
+        }
         outcome.map(|_| ()).map_err(|reason| reason.to_string())
     }
 
-    /// After a flush: what came in between may be due at once.
-    fn schedule(inner: &Rc<Inner>) {
-        if let Ok((storage, lake)) = inner.open() {
-            inner.set_alarm(&storage, &lake, false);
-        }
-    }
-
-    /// Sets the alarm to the next flush. Where a flush has been started, the alarm is there only for the case that it
-    /// dies with this instance: its end sets the next one.
-    fn set_alarm(&self, storage: &DurableStorage, lake: &Lake<DurableStorage>, has_started: bool) {
-        let Some(at) = lake.next_flush_at() else { return };
-        let now = now();
-        let is_under_way = lake.is_flushing() || (has_started && at <= now);
-        let at = if is_under_way { now + FLUSH_BACKSTOP_MICROS } else { at.max(now) };
-        let alarm = Some(AlarmChange::NoLaterThan(at));
-        if let Err(reason) = storage.apply(&WriteBatch { alarm, ..WriteBatch::new() }) {
-            self.give_up(&LakeError::Storage(reason));
-        }
-    }
-
     /// Commit on read: waits for the commit a while, and goes on without it then.
-    async fn flush_for_reader(inner: &Rc<Inner>) -> std::result::Result<String, ApiError> {
+    async fn flush_for_reader(inner: &Rc<Inner>) -> Flushed {
         let task = Rc::clone(inner);
         let (sender, done) = futures::channel::oneshot::channel();
         inner.state.wait_until(async move {
@@ -390,14 +374,14 @@ impl Inner {
         let late = worker::Delay::from(Duration::from_millis(READ_WAIT_MS));
         pin_mut!(late);
         match select(done, late).await {
-            Either::Left((Ok(Ok(())), _)) => Ok("{\"committed\":true}".to_owned()),
+            Either::Left((Ok(Ok(())), _)) => Flushed { committed: true },
             Either::Left((Ok(Err(reason)), _)) => {
                 console_error!("commit on read: {reason}");
-                Ok("{\"committed\":false}".to_owned())
+                Flushed { committed: false }
             }
             Either::Left((Err(_), _)) | Either::Right(_) => {
                 inner.late_reads.set(inner.late_reads.get() + 1);
-                Ok("{\"committed\":false}".to_owned())
+                Flushed { committed: false }
             }
         }
     }

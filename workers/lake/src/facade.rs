@@ -83,8 +83,11 @@ async fn perform(action: Action, env: &Env, id: &str) -> Result<std::result::Res
         Action::Head(_) | Action::List(_) => facade::serve(&action, &store).await,
         Action::Hint { folder, .. } => {
             // Reading the hint is loading the table: first whatever the lake has not committed.
-            flush(env, id).await;
-            facade::answer_hint(&action, hint(env, folder).await?.as_ref())
+            let is_all = flush(env, id).await;
+            match facade::answer_hint(&action, hint(env, folder).await?.as_ref()) {
+                Err(FacadeError::NoSuchKey(_)) if !is_all => Err(FacadeError::ServiceUnavailable),
+                answered => answered,
+            }
         }
     };
     match answered {

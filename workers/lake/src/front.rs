@@ -7,6 +7,7 @@ use lake_api::{ApiError, ErrorCode};
 use lake_host::Clock;
 use lake_platform::http::{self, REQUEST_ID};
 use lake_platform::{WorkerClock, WorkerRandom, memory};
+use serde::{Deserialize, Serialize};
 use worker::{Env, Headers, Request, RequestInit, Response, Result, Stub};
 
 use crate::auth::{authenticate, keys};
@@ -16,8 +17,17 @@ use crate::{console, facade, metrics};
 pub(crate) const CLAIMS: &str = "x-lake-claims";
 /// Header with the origin under which the client knows us.
 pub(crate) const ORIGIN: &str = "x-lake-origin";
+/// Header that says that the lake could not commit in time what it holds. Never taken from outside.
+pub(crate) const BEHIND: &str = "x-lake-behind";
 /// Header with the name of the database, which a Durable Object does not know by itself when it is new.
 pub(crate) const DATABASE: &str = "x-lake-database";
+
+/// What the lake answers to the wish for a commit.
+#[derive(Deserialize, Serialize)]
+pub(crate) struct Flushed {
+    /// True if everything that it held when it was asked is committed.
+    pub(crate) committed: bool,
+}
 
 /// Answers one request from outside.
 pub(crate) async fn serve(mut request: Request, env: &Env) -> Result<Response> {
@@ -216,28 +226,32 @@ async fn upgrade(request: &Request, stub: Stub, path: &str, claims: Option<&Clai
 /// Reading the catalog shows what is committed, so the lake is asked first to commit what is older than a table's
 /// `freshness` (commit on read). If it cannot in time, the reader gets the last snapshot.
 async fn iceberg(request: &mut Request, env: &Env, path: &str, claims: Option<&Claims>, id: &str) -> Result<Response> {
-    if claims.is_some() && lake_catalog::rest::shows(request.method().as_ref(), path).is_some() {
-        flush(env, id).await;
-    }
+    let shows = claims.is_some() && lake_catalog::rest::shows(request.method().as_ref(), path).is_some();
+    let is_behind = shows && !flush(env, id).await;
     let query = request.url()?.query().map(|query| format!("?{query}")).unwrap_or_default();
     let authorization = request.headers().get("authorization")?.unwrap_or_default();
     let target = format!("/iceberg{path}{query}");
-    forward(request, catalog(env)?, &target, claims, &[("authorization", &authorization)], id, true).await
+    let mut extra = vec![("authorization", authorization.as_str())];
+    extra.extend(is_behind.then_some((BEHIND, "1")));
+    forward(request, catalog(env)?, &target, claims, &extra, id, true).await
 }
 
-/// Asks the lake for a commit and waits for it, at most as long as the lake's own limit.
-pub(crate) async fn flush(env: &Env, id: &str) {
+/// Asks the lake for a commit and waits for it, at most as long as the lake's own limit. True if everything that the
+/// lake held then is committed.
+pub(crate) async fn flush(env: &Env, id: &str) -> bool {
     let asked = async {
         let headers = Headers::new();
         headers.set(REQUEST_ID, id)?;
         let mut init = RequestInit::new();
         init.with_method(worker::Method::Post).with_headers(headers);
-        lake(env)?.fetch_with_request(Request::new_with_init("http://lake.internal/flush", &init)?).await?.bytes().await
+        let request = Request::new_with_init("http://lake.internal/flush", &init)?;
+        lake(env)?.fetch_with_request(request).await?.json::<Flushed>().await
     };
-    // A reader is never refused because a commit failed: it gets the last snapshot, and the lake counts the miss.
-    if let Err(reason) = asked.await {
+    // A reader is not refused because a commit failed: it gets the last snapshot, and the lake counts the miss.
+    asked.await.map(|flushed| flushed.committed).unwrap_or_else(|reason| {
         worker::console_error!("{id} commit on read: {reason}");
-    }
+        false
+    })
 }
 
 async fn status(env: &Env, id: &str) -> Result<Response> {

@@ -7,7 +7,3 @@ pub(crate) const READ_WAIT_MS: u64 = 2_000;
 /// How long a query waits for the transaction that it wants to see, in milliseconds. A shard that is asleep needs its
 /// socket dialled first; what takes longer is an outage and answered as one.
 pub(crate) const VIEW_WAIT_MS: u64 = 10_000;
-
-/// When the alarm looks after a flush that was started, in microseconds: the flush's own end sets the next alarm, unless
-/// it died with its instance.
-pub(crate) const FLUSH_BACKSTOP_MICROS: i64 = 10_000_000;
