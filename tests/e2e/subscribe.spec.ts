@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import type { CDCBatch, CDCEvent } from '../../sdk-ts/src/index.ts'
+import { type CDCBatch, type CDCEvent, LakeError } from '../../sdk-ts/src/index.ts'
 import { Lake } from './lake.ts'
 
 let lake: Lake
@@ -177,4 +177,28 @@ test('a token of another table may not subscribe', async () => {
 test('a wrong token is refused', async () => {
   const client = lake.clientWith({ token: 'a.b.c' })
   await assert.rejects(client.subscribe({ tables: ['orders'] }).next(), { code: 'unauthorized', status: 401 })
+})
+
+test('a subscription ends with its token', { timeout: 60_000 }, async () => {
+  // Tokens are taken for a minute after their end; this one has four seconds of that left.
+  const token = lake.token(['lake:read'], { exp: Math.floor(Date.now() / 1000) - 56 })
+  const client = lake.clientWith({ token })
+  const writer = new AbortController()
+  const write = async (): Promise<void> => {
+    for (let id = 500_000; !writer.signal.aborted; id += 1) await insertOrders(id, id)
+  }
+  const read = async (): Promise<number> => {
+    let seen = 0
+    try {
+      for await (const batch of client.subscribe({ tables: ['orders'] })) seen += batch.events.length
+    } catch (error) {
+      assert.ok(error instanceof LakeError && error.code === 'unauthorized', String(error))
+    } finally {
+      writer.abort()
+    }
+    return seen
+  }
+  const [seen] = await Promise.all([read(), write()])
+  assert.ok(seen > 0, 'it was good at first')
+  await client.close()
 })
