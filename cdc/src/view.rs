@@ -6,6 +6,7 @@
 use crate::bytes::{DecodeError, Reader, Writer};
 use crate::change::Row;
 use crate::column_type::ColumnType;
+use crate::past::{ViewPast, decode_field_id};
 use crate::position::{LakePosition, Lsn, Micros};
 
 /// What a query asks the lake for.
@@ -17,6 +18,8 @@ pub struct ViewRequest {
     pub after: Option<(String, Lsn)>,
     /// A snapshot id of one of the tables, to be resolved to the position it stands for.
     pub snapshot_id: Option<i64>,
+    /// Tell what history does not: the query names a moment, or changes.
+    pub past: bool,
 }
 
 /// One consistent state of the tables that a query names.
@@ -49,6 +52,8 @@ pub struct ViewTable {
     pub fields: Vec<ViewField>,
     /// Changes after `flushed`, in order.
     pub tail: Vec<TailChange>,
+    /// There if it was asked for.
+    pub past: Option<ViewPast>,
 }
 
 /// One column.
@@ -101,23 +106,39 @@ pub struct TailChange {
     pub stamp: Micros,
     /// As in `_transaction_id`.
     pub transaction_id: String,
-    /// Values in the order of the table's `fields`.
+    /// Values in the order of the table's `fields`; if the past was asked for, those of its dropped fields follow.
     pub row: Row,
 }
 
+/// A view without the past, and a request for one.
 const FORMAT: u8 = 1;
+/// With the past. A lake answers in the format in which it was asked, so that either script can be deployed first: what
+/// goes on meanwhile without the past does, and a lake that does not know the past yet refuses to tell it.
+const FORMAT_PAST: u8 = 2;
+
+fn decode_format(reader: &mut Reader<'_>, what: &'static str) -> Result<bool, DecodeError> {
+    match reader.u8(what)? {
+        FORMAT => Ok(false),
+        FORMAT_PAST => Ok(true),
+        found => Err(DecodeError::Unknown { what: "view format", found }),
+    }
+}
 
 impl View {
     /// The view's bytes.
     pub fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::new();
-        writer.u8(FORMAT);
+        let with_past = self.tables.iter().any(|table| table.past.is_some());
+        writer.u8(if with_past { FORMAT_PAST } else { FORMAT });
         writer.varint(self.position.0);
         writer.u8(u8::from(self.snapshot_position.is_some()));
         writer.varint(self.snapshot_position.map_or(0, |position| position.0));
         writer.varint(self.tables.len() as u64);
         for table in &self.tables {
             table.encode(&mut writer);
+            if with_past {
+                table.past.clone().unwrap_or_default().encode(&mut writer);
+            }
         }
         writer.varint(self.stamps.len() as u64);
         for (shard, stamp) in &self.stamps {
@@ -130,19 +151,18 @@ impl View {
     /// Reads a view.
     pub fn decode(bytes: &[u8]) -> Result<View, DecodeError> {
         let mut reader = Reader::new(bytes);
-        match reader.u8("a view")? {
-            FORMAT => {}
-            found => {
-                return Err(DecodeError::Unknown { what: "view format", found });
-            }
-        }
+        let with_past = decode_format(&mut reader, "a view")?;
         let position = LakePosition(reader.varint("a position")?);
         let found = reader.bool("a snapshot position")?;
         let snapshot_position = Some(LakePosition(reader.varint("a position")?)).filter(|_| found);
         let count = reader.count("tables")?;
         let mut tables = Vec::new();
         for _ in 0..count {
-            tables.push(ViewTable::decode(&mut reader)?);
+            let mut table = ViewTable::decode(&mut reader)?;
+            if with_past {
+                table.past = Some(ViewPast::decode(&mut reader)?);
+            }
+            tables.push(table);
         }
         let count = reader.count("stamps")?;
         let mut stamps = Vec::new();
@@ -158,7 +178,7 @@ impl ViewRequest {
     /// The request's bytes.
     pub fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::new();
-        writer.u8(FORMAT);
+        writer.u8(if self.past { FORMAT_PAST } else { FORMAT });
         writer.varint(self.tables.len() as u64);
         for (namespace, name) in &self.tables {
             writer.text(namespace);
@@ -174,10 +194,7 @@ impl ViewRequest {
     /// Reads a request.
     pub fn decode(bytes: &[u8]) -> Result<ViewRequest, DecodeError> {
         let mut reader = Reader::new(bytes);
-        match reader.u8("a view request")? {
-            FORMAT => {}
-            found => return Err(DecodeError::Unknown { what: "view format", found }),
-        }
+        let past = decode_format(&mut reader, "a view request")?;
         let count = reader.count("tables")?;
         let mut tables = Vec::new();
         for _ in 0..count {
@@ -188,7 +205,7 @@ impl ViewRequest {
         let found = reader.bool("a snapshot id")?;
         let snapshot_id = Some(reader.signed("a snapshot id")?).filter(|_| found);
         reader.finish()?;
-        Ok(ViewRequest { tables, after: database.zip(lsn), snapshot_id })
+        Ok(ViewRequest { tables, after: database.zip(lsn), snapshot_id, past })
     }
 }
 
@@ -199,13 +216,7 @@ impl ViewTable {
         writer.optional_text(self.metadata_location.as_deref());
         writer.optional_text(self.history_metadata_location.as_deref());
         writer.varint(self.flushed.0);
-        writer.varint(self.fields.len() as u64);
-        for field in &self.fields {
-            writer.signed(i64::from(field.field_id));
-            writer.text(&field.name);
-            field.column_type.encode(writer);
-            writer.u8(u8::from(field.key));
-        }
+        ViewField::encode_all(&self.fields, writer);
         writer.varint(self.tail.len() as u64);
         for change in &self.tail {
             change.encode(writer);
@@ -218,23 +229,40 @@ impl ViewTable {
         let metadata_location = reader.optional_text("a location")?.map(str::to_owned);
         let history_metadata_location = reader.optional_text("a location")?.map(str::to_owned);
         let flushed = LakePosition(reader.varint("a position")?);
-        let count = reader.count("fields")?;
-        let mut fields = Vec::new();
-        for _ in 0..count {
-            let field_id = reader.signed("a field id")?;
-            fields.push(ViewField {
-                field_id: i32::try_from(field_id).map_err(|_| DecodeError::Invalid("a field id"))?,
-                name: reader.text("a field")?.to_owned(),
-                column_type: ColumnType::decode(reader)?,
-                key: reader.bool("a key flag")?,
-            });
-        }
+        let fields = ViewField::decode_all(reader)?;
         let count = reader.count("a tail")?;
         let mut tail = Vec::new();
         for _ in 0..count {
             tail.push(TailChange::decode(reader)?);
         }
-        Ok(ViewTable { namespace, name, metadata_location, history_metadata_location, flushed, fields, tail })
+        let past = None;
+        Ok(ViewTable { namespace, name, metadata_location, history_metadata_location, flushed, fields, tail, past })
+    }
+}
+
+impl ViewField {
+    pub(crate) fn encode_all(fields: &[ViewField], writer: &mut Writer) {
+        writer.varint(fields.len() as u64);
+        for field in fields {
+            writer.signed(i64::from(field.field_id));
+            writer.text(&field.name);
+            field.column_type.encode(writer);
+            writer.u8(u8::from(field.key));
+        }
+    }
+
+    pub(crate) fn decode_all(reader: &mut Reader<'_>) -> Result<Vec<ViewField>, DecodeError> {
+        let count = reader.count("fields")?;
+        let mut fields = Vec::new();
+        for _ in 0..count {
+            fields.push(ViewField {
+                field_id: decode_field_id(reader)?,
+                name: reader.text("a field")?.to_owned(),
+                column_type: ColumnType::decode(reader)?,
+                key: reader.bool("a key flag")?,
+            });
+        }
+        Ok(fields)
     }
 }
 
@@ -277,6 +305,7 @@ impl TailChange {
 mod tests {
     use super::*;
     use crate::Value;
+    use crate::past::{Alteration, Before, Gap, Point, Removal};
     use proptest::prelude::*;
 
     fn view() -> View {
@@ -299,30 +328,64 @@ mod tests {
                     transaction_id: "x".into(),
                     row: Row(vec![Value::Int8(4)]),
                 }],
+                past: None,
             }],
             stamps: vec![("default".into(), Micros(5))],
         }
     }
 
+    fn view_with_past() -> View {
+        let point = |position, stamp| Point { position: LakePosition(position), stamp: Micros(stamp) };
+        let mut view = view();
+        let field =
+            |field_id, name: &str| ViewField { field_id, name: name.into(), column_type: ColumnType::Text, key: false };
+        view.tables[0].past = Some(ViewPast {
+            created: Some(point(1, -1)),
+            dropped: vec![field(11, "note__11"), field(12, "note")],
+            alterations: vec![
+                Alteration { at: point(2, 3), before: Before::Absent(11) },
+                Alteration { at: point(3, 4), before: Before::Named(11, "remark".into()) },
+                Alteration { at: point(4, 5), before: Before::Key(vec![1, 11]) },
+            ],
+            names_since: Some(point(1, 1)),
+            removals: vec![Removal { shard: "shop".into(), upto: LakePosition(4), at: point(5, 6) }],
+            removals_unknown: Some(Gap { from: point(1, 2), to: Some(point(2, 3)) }),
+        });
+        view
+    }
+
     #[test]
     fn a_request_reads_back() {
-        let request = ViewRequest {
-            tables: vec![("default".into(), "orders".into())],
-            after: Lsn::new(9).map(|lsn| ("shop".into(), lsn)),
-            snapshot_id: Some(-4),
-        };
-        assert_eq!(ViewRequest::decode(&request.encode()), Ok(request));
+        for past in [false, true] {
+            let request = ViewRequest {
+                tables: vec![("default".into(), "orders".into())],
+                after: Lsn::new(9).map(|lsn| ("shop".into(), lsn)),
+                snapshot_id: Some(-4),
+                past,
+            };
+            assert_eq!(ViewRequest::decode(&request.encode()), Ok(request));
+        }
     }
 
     #[test]
     fn a_view_reads_back() {
         assert_eq!(View::decode(&view().encode()), Ok(view()));
+        assert_eq!(View::decode(&view_with_past().encode()), Ok(view_with_past()));
+    }
+
+    #[test]
+    fn what_does_not_ask_for_the_past_is_understood_by_who_does_not_know_it() {
+        assert_eq!(view().encode()[0], 1);
+        assert_eq!(view_with_past().encode()[0], 2);
+        let mut later = view().encode();
+        later[0] = 3;
+        assert_eq!(View::decode(&later), Err(DecodeError::Unknown { what: "view format", found: 3 }));
     }
 
     proptest! {
         #[test]
         fn damaged_views_never_panic(at in 0usize..400, byte: u8) {
-            let mut bytes = view().encode();
+            let mut bytes = view_with_past().encode();
             let length = bytes.len();
             bytes[at % length] = byte;
             let _ = std::hint::black_box(View::decode(&bytes));

@@ -15,8 +15,8 @@ use crate::limits::{BLOB_BYTES_MAX, FLUSH_AGE_MICROS, SOURCE_CACHE_TABLES};
 use crate::schema;
 use crate::state::{Pending, State};
 use crate::stored::{
-    DeadLetter, ENTRIES_FORMAT, LakeMeta, LakeTable, Shape, Shard, SourceTable, TailBlob, TailEntry, TailRow,
-    TailTransaction, keys, seal_json,
+    DeadLetter, ENTRIES_FORMAT, LakeMeta, LakeTable, Point, Removal, Shape, Shard, SourceTable, TablePast, TailBlob,
+    TailEntry, TailRow, TailTransaction, keys, seal_json,
 };
 use crate::tail::{TailIndex, put_blob};
 
@@ -54,6 +54,13 @@ pub(crate) struct Stage<'a, S> {
     blobs: Vec<(TailIndex, Option<Rc<TailBlob>>)>,
     batch: WriteBatch,
     open: Option<(TailBlob, usize)>,
+    /// Position of the last change.
+    position: u64,
+    /// Position before the open transaction, and its stamp.
+    start: u64,
+    stamp: i64,
+    /// The open transaction did what is no change of a row and shows in states before and after it.
+    is_turn: bool,
     pub(crate) duplicates: u64,
     changes: u64,
 }
@@ -89,6 +96,10 @@ impl<'a, S: ShardStorage> Stage<'a, S> {
             blobs: Vec::new(),
             batch: WriteBatch::new(),
             open: None,
+            position: state.meta.position,
+            start: state.meta.position,
+            stamp: 0,
+            is_turn: false,
             duplicates: 0,
             changes: 0,
         }
@@ -139,6 +150,9 @@ impl<'a, S: ShardStorage> Stage<'a, S> {
             return Err(Refusal::Malformed(format!("transaction {lsn} is not stamped after the one before it")));
         }
         self.begin(lsn, transaction.stamp.0);
+        if self.shard.accepted().is_none() {
+            self.begin_timeline(transaction.stamp.0);
+        }
         let mut letters: BTreeMap<u32, (u64, lake_cdc::Writer)> = BTreeMap::new();
         // One entry at a time: the rows of a large transaction, decoded, are many times its bytes.
         let mut entries = Reader::new(entries);
@@ -159,6 +173,7 @@ impl<'a, S: ShardStorage> Stage<'a, S> {
                 }
             }
         }
+        self.take_turn();
         for (table_id, (changes, writer)) in letters {
             let source = self.source(TableId(table_id))?.unwrap_or_else(|| SourceTable::new(""));
             let entries = writer.into_bytes();
@@ -181,9 +196,11 @@ impl<'a, S: ShardStorage> Stage<'a, S> {
     }
 
     /// The database was deleted after its last transaction: its rows go, and its timeline takes no more.
+    ///
+    /// Nobody stamps that, so it happens when the lake hears of it.
     pub(crate) fn end(&mut self) -> Result<(), Refusal> {
         let lsn = self.shard.accepted().unwrap_or(Lsn::FIRST);
-        self.begin(lsn, self.shard.stamp);
+        self.begin(lsn, self.now.max(self.shard.stamp.saturating_add(1)));
         let mut ids = Vec::new();
         crate::stored::scan_all(self.storage, keys::sources(&self.timeline().0), |key, _| {
             ids.extend(key.get(18..22).and_then(|id| id.try_into().ok()).map(u32::from_be_bytes));
@@ -193,8 +210,19 @@ impl<'a, S: ShardStorage> Stage<'a, S> {
             self.drop_table(TableId(id))?;
         }
         self.push(TailEntry::EndOfShard, None);
+        self.take_turn();
         self.shard.ended = true;
         Ok(())
+    }
+
+    /// Whatever clock the new timeline has: it comes after the end of the old one.
+    fn begin_timeline(&mut self, stamp: i64) {
+        let number = self.shard.number;
+        for table in self.state.tables.values().filter(|table| table.past.ends_after(number, stamp)) {
+            let mut table = table.clone();
+            table.past.end_before(number, stamp);
+            self.tables.insert(table.number, table);
+        }
     }
 
     /// The shape of a source's rows; `None` while it contradicts the lake's table.
@@ -239,8 +267,9 @@ impl<'a, S: ShardStorage> Stage<'a, S> {
         let previous = source.shape.map(|shape| self.shape(shape)).transpose()?;
         let number = source.table.or_else(|| self.table_number(&relation.name));
         let known = number.and_then(|number| self.table(number));
-        let mut table =
-            known.unwrap_or_else(|| LakeTable::new(self.meta.next_table, &self.shard.namespace, &relation.name));
+        let mut table = known
+            .clone()
+            .unwrap_or_else(|| LakeTable::new(self.meta.next_table, &self.shard.namespace, &relation.name));
         if let Some(previous) = &previous {
             schema::release(&mut table, previous);
             self.tables.insert(table.number, table.clone());
@@ -258,6 +287,10 @@ impl<'a, S: ShardStorage> Stage<'a, S> {
                 source.table = Some(table.number);
                 source.shape = Some(self.number_shape(shape));
                 source.contradiction = None;
+                match &known {
+                    Some(before) => self.is_turn |= TablePast::note_alterations(before, &mut table, self.point()),
+                    None => table.past.created = Some(self.point()),
+                }
                 self.tables.insert(table.number, table);
             }
             Err(reason) => {
@@ -287,8 +320,14 @@ impl<'a, S: ShardStorage> Stage<'a, S> {
     }
 
     fn drop_table(&mut self, table_id: TableId) -> Result<(), Refusal> {
-        if let Some(table) = self.forget_source(table_id)? {
-            self.push(TailEntry::DropTable { table }, Some(table));
+        if let Some(number) = self.forget_source(table_id)? {
+            self.push(TailEntry::DropTable { table: number }, Some(number));
+            if let Some(mut table) = self.table(number) {
+                let removal = Removal { shard: self.shard.number, upto: self.position, at: self.point() };
+                table.past.note_removal(removal);
+                self.tables.insert(number, table);
+                self.is_turn = true;
+            }
         }
         Ok(())
     }
@@ -302,8 +341,10 @@ impl<'a, S: ShardStorage> Stage<'a, S> {
         if let Some(shape) = source.shape.take() {
             let shape = self.shape(shape)?;
             if let Some(mut table) = self.table(shape.table) {
+                let before = table.clone();
                 schema::release(&mut table, &shape);
                 schema::drop_unused(&mut table);
+                self.is_turn |= TablePast::note_alterations(&before, &mut table, self.point());
                 self.tables.insert(table.number, table);
             }
         }
@@ -332,18 +373,41 @@ impl<'a, S: ShardStorage> Stage<'a, S> {
         };
         self.changes += 1;
         self.push(entry, Some(shape.table));
+        self.position += 1;
         Ok(())
     }
 
     /// Opens a transaction in the blob.
     fn begin(&mut self, lsn: Lsn, stamp: i64) {
-        let base = self.meta.position + self.changes;
+        (self.start, self.stamp, self.is_turn) = (self.position, stamp, false);
+        let base = self.position;
         let (shard, timeline, accepted_at) = (self.shard.number, self.timeline(), self.now);
         let (blob, _) = self.open.get_or_insert_with(|| {
             let (tables, transactions) = (Vec::new(), Vec::new());
             (TailBlob { shard, timeline, accepted_at, base, continues: false, tables, transactions }, 0)
         });
         blob.transactions.push(TailTransaction { lsn, stamp: lake_cdc::Micros(stamp), entries: Vec::new() });
+    }
+
+    /// When something of the open transaction that is no change of a row happens: a transaction shows whole, from its first
+    /// position on.
+    fn point(&self) -> Point {
+        Point(self.start + 1, self.stamp)
+    }
+
+    /// Ends the open transaction. If it took no position and is to be told from the state before it, it takes one that no
+    /// change has: else one position would mean two states.
+    fn take_turn(&mut self) {
+        if !self.is_turn || self.position > self.start {
+            return;
+        }
+        if self.open.as_ref().is_some_and(|(blob, _)| blob.base < self.position) {
+            self.turn_over();
+        }
+        if let Some((blob, _)) = &mut self.open {
+            blob.base += 1;
+            self.position += 1;
+        }
     }
 
     /// Adds an entry to the open transaction; a blob that is full goes on in the next one.

@@ -3,16 +3,18 @@
 use futures::channel::oneshot;
 use futures::future::{Either, select};
 use lake_cdc::{
-    LakePosition, Lsn, Micros, Row, TailChange, TailOperation, Value, View, ViewField, ViewRequest, ViewTable,
+    Alteration, Before, Gap, LakePosition, Lsn, Micros, Point, Removal, Row, TailChange, TailOperation, Value, View,
+    ViewField, ViewPast, ViewRequest, ViewTable,
 };
 use lake_host::ShardStorage;
+use std::collections::HashMap;
 use std::pin::pin;
 
 use crate::error::LakeError;
 use crate::flush::transaction_id;
 use crate::lake::Lake;
 use crate::limits::{VIEW_CHANGES_MAX, VIEW_TAIL_BYTES_MAX};
-use crate::stored::{LakeTable, Shape, Shard, TailBlob, TailEntry, keys};
+use crate::stored::{self, Field, LakeTable, Shape, Shard, TailBlob, TailEntry, keys};
 use crate::tail::TailIndex;
 
 /// The answer to a request for a view.
@@ -53,8 +55,10 @@ impl<S: ShardStorage> Lake<S> {
         if is_large || blobs.iter().any(|blob| blob.removes) {
             return Ok(ViewAnswer::NeedsFlush);
         }
-        let mut tables =
-            tables.into_iter().map(|table| self.view_table(table)).collect::<Vec<(LakeTable, ViewTable)>>();
+        let mut tables = tables
+            .into_iter()
+            .map(|table| self.view_table(table, request.past))
+            .collect::<Vec<(LakeTable, ViewTable)>>();
         for index in &blobs {
             let blob = self.blob(index)?;
             let database = self.state().shard_name(blob.shard).unwrap_or_default().to_owned();
@@ -103,15 +107,10 @@ impl<S: ShardStorage> Lake<S> {
         Ok(stored.and_then(|bytes| bytes.try_into().ok()).map(|bytes| LakePosition(u64::from_be_bytes(bytes))))
     }
 
-    fn view_table(&self, table: LakeTable) -> (LakeTable, ViewTable) {
+    fn view_table(&self, table: LakeTable, with_past: bool) -> (LakeTable, ViewTable) {
         let state = self.state();
         let files = state.files.get(&table.number).cloned().unwrap_or_default();
-        let fields = table.active().map(|field| ViewField {
-            field_id: field.id,
-            name: field.name.clone(),
-            column_type: field.column_type.clone(),
-            key: table.key.contains(&field.id),
-        });
+        let fields = table.active().map(|field| view_field(&table, field, field.name.clone()));
         let view = ViewTable {
             namespace: table.namespace.clone(),
             name: table.name.clone(),
@@ -120,8 +119,37 @@ impl<S: ShardStorage> Lake<S> {
             flushed: LakePosition(state.meta.flushed),
             fields: fields.collect(),
             tail: Vec::new(),
+            past: with_past.then(|| self.view_past(&table)),
         };
         (table, view)
+    }
+
+    fn view_past(&self, table: &LakeTable) -> ViewPast {
+        let state = self.state();
+        let names = state.shards.values().map(|shard| (shard.number, shard.database.as_str()));
+        let names = names.collect::<HashMap<u32, &str>>();
+        let past = &table.past;
+        let removals = past.removals.iter().filter_map(|removal| {
+            let shard = (*names.get(&removal.shard)?).to_owned();
+            Some(Removal { shard, upto: LakePosition(removal.upto), at: point(removal.at) })
+        });
+        let dropped = table.fields.iter().filter(|field| field.dropped);
+        let alterations = past.alterations.iter().map(|alteration| Alteration {
+            at: point(alteration.at),
+            before: match &alteration.before {
+                stored::Before::Absent(id) => Before::Absent(*id),
+                stored::Before::Named(id, name) => Before::Named(*id, name.clone()),
+                stored::Before::Key(ids) => Before::Key(ids.clone()),
+            },
+        });
+        ViewPast {
+            created: past.created.map(point),
+            dropped: dropped.map(|field| view_field(table, field, table.name_in_history(field))).collect(),
+            alterations: alterations.collect(),
+            names_since: past.names_since.map(point),
+            removals: removals.collect(),
+            removals_unknown: past.removals_unknown.map(|gap| Gap { from: point(gap.from), to: gap.to.map(point) }),
+        }
     }
 
     fn add_tail(
@@ -152,7 +180,7 @@ impl<S: ShardStorage> Lake<S> {
                     lsn: transaction.lsn,
                     stamp: transaction.stamp,
                     transaction_id: transaction_id(blob.timeline, transaction.lsn.get()),
-                    row: in_fields(&shape, row.decode()?, &view.fields),
+                    row: in_fields(&shape, row.decode()?, view),
                 });
             }
         }
@@ -160,13 +188,23 @@ impl<S: ShardStorage> Lake<S> {
     }
 }
 
-/// A row's values in the order and with the types of the table's fields.
-fn in_fields(shape: &Shape, row: Row, fields: &[ViewField]) -> Row {
+fn view_field(table: &LakeTable, field: &Field, name: String) -> ViewField {
+    let (field_id, column_type) = (field.id, field.column_type.clone());
+    ViewField { field_id, name, column_type, key: table.key.contains(&field_id) }
+}
+
+fn point(stored: stored::Point) -> Point {
+    Point { position: LakePosition(stored.0), stamp: Micros(stored.1) }
+}
+
+/// A row's values in the order and with the types of the view's fields, the dropped ones last.
+fn in_fields(shape: &Shape, row: Row, view: &ViewTable) -> Row {
     let mut values = row.0;
     let value_of = |field: &ViewField| {
         let index = shape.index_of(field.field_id)?;
         let value = std::mem::replace(values.get_mut(index)?, Value::Null);
         Some(value.widen(&field.column_type))
     };
-    Row(fields.iter().map(value_of).map(|value| value.unwrap_or(Value::Null)).collect())
+    let fields = view.fields.iter().chain(view.past.iter().flat_map(|past| &past.dropped));
+    Row(fields.map(value_of).map(|value| value.unwrap_or(Value::Null)).collect())
 }

@@ -541,7 +541,8 @@ fn a_dropped_table_in_the_tail_is_flushed_before_a_view() {
     shard.drop_table("orders");
     shard.commit();
     send_all(&world, &lake, &shard);
-    let request = ViewRequest { tables: vec![("default".into(), "orders".into())], after: None, snapshot_id: None, past: false };
+    let request =
+        ViewRequest { tables: vec![("default".into(), "orders".into())], after: None, snapshot_id: None, past: false };
     assert_eq!(lake.view(&request).unwrap(), ViewAnswer::NeedsFlush);
     world.flush(&lake).unwrap();
     assert!(matches!(lake.view(&request).unwrap(), ViewAnswer::Ready(_)));

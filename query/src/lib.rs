@@ -18,6 +18,7 @@ mod pg;
 mod request;
 mod run;
 mod scan;
+mod schema;
 mod sequence;
 mod statement;
 mod store;

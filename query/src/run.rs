@@ -59,7 +59,8 @@ pub(crate) async fn answer<L: Lake, S: ObjectStore>(
     parameters::bind(&mut statement.query, &request.params, statement.parameter_count)?;
     check_moments(&named, now)?;
 
-    let view = view(lake, request, &named).await?;
+    let past = history::asks_for_past(&statement.query, &named);
+    let view = view(lake, request, &named, past).await?;
     let found = find(&view, &named)?;
     history::decide(&statement.query, &mut named, &found);
 
@@ -93,7 +94,7 @@ fn check_moments(named: &[Named], now: Micros) -> Result<(), ApiError> {
     Ok(())
 }
 
-async fn view<L: Lake>(lake: &L, request: &QueryRequest, named: &[Named]) -> Result<View, ApiError> {
+async fn view<L: Lake>(lake: &L, request: &QueryRequest, named: &[Named], past: bool) -> Result<View, ApiError> {
     let mut tables: Vec<(String, String)> =
         named.iter().map(|named| (named.table.namespace.clone(), named.table.name.clone())).collect();
     tables.sort();
@@ -106,7 +107,7 @@ async fn view<L: Lake>(lake: &L, request: &QueryRequest, named: &[Named]) -> Res
     if snapshots.any(|id| Some(id) != snapshot_id) {
         return Err(read::sql_error("0A000", "a statement with several snapshot ids is not supported"));
     }
-    Ok(lake.view(&ViewRequest { tables, after: request.after()?, snapshot_id }).await?)
+    Ok(lake.view(&ViewRequest { tables, after: request.after()?, snapshot_id, past }).await?)
 }
 
 /// The view's table of each name.

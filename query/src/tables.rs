@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::error::Result;
 use iceberg::spec::PrimitiveLiteral;
-use lake_cdc::{LakePosition, TailChange, View, ViewField, ViewTable};
+use lake_cdc::{LakePosition, TailChange, View, ViewTable};
 
 use crate::error::refuse;
 use crate::request::Moment;
@@ -15,6 +15,7 @@ use crate::scan::merge::fold;
 use crate::scan::past::{Cut, index_of, last_rows};
 use crate::scan::provider::{LakeTable, RowTest};
 use crate::scan::snapshot::{self, FilePlan, Snapshot};
+use crate::schema::{self, UserColumn};
 use crate::store::StoreClient;
 
 /// A table as a statement names it.
@@ -64,13 +65,14 @@ pub(crate) async fn open(
     cut: Option<Cut>,
 ) -> Result<LakeTable> {
     if wanted.history {
-        return history(client, table, cut).await;
+        return history(client, table, schema::of_history(table)?, cut).await;
     }
-    let Some(cut) = cut else { return current(client, table, wanted, &all(table)).await };
+    let Some(cut) = cut else { return current(client, table, wanted, schema::present(table), &all(table)).await };
+    let users = schema::at(table, cut)?;
     if let Some(tail) = tail_within(client, table, cut).await? {
-        return current(client, table, wanted, &tail).await;
+        return current(client, table, wanted, users, &tail).await;
     }
-    past(client, table, wanted, cut).await
+    past(client, table, wanted, users, cut).await
 }
 
 fn all(table: &ViewTable) -> Vec<&TailChange> {
@@ -106,20 +108,21 @@ async fn current(
     client: &StoreClient,
     table: &ViewTable,
     wanted: &TableUse,
+    users: Vec<UserColumn>,
     tail: &[&TailChange],
 ) -> Result<LakeTable> {
     let snapshot = load(client, table.metadata_location.as_deref()).await?;
-    let mut columns: Vec<TableColumn> =
-        table.fields.iter().enumerate().map(|(at, field)| user_column(at, field)).collect();
-    let users = columns.iter().filter(|column| !lake_cdc::is_reserved_column(&column.name)).count();
+    let key = sources_of_key(&users);
+    let mut columns: Vec<TableColumn> = users.into_iter().map(|user| user.column).collect();
+    let shown = columns.iter().filter(|column| !lake_cdc::is_reserved_column(&column.name)).count();
     // A hidden key is reserved too: it comes after what is shown.
     columns.sort_by_key(|column| lake_cdc::is_reserved_column(&column.name));
     columns.extend(reserved_columns(&Source::CURRENT, &snapshot.field_ids));
     let schema = schema_of(&columns);
-    let key = key_of(table, &columns)?;
+    let key = indexes_of(&key, &columns)?;
     let folded = fold(&columns, &schema, &key, tail)?;
     Ok(LakeTable {
-        visible: if wanted.reserved { columns.len() } else { users },
+        visible: if wanted.reserved { columns.len() } else { shown },
         columns: columns.into(),
         schema,
         files: snapshot.files.into(),
@@ -130,10 +133,14 @@ async fn current(
 }
 
 /// Changes: those in files and those of the tail, up to the cut.
-async fn history(client: &StoreClient, table: &ViewTable, cut: Option<Cut>) -> Result<LakeTable> {
+async fn history(
+    client: &StoreClient,
+    table: &ViewTable,
+    users: Vec<UserColumn>,
+    cut: Option<Cut>,
+) -> Result<LakeTable> {
     let snapshot = load(client, table.history_metadata_location.as_deref()).await?;
-    let mut columns: Vec<TableColumn> =
-        table.fields.iter().enumerate().map(|(at, field)| user_column(at, field)).collect();
+    let mut columns: Vec<TableColumn> = users.into_iter().map(|user| user.column).collect();
     columns.extend(reserved_columns(&Source::HISTORY, &snapshot.field_ids));
     let schema = schema_of(&columns);
     let tail: Vec<&TailChange> =
@@ -166,36 +173,33 @@ fn may_hold(file: &FilePlan, field_id: Option<i32>, most: i64) -> bool {
 }
 
 /// Rows as they were at the cut.
-async fn past(client: &StoreClient, table: &ViewTable, wanted: &TableUse, cut: Cut) -> Result<LakeTable> {
-    let history = history(client, table, Some(cut)).await?;
+async fn past(
+    client: &StoreClient,
+    table: &ViewTable,
+    wanted: &TableUse,
+    users: Vec<UserColumn>,
+    cut: Cut,
+) -> Result<LakeTable> {
+    let removed = schema::removed(table, cut)?;
+    let (key, width) = (sources_of_key(&users), users.len());
+    let history = history(client, table, users, Some(cut)).await?;
     let tail: Vec<&TailChange> = table.tail.iter().filter(|change| cut.contains(change)).collect();
-    let key = key_of(table, &history.columns)?;
-    let users = (0..table.fields.len()).filter(|at| {
-        history.columns.get(*at).is_some_and(|column| wanted.reserved || !lake_cdc::is_reserved_column(&column.name))
-    });
-    let mut shown: Vec<usize> = users.collect();
+    let key = indexes_of(&key, &history.columns)?;
+    let users = history.columns.iter().take(width).enumerate();
+    let is_shown = |column: &TableColumn| wanted.reserved || !lake_cdc::is_reserved_column(&column.name);
+    let mut shown: Vec<usize> = users.filter(|(_, column)| is_shown(column)).map(|(at, _)| at).collect();
     if wanted.reserved {
         for source in Source::CURRENT {
             shown.push(index_of(&history.columns, source)?);
         }
     }
-    last_rows(&history, &key, &tail, &shown).await
+    last_rows(&history, &key, &removed, &tail, &shown).await
 }
 
 async fn load(client: &StoreClient, location: Option<&str>) -> Result<Snapshot> {
     match location {
         Some(location) => snapshot::load(client, location).await,
         None => Ok(Snapshot::default()),
-    }
-}
-
-/// Both tables know a column by one id; names change.
-fn user_column(at: usize, field: &ViewField) -> TableColumn {
-    TableColumn {
-        name: field.name.clone(),
-        column_type: field.column_type.clone(),
-        field_id: Some(field.field_id),
-        source: Source::User(at),
     }
 }
 
@@ -220,13 +224,12 @@ fn schema_of(columns: &[TableColumn]) -> SchemaRef {
     ))
 }
 
-/// Indexes of what says which row it is: the shard, then the key.
-fn key_of(table: &ViewTable, columns: &[TableColumn]) -> Result<Vec<usize>> {
-    let mut key = vec![index_of(columns, Source::Shard)?];
-    for (at, field) in table.fields.iter().enumerate() {
-        if field.key {
-            key.push(index_of(columns, Source::User(at))?);
-        }
-    }
-    Ok(key)
+/// What says which row it is: the shard, then the key.
+fn sources_of_key(users: &[UserColumn]) -> Vec<Source> {
+    let key = users.iter().filter(|user| user.key).map(|user| user.column.source);
+    std::iter::once(Source::Shard).chain(key).collect()
+}
+
+fn indexes_of(sources: &[Source], columns: &[TableColumn]) -> Result<Vec<usize>> {
+    sources.iter().map(|source| index_of(columns, *source)).collect()
 }

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use lake_cdc::{
-    ColumnType, LakePosition, Lsn, Micros, Row, TailChange, TailOperation, Value, View, ViewField, ViewRequest,
-    ViewTable, text,
+    ColumnType, LakePosition, Lsn, Micros, Row, TailChange, TailOperation, Value, View, ViewField, ViewPast,
+    ViewRequest, ViewTable, text,
 };
 use lake_dialect::ast::{
     ColumnOption, CreateTable, Expr, Insert, ObjectName, SetExpr, Statement, TableConstraint, TableObject,
@@ -92,6 +92,7 @@ impl Corpus {
             flushed: LakePosition(0),
             fields,
             tail: Vec::new(),
+            past: Some(ViewPast::default()),
         });
         Some(())
     }

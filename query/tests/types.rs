@@ -127,6 +127,7 @@ fn view(fields: Vec<ViewField>, tail: Vec<TailChange>, metadata_location: Option
             flushed: LakePosition(0),
             fields,
             tail,
+            past: None,
         }],
         stamps: vec![],
     })

@@ -9,7 +9,7 @@ use lake_cdc::ColumnType;
 use lake_table::TableName;
 use serde::{Deserialize, Serialize};
 
-use super::column_type;
+use super::{TablePast, column_type};
 
 /// Columns that the lake adds, with field ids that every table shares.
 pub(crate) mod system {
@@ -54,6 +54,9 @@ pub(crate) struct LakeTable {
     pub(crate) key: Vec<i32>,
     /// Shards' tables that feed it.
     pub(crate) users: u32,
+    /// What history does not tell.
+    #[serde(default, skip_serializing_if = "TablePast::is_empty")]
+    pub(crate) past: TablePast,
 }
 
 impl LakeTable {
@@ -66,6 +69,7 @@ impl LakeTable {
             next_field: system::FIRST_FIELD,
             key: Vec::new(),
             users: 0,
+            past: TablePast::default(),
         }
     }
 
@@ -112,7 +116,7 @@ impl LakeTable {
     }
 
     /// A name belongs to the field that has it now; earlier holders carry their id.
-    fn name_in_history(&self, field: &Field) -> String {
+    pub(crate) fn name_in_history(&self, field: &Field) -> String {
         let is_later = |other: &Field| (other.dropped, -other.id) < (field.dropped, -field.id);
         let taken = self
             .fields

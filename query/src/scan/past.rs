@@ -56,10 +56,12 @@ impl Cut {
 const ENTRY_BYTES: usize = 48;
 
 /// Reads which changes are the last of their rows, and gives the table of those. `history` has all changes up to the
-/// cut in its files; `tail` those that are in none. `key` are indexes of the columns that say which row it is.
+/// cut in its files; `tail` those that are in none. `key` are indexes of the columns that say which row it is, the shard
+/// first. Changes of a shard up to its position in `removed` count no more.
 pub(crate) async fn last_rows(
     history: &LakeTable,
     key: &[usize],
+    removed: &HashMap<String, i64>,
     tail: &[&TailChange],
     shown: &[usize],
 ) -> Result<LakeTable> {
@@ -67,7 +69,7 @@ pub(crate) async fn last_rows(
     let operation = index_of(&history.columns, Source::Operation)?;
     let mut projection = key.to_vec();
     projection.extend([position, operation]);
-    let mut last = LastChanges::default();
+    let mut last = LastChanges { removed, by_key: HashMap::new(), bytes: 0 };
     let mut batches = history.stream(&projection, None)?;
     while let Some(rows) = batches.try_next().await? {
         last.add(&rows, key.len())?;
@@ -105,14 +107,14 @@ pub(crate) fn index_of(columns: &[TableColumn], source: Source) -> Result<usize>
 }
 
 /// The last change of each key: its position, and whether it is a delete.
-#[derive(Default)]
-struct LastChanges {
+struct LastChanges<'a> {
+    removed: &'a HashMap<String, i64>,
     by_key: HashMap<Box<[u8]>, (i64, bool)>,
     bytes: usize,
 }
 
-impl LastChanges {
-    /// `rows` has the key columns, then `_position` and `_operation`.
+impl LastChanges<'_> {
+    /// `rows` has the key columns, the shard first, then `_position` and `_operation`.
     fn add(&mut self, rows: &RecordBatch, key_width: usize) -> Result<()> {
         if rows.num_rows() == 0 {
             return Ok(());
@@ -120,10 +122,15 @@ impl LastChanges {
         let key: Vec<ArrayRef> = rows.columns()[..key_width].to_vec();
         let types: Vec<_> = key.iter().map(|column| column.data_type().clone()).collect();
         let keys = converter(&types)?.convert_columns(&key)?;
+        let shards = rows.column(0).as_string::<i32>();
         let positions = rows.column(key_width).as_primitive::<Int64Type>();
         let operations = rows.column(key_width + 1).as_string::<i32>();
         for (at, key) in keys.iter().enumerate() {
             if positions.is_null(at) || operations.is_null(at) {
+                continue;
+            }
+            let removed = if self.removed.is_empty() { None } else { self.removed.get(shards.value(at)) };
+            if removed.is_some_and(|upto| positions.value(at) <= *upto) {
                 continue;
             }
             let change = (positions.value(at), operations.value(at) == TailOperation::Delete.name());

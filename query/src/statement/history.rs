@@ -11,11 +11,26 @@ use lake_dialect::ast::{BinaryOperator, Expr, GroupByExpr, OrderByKind, Query, S
 use lake_dialect::fold;
 
 use super::tables::Named;
+use crate::request::Moment;
 
 /// Columns of changes that current rows do not have.
 const ONLY_HISTORY: [&str; 4] = ["_operation", "_position", "_lsn", "_transaction_id"];
+/// Whoever orders one row by it means its changes.
+const AUDIT_ORDER: &str = "_commit_timestamp";
 /// Columns of current rows that `*` leaves out.
 const RESERVED: [&str; 3] = ["_shard", "_commit_timestamp", "_key"];
+
+/// True if the answer may need what only the past of a table knows: asked of the lake before [`decide`] can be.
+pub(crate) fn asks_for_past(query: &Query, tables: &[Named]) -> bool {
+    let mut names = Names::default();
+    let _ = query.visit(&mut names);
+    let is_named = |column: &str| {
+        names.unqualified.contains(column) || names.qualified.iter().any(|(_, qualified)| qualified == column)
+    };
+    tables.iter().any(|named| named.by_name || named.table.moment != Moment::Now)
+        || ONLY_HISTORY.iter().any(|column| is_named(column))
+        || is_named(AUDIT_ORDER)
+}
 
 /// Decides for each table whether changes are read, and whether reserved columns are named.
 pub(crate) fn decide(query: &Query, tables: &mut [Named], view: &[Option<&ViewTable>]) {
@@ -64,9 +79,7 @@ impl Visitor for Names {
 fn is_audit(query: &Query, view: &ViewTable) -> bool {
     let SetExpr::Select(select) = query.body.as_ref() else { return false };
     let orders = query.order_by.as_ref().is_some_and(|order| match &order.kind {
-        OrderByKind::Expressions(keys) => {
-            keys.iter().any(|key| column(&key.expr).as_deref() == Some("_commit_timestamp"))
-        }
+        OrderByKind::Expressions(keys) => keys.iter().any(|key| column(&key.expr).as_deref() == Some(AUDIT_ORDER)),
         OrderByKind::All(_) => false,
     });
     let groups = !matches!(&select.group_by, GroupByExpr::Expressions(keys, _) if keys.is_empty());

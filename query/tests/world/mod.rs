@@ -7,8 +7,8 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use iceberg::spec::{NestedField, PrimitiveType, Schema, Struct, TableMetadata, Type, UnboundPartitionSpec};
 use lake_cdc::{
-    ColumnType, LakePosition, Lsn, Micros, Row, TailChange, TailOperation, Value, View, ViewField, ViewRequest,
-    ViewTable,
+    ColumnType, LakePosition, Lsn, Micros, Row, TailChange, TailOperation, Value, View, ViewField, ViewPast,
+    ViewRequest, ViewTable,
 };
 use lake_host::{ByteRange, ObjectStore};
 use lake_query::{Engine, Lake, LakeError, QueryRequest};
@@ -120,6 +120,7 @@ impl World {
                 flushed: LakePosition(0),
                 fields: fields(),
                 tail: Vec::new(),
+                past: Some(ViewPast::default()),
             }],
             stamps: vec![("a".into(), Micros(0))],
         };

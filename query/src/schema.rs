@@ -1,0 +1,115 @@
+//! The user's columns of a table: now, at a moment, and of its history.
+//!
+//! A column is its field; names and what there is change. A past schema is the present one with what happened since
+//! undone. Types are the present ones: a type only ever becomes wider, and then holds the old values too.
+
+use std::collections::{HashMap, HashSet};
+
+use datafusion::error::Result;
+use lake_cdc::{Before, Point, ViewField, ViewPast, ViewTable};
+
+use crate::error::{refuse, unavailable};
+use crate::scan::columns::{Source, TableColumn};
+use crate::scan::past::Cut;
+
+/// A column of the user's.
+#[derive(Clone, Debug)]
+pub(crate) struct UserColumn {
+    pub(crate) column: TableColumn,
+    pub(crate) key: bool,
+}
+
+/// Those of the view's position.
+pub(crate) fn present(table: &ViewTable) -> Vec<UserColumn> {
+    table.fields.iter().enumerate().map(|(at, field)| user_column(at, field, field.name.clone(), field.key)).collect()
+}
+
+/// Those of history: every field that there ever was, in the order in which they came.
+pub(crate) fn of_history(table: &ViewTable) -> Result<Vec<UserColumn>> {
+    let past = past_of(table)?;
+    let all = table.fields.iter().chain(&past.dropped).enumerate();
+    let mut columns: Vec<UserColumn> =
+        all.map(|(at, field)| user_column(at, field, field.name.clone(), field.key)).collect();
+    columns.sort_by_key(|user| user.column.field_id);
+    Ok(columns)
+}
+
+/// Those that the table had at the cut.
+pub(crate) fn at(table: &ViewTable, cut: Cut) -> Result<Vec<UserColumn>> {
+    let past = past_of(table)?;
+    if past.created.is_some_and(|created| !cut.knows(created)) {
+        return Ok(present(table));
+    }
+    if past.names_since.is_some_and(|since| !cut.knows(since)) {
+        return Err(refuse("54000", format!("the columns of {} changed too often since that moment", table.name)));
+    }
+    let mut names: HashMap<i32, &str> =
+        table.fields.iter().map(|field| (field.field_id, field.name.as_str())).collect();
+    let mut key: Vec<i32> = table.fields.iter().filter(|field| field.key).map(|field| field.field_id).collect();
+    for alteration in past.alterations.iter().rev().filter(|alteration| !cut.knows(alteration.at)) {
+        match &alteration.before {
+            Before::Absent(field_id) => drop(names.remove(field_id)),
+            Before::Named(field_id, name) => drop(names.insert(*field_id, name)),
+            Before::Key(field_ids) => key.clone_from(field_ids),
+        }
+    }
+    let all = table.fields.iter().chain(&past.dropped).enumerate();
+    let mut columns: Vec<UserColumn> = all
+        .filter_map(|(at, field)| {
+            let name = names.get(&field.field_id)?;
+            Some(user_column(at, field, (*name).to_owned(), key.contains(&field.field_id)))
+        })
+        .collect();
+    columns.sort_by_key(|user| user.column.field_id);
+    // Shards whose clocks disagree can make two fields have one name at a moment.
+    let mut taken = HashSet::new();
+    for user in &mut columns {
+        if !taken.insert(user.column.name.to_ascii_lowercase()) {
+            user.column.name = format!("{}__{}", user.column.name, user.column.field_id.unwrap_or_default());
+        }
+    }
+    Ok(columns)
+}
+
+/// Which changes of each shard count no more at the cut: those up to a position.
+pub(crate) fn removed(table: &ViewTable, cut: Cut) -> Result<HashMap<String, i64>> {
+    let past = past_of(table)?;
+    if past.removals_unknown.is_some_and(|gap| cut.knows(gap.from) && !gap.to.is_some_and(|to| cut.knows(to))) {
+        return Err(refuse(
+            "54000",
+            format!("{} was dropped, or databases that feed it deleted, too often to rebuild that moment", table.name),
+        ));
+    }
+    let mut removed = HashMap::new();
+    for removal in past.removals.iter().filter(|removal| cut.knows(removal.at)) {
+        let upto = i64::try_from(removal.upto.0).unwrap_or(i64::MAX);
+        let known = removed.entry(removal.shard.clone()).or_insert(upto);
+        *known = upto.max(*known);
+    }
+    Ok(removed)
+}
+
+fn past_of(table: &ViewTable) -> Result<&ViewPast> {
+    table.past.as_ref().ok_or_else(|| unavailable("the lake did not tell the past of a table"))
+}
+
+/// Both tables know a column by one id; names change.
+fn user_column(at: usize, field: &ViewField, name: String, key: bool) -> UserColumn {
+    let column = TableColumn {
+        name,
+        column_type: field.column_type.clone(),
+        field_id: Some(field.field_id),
+        source: Source::User(at),
+    };
+    UserColumn { column, key }
+}
+
+impl Cut {
+    /// True if a state at the cut knows of what happened at `point`.
+    pub(crate) fn knows(self, point: Point) -> bool {
+        match self {
+            Cut::Position(most) => i64::try_from(point.position.0).is_ok_and(|position| position <= most),
+            Cut::Stamp(most) => point.stamp.0 <= most,
+        }
+    }
+}
