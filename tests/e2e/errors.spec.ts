@@ -51,8 +51,6 @@ const named: Record<string, Record<string, Attempt>> = {
   forbidden: {
     'a token of another database': () =>
       post('/v1/databases/default/sql', json({ sql: 'SELECT 1' }), { token: lake.token(['database:other:write']) }),
-    'a token that only reads': () =>
-      post('/v1/databases/default/sql', json({ sql: 'DELETE FROM t' }), { token: lake.token(['database:default:read']) }),
     'a token of another table': () =>
       post('/v1/query', json({ sql: 'SELECT * FROM t' }), { token: lake.token(['table:default.parents:read']) }),
     'a table that a glob would match': () =>
@@ -117,8 +115,17 @@ const states: Record<string, Record<string, Attempt>> = {
   '23503': { 'a missing parent': sql("INSERT INTO t (id, name, parent) VALUES (2, 'b', 7)") },
   '23505': { 'a key that is taken': sql("INSERT INTO t (id, name) VALUES (1, 'b')") },
   '23514': { 'a check that fails': sql("INSERT INTO t (id, name, n) VALUES (2, 'b', 0)") },
+  '42501': {
+    'a token that only reads': () =>
+      post('/v1/databases/default/sql', json({ sql: 'DELETE FROM t' }), { token: lake.token(['database:default:read']) }),
+  },
   '25006': { 'a write on the lake': query('DELETE FROM t') },
-  '0A000': { 'a type that is not there yet': sql('CREATE TABLE x (a point)') },
+  '0A000': {
+    'a type that is not there yet': sql('CREATE TABLE x (a point)'),
+    'a block of code': sql('DO $$ BEGIN DELETE FROM t; END $$'),
+    'a copy': sql('COPY t FROM STDIN'),
+    'a block of code in the lake': query('DO $$ BEGIN END $$'),
+  },
   '22023': { 'a time in the future': query('SELECT * FROM t', { asOf: '2999-01-01T00:00:00Z' }) },
 }
 

@@ -141,3 +141,34 @@ test('a transaction of many megabytes travels whole, one over the limit is refus
   const { rows } = await lake.client.sql('default', "SELECT count(*) AS n FROM big WHERE body LIKE '%y'")
   assert.deepStrictEqual(rows, [{ n: 0n }])
 })
+
+test('NOT NULL comes and goes, and a column with a CHECK is dropped, while the rows stay what they are', async () => {
+  await write(
+    'CREATE TABLE strict (id bigint PRIMARY KEY, a int, b int CHECK (b > 0), c numeric(20,4) DEFAULT 1.5, UNIQUE (a))',
+    "INSERT INTO strict (id, a, b) VALUES (9007199254740993, 1, 1), (2, NULL, 2), (3, 3, NULL)",
+  )
+  await read('SELECT * FROM strict ORDER BY id', 'strict')
+  const refused = (statement: string, code: string) => assert.rejects(lake.client.sql('default', statement), { code, noSideEffects: true })
+  await refused('ALTER TABLE strict ALTER COLUMN a SET NOT NULL', '23502')
+  await write('UPDATE strict SET a = 2 WHERE id = 2', 'ALTER TABLE strict ALTER COLUMN a SET NOT NULL')
+  await refused('INSERT INTO strict (id, b) VALUES (4, 4)', '23502')
+  await refused('INSERT INTO strict (id, a, b) VALUES (4, 4, 0)', '23514')
+  await refused('INSERT INTO strict (id, a, b) VALUES (4, 3, 4)', '23505')
+  await write('ALTER TABLE strict ALTER COLUMN a DROP NOT NULL', 'INSERT INTO strict (id, b) VALUES (4, 4)')
+  await write('ALTER TABLE strict DROP COLUMN b', 'INSERT INTO strict (id, a) VALUES (5, 5)')
+  await refused('SELECT b FROM strict', '42703')
+  await refused('INSERT INTO strict (id, a) VALUES (6, 5)', '23505')
+  await write('ALTER TABLE strict ALTER COLUMN c SET NOT NULL', 'ALTER TABLE strict ADD COLUMN b text', "INSERT INTO strict (id, b) VALUES (6, '-1')")
+  await lake.evict({ script: 'dosql', database: 'default' })
+  const rows = [
+    { id: 2n, a: 2, c: '1.5000', b: null },
+    { id: 3n, a: 3, c: '1.5000', b: null },
+    { id: 4n, a: null, c: '1.5000', b: null },
+    { id: 5n, a: 5, c: '1.5000', b: null },
+    { id: 6n, a: null, c: '1.5000', b: '-1' },
+    { id: 9007199254740993n, a: 1, c: '1.5000', b: null },
+  ]
+  assert.deepStrictEqual((await lake.client.sql('default', 'SELECT * FROM strict ORDER BY id')).rows, rows)
+  assert.deepStrictEqual(await read('SELECT * FROM strict ORDER BY id', 'strict'), rows)
+  await refused('UPDATE strict SET c = NULL', '23502')
+})

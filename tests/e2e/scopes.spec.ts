@@ -43,9 +43,9 @@ async function firstOf(client: LakeClient, table: string): Promise<void> {
   for await (const _ of client.subscribe({ tables: [table], fromLSN: 0n })) return
 }
 
-/** The catalog has a name of its own for it. */
+/** The catalog has a name of its own for it, and so has SQL. */
 function isRefusal(error: unknown): boolean {
-  return error instanceof LakeError && ['forbidden', 'ForbiddenException'].includes(error.code)
+  return error instanceof LakeError && ['forbidden', 'ForbiddenException', '42501'].includes(error.code)
 }
 
 const reads = ['query north.a', 'query north.a_history', 'load north.a', 'subscribe north.a']
@@ -66,8 +66,55 @@ describe('a token allows what its scopes say and nothing else', () => {
   check(['namespace:north:read'], north)
   check(['lake:read'], all)
   check(['database:north:write'], ['see what north is', 'read north', 'write north'])
-  check(['database:north:read'], ['see what north is'])
+  check(['database:north:read'], ['see what north is', 'read north'])
   check(['table:north.%2A:read'], [])
   check(['table:north.a:read', 'table:north.a_history:read'], reads)
   check([], [])
+})
+
+describe('a token that may only read a database', () => {
+  const reader = (database: string): LakeClient => lake.clientWith({ token: lake.token([`database:${database}:read`]) })
+
+  test('reads its shard, also by a list', async () => {
+    const client = reader('north')
+    assert.deepStrictEqual((await client.sql('north', 'SELECT id FROM a WHERE id = $1', { params: [1] })).rows, [{ id: 1 }])
+    const { results } = await client.sql('north', ['SELECT id FROM a', 'SELECT id FROM b'])
+    assert.deepStrictEqual(results.map(result => result.rows), [[{ id: 1 }], [{ id: 2 }]])
+  })
+
+  test('changes nothing and is told which scope that needs', async () => {
+    const before = await lake.client.databaseStatus('north')
+    const writes = [
+      'INSERT INTO a VALUES (7) RETURNING id',
+      'TRUNCATE a',
+      'CREATE TABLE c (id int)',
+      'SELECT * FROM a FOR UPDATE',
+      ['SELECT id FROM a', 'DELETE FROM a'],
+    ]
+    for (const write of writes) {
+      const refused = { code: '42501', message: /database:north:write/, noSideEffects: true, retryable: false }
+      await assert.rejects(typeof write === 'string' ? reader('north').sql('north', write) : reader('north').sql('north', write), refused)
+    }
+    const { committed } = await lake.client.databaseStatus('north')
+    assert.equal(committed, before['committed'])
+    assert.deepStrictEqual((await lake.client.sql('north', 'SELECT id FROM a')).rows, [{ id: 1 }])
+  })
+
+  test('creates no database', async () => {
+    await assert.rejects(reader('west').sql('west', 'CREATE TABLE a (id int)'), { code: '42501' })
+    await assert.rejects(reader('west').sql('west', 'SELECT 1'), { code: 'database_not_found' })
+    await assert.rejects(lake.client.databaseStatus('west'), { code: 'database_not_found' })
+  })
+
+  test('cannot say of itself that it may write', async () => {
+    const claims = JSON.stringify({ v: 1, sub: 'e2e', iat: 1, exp: 4_000_000_000, scopes: ['all'] })
+    const answer = await lake.fetch('/v1/databases/north/sql', {
+      method: 'POST',
+      body: JSON.stringify({ sql: 'DELETE FROM a' }),
+      headers: { 'x-lake-claims': claims },
+      token: lake.token(['database:north:read']),
+    })
+    assert.equal(answer.status, 403)
+    assert.equal((await answer.json()).error.code, '42501')
+  })
 })
