@@ -7,20 +7,35 @@
 
 pub mod blob;
 mod clock;
+mod coin;
 mod fault;
 mod object_store;
+mod planted;
 mod socket;
 mod storage;
 
 pub use clock::{Clock, Random};
 #[cfg(debug_assertions)]
 #[doc(hidden)]
-pub use fault::__fault_armed;
+pub use coin::__coin;
 #[cfg(debug_assertions)]
-pub use fault::{arm_fault, disarm_faults};
+pub use coin::throw_coins;
+#[cfg(debug_assertions)]
+#[doc(hidden)]
+pub use fault::{__die, __fault_armed};
+#[cfg(debug_assertions)]
+pub use fault::{Died, alive, arm_fault, disarm_faults, reached_faults};
 pub use object_store::{
     ByteRange, ETag, ListPage, ListedObject, Object, ObjectInfo, ObjectStore, ObjectStoreError, PutCondition,
     PutOutcome,
 };
-pub use socket::{Socket, SocketError};
+#[cfg(debug_assertions)]
+#[doc(hidden)]
+pub use planted::__planted;
+#[cfg(debug_assertions)]
+pub use planted::plant_bug;
+pub use socket::{
+    ATTACHMENT_BYTES_MAX, AcceptedSockets, BROKEN, CLOSE_REASON_BYTES_MAX, CLOSED_WITHOUT_CODE, HibernatableSocket,
+    MESSAGE_BYTES_MAX, Socket, SocketError, SocketEvent, close_reason, sendable_close_code,
+};
 pub use storage::{AlarmChange, KeyRange, ROW_BYTES_MAX, ShardStorage, StorageError, WriteBatch, WriteOperation};

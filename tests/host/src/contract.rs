@@ -1,15 +1,24 @@
 //! What every implementation of a port must obey, as lists of named cases.
 //!
 //! The cases use nothing but the port, so they run over memory natively and over Cloudflare's own in workerd, where a
-//! test-only script answers with the list. They may be run again over storage that an earlier run has used.
+//! test-only script answers with the list. They may be run again over storage that an earlier run has used. Sockets and
+//! alarms come as events to an object, so their cases drive objects of a [`Lab`], each of which is a [`Subject`].
 
+mod alarm;
 mod clock;
+mod lab;
 mod object_store;
+mod socket;
 mod storage;
+mod subject;
 
+pub use alarm::check_alarms;
 pub use clock::{check_clock, check_random};
+pub use lab::Lab;
 pub use object_store::check_object_store;
+pub use socket::check_sockets;
 pub use storage::check_storage;
+pub use subject::{Act, AlarmStep, Answer, Digest, Fired, Order, Seen, Subject};
 
 /// One rule of a port and whether an implementation obeys it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@
 
 mod clock;
 pub mod contract;
+mod lab;
 mod object_store;
 mod object_store_faults;
 mod simulation;
@@ -15,9 +16,10 @@ mod storage;
 mod yield_now;
 
 pub use clock::{ManualClock, SeededRandom};
+pub use lab::MemoryLab;
 pub use object_store::{MemoryObjectStore, ObjectCounts, ObjectOperation};
 pub use simulation::{Simulation, TaskId};
-pub use socket::{SocketEnd, socket_pair};
+pub use socket::{MemorySockets, SocketEnd, socket_pair};
 pub use storage::{MemoryStorage, StorageCounts};
 pub use yield_now::yield_now;
 

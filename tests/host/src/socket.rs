@@ -1,18 +1,27 @@
-//! Two ends of a socket in memory.
+//! Two ends of a socket in memory, and the sockets of an object that is not.
 
 use std::{cell::RefCell, collections::VecDeque, rc::Rc};
 
-use lake_host::{Socket, SocketError};
+use lake_host::{
+    ATTACHMENT_BYTES_MAX, AcceptedSockets, BROKEN, CLOSED_WITHOUT_CODE, HibernatableSocket, Socket, SocketError,
+    SocketEvent, close_reason, sendable_close_code,
+};
 
 #[derive(Debug, Default)]
 struct Wire {
-    /// Messages on their way to end 0 and to end 1.
-    messages: [VecDeque<Vec<u8>>; 2],
-    /// Who closed it and with what, if it is closed.
-    closed: Option<(u16, String)>,
+    ends: [End; 2],
     /// Messages sent from now on vanish.
     dropping: bool,
-    sent: [u64; 2],
+}
+
+#[derive(Debug, Default)]
+struct End {
+    /// On their way to this end.
+    events: VecDeque<SocketEvent>,
+    /// Why it sends nothing any more: it closed, or it has seen the other close.
+    closed: Option<String>,
+    sent: u64,
+    attachment: Option<Vec<u8>>,
 }
 
 /// One end of a socket. A clone is the same end.
@@ -29,24 +38,25 @@ pub fn socket_pair() -> (SocketEnd, SocketEnd) {
 }
 
 impl SocketEnd {
-    /// Takes the next message that has arrived at this end.
-    pub fn receive(&self) -> Option<Vec<u8>> {
-        self.wire.borrow_mut().messages[self.end].pop_front()
-    }
-
-    /// Takes all messages that have arrived at this end.
-    pub fn receive_all(&self) -> Vec<Vec<u8>> {
-        self.wire.borrow_mut().messages[self.end].drain(..).collect()
+    /// Takes what has arrived at this end next.
+    pub fn receive(&self) -> Option<SocketEvent> {
+        let mut wire = self.wire.borrow_mut();
+        let event = wire.ends[self.end].events.pop_front();
+        if let Some(SocketEvent::Closed { code, reason }) = &event
+            && wire.ends[self.end].closed.is_none()
+        {
+            wire.ends[self.end].closed = Some(format!("{code} {reason}"));
+            // An end that sees a close answers it with the same.
+            if !wire.dropping {
+                wire.ends[1 - self.end].events.extend(event.clone());
+            }
+        }
+        event
     }
 
     /// How many messages this end has sent, lost ones included.
     pub fn sent_count(&self) -> u64 {
-        self.wire.borrow().sent[self.end]
-    }
-
-    /// Code and reason if the socket is closed; 1006 if it broke.
-    pub fn closed(&self) -> Option<(u16, String)> {
-        self.wire.borrow().closed.clone()
+        self.wire.borrow().ends[self.end].sent
     }
 
     /// Messages sent from now on vanish in both directions and nobody is told: a dead peer before anybody noticed.
@@ -54,29 +64,98 @@ impl SocketEnd {
         self.wire.borrow_mut().dropping = true;
     }
 
-    /// The socket breaks: what has not been received is lost and sending fails.
+    /// The socket breaks: what has not been received is lost, both ends are told, and sending fails.
     pub fn break_off(&self) {
+        for end in &mut self.wire.borrow_mut().ends {
+            end.events.clear();
+            if end.closed.replace("it broke".to_owned()).is_none() {
+                end.events.push_back(SocketEvent::Closed { code: BROKEN, reason: String::new() });
+            }
+        }
+    }
+
+    fn post(&self, message: SocketEvent) -> Result<(), SocketError> {
         let mut wire = self.wire.borrow_mut();
-        wire.messages = Default::default();
-        wire.closed.get_or_insert_with(|| (1006, "broken".to_owned()));
+        if let Some(reason) = &wire.ends[self.end].closed {
+            return Err(SocketError::Closed(reason.clone()));
+        }
+        wire.ends[self.end].sent += 1;
+        if !wire.dropping {
+            wire.ends[1 - self.end].events.push_back(message);
+        }
+        Ok(())
     }
 }
 
 impl Socket for SocketEnd {
     fn send(&self, message: &[u8]) -> Result<(), SocketError> {
-        let mut wire = self.wire.borrow_mut();
-        if let Some((code, reason)) = &wire.closed {
-            return Err(SocketError(format!("{code} {reason}")));
-        }
-        wire.sent[self.end] += 1;
-        if !wire.dropping {
-            wire.messages[1 - self.end].push_back(message.to_vec());
-        }
-        Ok(())
+        self.post(SocketEvent::Binary(message.to_vec()))
+    }
+
+    fn send_text(&self, message: &str) -> Result<(), SocketError> {
+        self.post(SocketEvent::Text(message.to_owned()))
     }
 
     fn close(&self, code: u16, reason: &str) {
-        self.wire.borrow_mut().closed.get_or_insert_with(|| (code, reason.to_owned()));
+        let (code, reason) = match sendable_close_code(code) {
+            Some(code) => (code, close_reason(reason)),
+            None => (CLOSED_WITHOUT_CODE, ""),
+        };
+        let mut wire = self.wire.borrow_mut();
+        if wire.ends[self.end].closed.is_some() {
+            return;
+        }
+        wire.ends[self.end].closed = Some(format!("{code} {reason}"));
+        if !wire.dropping {
+            wire.ends[1 - self.end].events.push_back(SocketEvent::Closed { code, reason: reason.to_owned() });
+        }
+    }
+}
+
+impl HibernatableSocket for SocketEnd {
+    fn attach(&self, bytes: &[u8]) -> Result<(), SocketError> {
+        if bytes.len() > ATTACHMENT_BYTES_MAX {
+            return Err(SocketError::AttachmentTooLarge(bytes.len()));
+        }
+        self.wire.borrow_mut().ends[self.end].attachment = Some(bytes.to_vec());
+        Ok(())
+    }
+
+    fn attached(&self) -> Option<Vec<u8>> {
+        self.wire.borrow().ends[self.end].attachment.clone()
+    }
+}
+
+/// The accepted sockets of one object. A clone is the same list, which outlives the object.
+#[derive(Clone, Debug, Default)]
+pub struct MemorySockets {
+    accepted: Rc<RefCell<Vec<(String, SocketEnd)>>>,
+}
+
+impl MemorySockets {
+    /// Accepts `socket` under `tag`.
+    pub fn accept(&self, tag: &str, socket: SocketEnd) {
+        self.accepted.borrow_mut().push((tag.to_owned(), socket));
+    }
+
+    /// Takes what has arrived next at one of the sockets, with its tag. One that has seen the other end close is let go.
+    pub fn receive(&self) -> Option<(String, SocketEnd, SocketEvent)> {
+        let mut accepted = self.accepted.borrow_mut();
+        let (at, event) = accepted.iter().enumerate().find_map(|(at, (_, socket))| Some((at, socket.receive()?)))?;
+        let (tag, socket) = match event {
+            SocketEvent::Closed { .. } => accepted.remove(at),
+            _ => accepted[at].clone(),
+        };
+        Some((tag, socket, event))
+    }
+}
+
+impl AcceptedSockets for MemorySockets {
+    type Socket = SocketEnd;
+
+    fn with_tag(&self, tag: &str) -> Vec<SocketEnd> {
+        let accepted = self.accepted.borrow();
+        accepted.iter().filter(|(held, _)| held == tag).map(|(_, socket)| socket.clone()).collect()
     }
 }
 
@@ -84,24 +163,18 @@ impl Socket for SocketEnd {
 mod tests {
     use super::*;
 
+    fn binary(bytes: &[u8]) -> Option<SocketEvent> {
+        Some(SocketEvent::Binary(bytes.to_vec()))
+    }
+
     #[test]
     fn messages_arrive_at_the_other_end_in_order() {
         let (shard, lake) = socket_pair();
         shard.send(b"1").expect("open");
         shard.send(b"2").expect("open");
         lake.send(b"3").expect("open");
-        assert_eq!(lake.receive_all(), [b"1", b"2"]);
-        assert_eq!((shard.receive(), shard.receive()), (Some(b"3".to_vec()), None));
-    }
-
-    #[test]
-    fn what_was_sent_before_a_close_still_arrives() {
-        let (shard, lake) = socket_pair();
-        shard.send(b"1").expect("open");
-        shard.close(1000, "idle");
-        assert_eq!(lake.closed(), Some((1000, "idle".to_owned())));
-        assert_eq!(lake.receive(), Some(b"1".to_vec()));
-        assert!(lake.send(b"2").is_err());
+        assert_eq!([lake.receive(), lake.receive(), lake.receive()], [binary(b"1"), binary(b"2"), None]);
+        assert_eq!([shard.receive(), shard.receive()], [binary(b"3"), None]);
     }
 
     #[test]
@@ -113,11 +186,21 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_socket_loses_what_was_on_its_way() {
+    fn a_peer_that_is_gone_never_answers_a_close() {
+        let (shard, _lake) = socket_pair();
+        shard.drop_messages();
+        shard.close(1000, "idle");
+        assert_eq!(shard.receive(), None);
+    }
+
+    #[test]
+    fn a_broken_socket_loses_what_was_on_its_way_and_says_so_at_both_ends() {
         let (shard, lake) = socket_pair();
         shard.send(b"1").expect("open");
         shard.break_off();
-        assert_eq!(lake.receive(), None);
-        assert!(shard.send(b"2").is_err());
+        let broken = Some(SocketEvent::Closed { code: BROKEN, reason: String::new() });
+        assert_eq!([lake.receive(), lake.receive()], [broken.clone(), None]);
+        assert_eq!(shard.receive(), broken);
+        assert!(shard.send(b"2").is_err() && lake.send(b"2").is_err());
     }
 }
