@@ -6,7 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use lake_host::{ByteRange, ObjectStore, PutCondition, PutOutcome, ShardStorage};
+use lake_host::{ByteRange, ObjectStore, PutCondition, PutOutcome, ShardStorage, durable};
 use lake_table::{TableName, TableState, commit_record_key};
 
 use crate::cache::{MetadataCache, MetadataFile};
@@ -142,7 +142,8 @@ impl<S: ShardStorage> Catalog<S> {
         let bytes = commit_record::read_bytes(&self.storage, last)?;
         let bytes = bytes.ok_or_else(|| CatalogError::corrupt("a commit record", "its bytes are missing"))?;
         let key = commit_record_key(last);
-        if store.put(&key, bytes.clone(), PutCondition::Absent).await? == PutOutcome::ConditionFailed {
+        let put = durable!("catalog: put the commit record", store.put(&key, bytes.clone(), PutCondition::Absent).await)?;
+        if put == PutOutcome::ConditionFailed {
             let object = store.get(&key, ByteRange::Full).await?;
             if object.is_none_or(|object| object.bytes != bytes) {
                 return Err(CatalogError::corrupt("the bucket", format!("{key} is of another history of this lake")));

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use futures::{StreamExt, TryStreamExt, stream};
 use iceberg::TableUpdate;
 use iceberg::spec::{TableMetadata, TableMetadataBuilder};
-use lake_host::{ObjectStore, Random, ShardStorage, WriteBatch, fault};
+use lake_host::{ObjectStore, Random, ShardStorage, WriteBatch, durable};
 use lake_table::{CommittedFlush, FlushCommit, FlushOutcome, SettleFlush, Settlement, TableCommit, TableName};
 
 use crate::cache::MetadataFile;
@@ -107,11 +107,13 @@ impl<S: ShardStorage> Catalog<S> {
             staged.push(self.stage_table(store, random, now_micros, table).await?);
         }
         stream::iter(&staged)
-            .map(|table| self.write_metadata(store, &table.after.metadata_location, &table.file))
+            .map(async |table| {
+                let location = &table.after.metadata_location;
+                durable!("catalog: put metadata", self.write_metadata(store, location, &table.file).await)
+            })
             .buffer_unordered(WRITES_AT_ONCE)
             .try_collect::<()>()
             .await?;
-        fault!("catalog.after_metadata", Stop::Error(CatalogError::StateUnknown("died".into())));
 
         self.record_last_commit(store).await?;
         // No await from here to the swap.
@@ -123,14 +125,13 @@ impl<S: ShardStorage> Catalog<S> {
             }
         }
         self.swap(now_micros, commit, &staged, last_number + 1)?;
-        fault!("catalog.after_swap", Stop::Error(CatalogError::StateUnknown("died".into())));
 
         for table in &staged {
             let (old, new) = (&table.before.metadata_location, &table.after.metadata_location);
             self.cache.borrow_mut().replace(old, new, &table.file);
         }
         let hints = stream::iter(&staged)
-            .map(|table| self.write_version_hint(store, &table.after))
+            .map(async |table| durable!("catalog: put a hint", self.write_version_hint(store, &table.after).await))
             .buffer_unordered(WRITES_AT_ONCE)
             .try_collect::<()>();
         let record = self.record_last_commit(store);
@@ -216,7 +217,7 @@ impl<S: ShardStorage> Catalog<S> {
             tables: tables.collect(),
         };
         commit_record::put(&mut batch, number, &record.encode()?);
-        self.apply(&batch)
+        durable!("catalog: swap", self.apply(&batch))
     }
 
     /// What was committed under a flush id, once its record is in the store.

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use lake_api::scope::NAMESPACE_SEPARATOR;
-use lake_host::{ObjectStore, Random, ShardStorage, StorageError, WriteBatch, fault};
+use lake_host::{ObjectStore, Random, ShardStorage, StorageError, WriteBatch, durable};
 use lake_table::{EnsureTable, TableName, TableState, create_metadata};
 
 use crate::cache::MetadataFile;
@@ -37,8 +37,7 @@ impl<S: ShardStorage> Catalog<S> {
                 .map_err(|error| CatalogError::Invalid(error.to_string()))?;
             let file = Rc::new(MetadataFile::of(metadata)?);
             let metadata_location = metadata_location(&location, 0, random.id());
-            self.write_metadata(store, &metadata_location, &file).await?;
-            fault!("catalog.after_first_metadata", CatalogError::StateUnknown("died".into()));
+            durable!("catalog: put the first metadata", self.write_metadata(store, &metadata_location, &file).await)?;
 
             // Other requests ran during the writes: look again at everything the swap relies on.
             epoch::raise(&self.storage, wanted.epoch)?;
@@ -51,7 +50,7 @@ impl<S: ShardStorage> Catalog<S> {
             self.swap_new(&wanted.table, &folder, &pointer)?;
             self.cache.borrow_mut().keep(&pointer.metadata_location, &file);
             // A missing hint is made good by the table's next commit; nothing of ours reads it.
-            let _hint = self.write_version_hint(store, &pointer).await;
+            let _hint = durable!("catalog: put the first hint", self.write_version_hint(store, &pointer).await);
             return self.state_of(&wanted.table, &pointer.metadata_location, &file);
         }
     }
@@ -63,7 +62,7 @@ impl<S: ShardStorage> Catalog<S> {
         }
         used_location::put(&mut batch, folder, table)?;
         pointer::put(&mut batch, table, pointer)?;
-        self.apply(&batch)
+        durable!("catalog: make a table", self.apply(&batch))
     }
 
     /// The one irreversible step of every change.

@@ -48,7 +48,7 @@ pub const VIEW_TAIL_BYTES_MAX: u64 = 8 << 20;
 /// Changes of the tables of one view, for the same reason: each is a row with its own strings.
 pub const VIEW_CHANGES_MAX: u64 = 50_000;
 
-/// Removals (a table dropped, a database deleted) that a table remembers for past states. About 45 bytes each in a row
+/// Removals (a table dropped, a database deleted) that a table remembers for past states. About 60 bytes each in a row
 /// of at most 2 MB, and sent with each view of the past. Beyond, moments that would need a forgotten one are refused.
 pub const REMOVALS_MAX: usize = 8_192;
 

@@ -169,7 +169,7 @@ impl<S: ShardStorage> Lake<S> {
         let mut batch = WriteBatch::new();
         batch.put(keys::shard(&shard.database), seal_json("shard", &shard)?);
         batch.put(keys::META, seal_json("meta", &meta)?);
-        self.write_batch(&batch)?;
+        lake_host::durable!("lake: store a shard", self.write_batch(&batch))?;
         let mut state = self.state_mut();
         state.meta = meta;
         state.shards.insert(shard.database.clone(), shard);
@@ -287,13 +287,11 @@ impl<S: ShardStorage> Lake<S> {
     }
 
     fn store(&self, staged: Staged) -> Result<Stored, LakeError> {
-        lake_host::fault!("admission.before_apply", LakeError::Storage(StorageError::Failed("fault".into())));
-        match self.write_batch(&staged.batch) {
+        match lake_host::durable!("lake: admit a batch", self.write_batch(&staged.batch)) {
             Ok(()) => {}
             Err(LakeError::Storage(StorageError::Full)) => return Ok(Stored::Full),
             Err(error) => return Err(error),
         }
-        lake_host::fault!("admission.after_apply", LakeError::Storage(StorageError::Failed("fault".into())));
         staged.adopt(&mut self.state_mut());
         Ok(Stored::Accepted)
     }

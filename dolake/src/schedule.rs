@@ -44,6 +44,7 @@ impl<S: ShardStorage> Lake<S> {
     fn set_alarm(&self, now: i64, is_under_way: bool) -> Result<(), LakeError> {
         let Some(due) = self.next_flush_at() else { return Ok(()) };
         let at = if is_under_way { now + FLUSH_BACKSTOP_MICROS } else { due.max(now) };
-        self.write_batch(&WriteBatch { alarm: Some(AlarmChange::NoLaterThan(at)), ..WriteBatch::new() })
+        let batch = WriteBatch { alarm: Some(AlarmChange::NoLaterThan(at)), ..WriteBatch::new() };
+        lake_host::durable!("lake: set the alarm", self.write_batch(&batch))
     }
 }

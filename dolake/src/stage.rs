@@ -289,7 +289,8 @@ impl<'a, S: ShardStorage> Stage<'a, S> {
                 source.contradiction = None;
                 match &known {
                     Some(before) => self.is_turn |= TablePast::note_alterations(before, &mut table, self.point()),
-                    None => table.past.created = Some(self.point()),
+                    // No rows before it and none at it: it needs no position of its own.
+                    None => table.past.created = Some(Point(self.start, self.stamp)),
                 }
                 self.tables.insert(table.number, table);
             }

@@ -76,7 +76,7 @@ impl State {
                 let meta = LakeMeta::new(hash_key);
                 let mut batch = WriteBatch::new();
                 batch.put(keys::META, seal_json("meta", &meta)?);
-                storage.apply(&batch)?;
+                lake_host::durable!("lake: begin", storage.apply(&batch))?;
                 meta
             }
         };

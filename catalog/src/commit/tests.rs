@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::catalog::Settings;
-use lake_host::{ByteRange, arm_fault, disarm_faults};
+use lake_host::{ByteRange, Died, alive, arm_fault, disarm_faults, reached_faults};
 use lake_table::commit_record_key;
 use lake_table::{EnsureTable, TableState, Watermark};
 use lake_test_host::{MemoryObjectStore, MemoryStorage, SeededRandom, run};
@@ -382,7 +382,8 @@ fn check_death(what: &str, arrange: impl Fn(&World)) {
         let mut world = World::with_tables();
         committed(world.commit(&flush(1, 1)).unwrap());
         arrange(&world);
-        let outcome = world.commit(&flush(2, 1));
+        let outcome = alive(|| world.commit(&flush(2, 1)));
+        let outcome = outcome.unwrap_or_else(|died| Err(CatalogError::StateUnknown(died.0.to_owned())));
         recover(&mut world);
         check_settled(what, &world, &outcome);
     }
@@ -416,8 +417,20 @@ fn check_settled(what: &str, world: &World, outcome: &Result<FlushOutcome, Catal
 
 #[test]
 fn dying_between_two_effects_loses_nothing() {
-    check_death("before the swap", |_| arm_fault("catalog.after_metadata", 0));
-    check_death("after the swap", |_| arm_fault("catalog.after_swap", 0));
+    for point in [
+        "after catalog: raise the epoch",
+        "before catalog: put metadata",
+        "after catalog: put metadata",
+        "before catalog: swap",
+        "after catalog: swap",
+        "after catalog: put a hint",
+        "before catalog: put the commit record",
+        "after catalog: put the commit record",
+    ] {
+        // The commit record of the flush before is put by the next one if nobody did.
+        check_death(point, |_| arm_fault(point, 0));
+        assert!(reached_faults().contains_key(point), "{point}");
+    }
 }
 
 #[test]
@@ -440,11 +453,17 @@ fn a_storage_that_fails_loses_nothing() {
 #[test]
 fn a_table_whose_making_died_is_made_by_who_asks_again() {
     let mut world = World::new();
-    arm_fault("catalog.after_first_metadata", 0);
-    assert!(world.ensure("orders").is_err());
-    world.wake();
-    let made = world.ensure("orders").unwrap();
-    assert_eq!(world.load("orders"), made);
+    for (name, point) in [
+        ("orders", "after catalog: put the first metadata"),
+        ("items", "before catalog: make a table"),
+        ("customers", "after catalog: make a table"),
+    ] {
+        arm_fault(point, 0);
+        assert_eq!(alive(|| world.ensure(name)).unwrap_err(), Died(point));
+        world.wake();
+        let made = world.ensure(name).unwrap();
+        assert_eq!(world.load(name), made);
+    }
 }
 
 #[test]

@@ -27,7 +27,7 @@ pub(crate) fn raise(storage: &impl ShardStorage, epoch: u64) -> Result<(), Catal
     if epoch > held {
         let mut batch = WriteBatch::new();
         batch.put(KEY, blob::seal(FORMAT, &epoch.to_be_bytes()));
-        storage.apply(&batch).map_err(CatalogError::Storage)?;
+        lake_host::durable!("catalog: raise the epoch", storage.apply(&batch)).map_err(CatalogError::Storage)?;
     }
     Ok(())
 }

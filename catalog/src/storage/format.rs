@@ -16,7 +16,7 @@ pub(crate) fn admit(storage: &impl ShardStorage) -> Result<(), CatalogError> {
         None => {
             let mut batch = WriteBatch::new();
             batch.put(KEY, blob::seal(FORMAT, b""));
-            storage.apply(&batch).map_err(CatalogError::Storage)
+            lake_host::durable!("catalog: begin", storage.apply(&batch)).map_err(CatalogError::Storage)
         }
     }
 }

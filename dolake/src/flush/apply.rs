@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lake_cdc::{Frame, Lsn};
-use lake_host::{ShardStorage, WriteBatch};
+use lake_host::{ShardStorage, WriteBatch, durable};
 use lake_table::CommittedFlush;
 
 use super::FlushError;
@@ -84,9 +84,7 @@ impl<S: ShardStorage> Lake<S> {
         self.trim(&mut meta, &mut batch, now)?;
         batch.delete(keys::INTENT).delete_range(keys::outcomes());
         batch.put(keys::META, seal_json("meta", &meta)?);
-        lake_host::fault!("flush.before_apply", LakeError::damaged("fault", "fault"));
-        self.write_batch(&batch)?;
-        lake_host::fault!("flush.after_apply", LakeError::damaged("fault", "fault"));
+        durable!("flush: apply", self.write_batch(&batch))?;
         {
             let mut state = self.state_mut();
             state.meta = meta;
@@ -154,7 +152,7 @@ impl<S: ShardStorage> Lake<S> {
         let mut files = self.state().files.get(&table).cloned().unwrap_or_default();
         let mut batch = WriteBatch::new();
         batch.delete_range(keys::runs_from(table, files.next_run));
-        self.write_batch(&batch)?;
+        durable!("index: make room for a merged run", self.write_batch(&batch))?;
         let merged = merge_runs(&self.storage, table, runs, files.next_run)?;
         let mut batch = WriteBatch::new();
         files.next_run += 1;
@@ -164,7 +162,7 @@ impl<S: ShardStorage> Lake<S> {
             batch.delete_range(keys::run(table, run.number));
         }
         batch.put(keys::files(table), seal_json("files", &files)?);
-        self.write_batch(&batch)?;
+        durable!("index: take up a merged run", self.write_batch(&batch))?;
         self.state_mut().files.insert(table, files);
         Ok(())
     }

@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use iceberg::TableUpdate;
 use iceberg::spec::{Schema, TableMetadata, UnboundPartitionSpec};
-use lake_host::{ShardStorage, WriteBatch};
+use lake_host::{ShardStorage, WriteBatch, durable};
 use lake_table::{
     EnsureTable, FlushCommit, FlushOutcome, RowDelta, TableCommit, TableName, Watermark, apply_updates,
     commit_record_key, plan_schema, stage_row_delta,
 };
 
-use super::fault;
 use super::write::{TableWrite, put};
 use crate::error::{CatalogError, FlushError};
 use crate::lake::Lake;
@@ -68,7 +67,8 @@ impl<S: ShardStorage> Lake<S> {
         if let Some(known) = known {
             return Ok(known);
         }
-        let metadata = Arc::new(ports.catalog().ensure_table(request).await?.metadata);
+        let table = durable!("flush: make a table", ports.catalog().ensure_table(request).await)?;
+        let metadata = Arc::new(table.metadata);
         self.state_mut().remember(request.table.clone(), metadata.clone());
         Ok(metadata)
     }
@@ -83,14 +83,11 @@ impl<S: ShardStorage> Lake<S> {
     ) -> Result<(), FlushError> {
         for attempt in 0..STAGE_ATTEMPTS_MAX {
             let commit = self.stage(ports, &intent, outcome, writes, attempt).await?;
-            lake_host::fault!("flush.after_manifests", fault());
             if !intent.sent {
                 intent.sent = true;
                 self.store_outcome(&intent, outcome)?;
             }
-            lake_host::fault!("flush.before_commit", fault());
-            let answer = ports.catalog().commit(&commit).await;
-            lake_host::fault!("flush.after_commit", fault());
+            let answer = durable!("flush: commit", ports.catalog().commit(&commit).await);
             match answer {
                 Ok(FlushOutcome::Committed(committed)) => {
                     return Ok(self.apply(ports.now_micros(), &intent, outcome, &committed)?);
@@ -178,7 +175,7 @@ impl<S: ShardStorage> Lake<S> {
         if has_files {
             let staged = stage_row_delta(&StoredFiles(ports.store()), &metadata, delta).await?;
             for (location, bytes) in staged.files {
-                put(ports.store(), &location, bytes.to_vec()).await?;
+                durable!("flush: put a manifest", put(ports.store(), &location, bytes.to_vec()).await)?;
             }
             requirements.extend(staged.requirements);
             updates.extend::<Vec<TableUpdate>>(staged.updates);
@@ -220,7 +217,7 @@ impl<S: ShardStorage> Lake<S> {
             batch.put(keys::outcome(index as u32), part);
         }
         batch.put(keys::INTENT, seal_json("intent", intent)?);
-        self.write_batch(&batch)?;
+        durable!("flush: store the outcome", self.write_batch(&batch))?;
         self.state_mut().intent = Some(intent.clone());
         Ok(())
     }

@@ -18,10 +18,10 @@ use std::collections::BTreeMap;
 
 use futures::channel::oneshot;
 use lake_cdc::TimelineId;
-use lake_host::{ShardStorage, WriteBatch};
+use lake_host::{ShardStorage, WriteBatch, durable};
 use lake_table::{SettleFlush, Settlement};
 
-use crate::error::{CatalogError, FlushError, LakeError};
+use crate::error::{FlushError, LakeError};
 use crate::lake::Lake;
 use crate::limits::{COMMIT_INTERVAL_MICROS, FLUSH_RETRY_MICROS};
 use crate::ports::{LakePorts, TableCatalog};
@@ -153,7 +153,6 @@ impl<S: ShardStorage> Lake<S> {
         };
         let is_new_instance = !self.state().has_epoch;
         self.store_intent(&intent, WriteBatch::new(), is_new_instance)?;
-        lake_host::fault!("flush.after_intent", fault());
         Ok((intent, fold))
     }
 
@@ -164,7 +163,7 @@ impl<S: ShardStorage> Lake<S> {
             batch.put(keys::META, seal_json("meta", &meta)?);
         }
         batch.put(keys::INTENT, seal_json("intent", intent)?);
-        self.write_batch(&batch)?;
+        durable!("flush: store the intent", self.write_batch(&batch))?;
         let mut state = self.state_mut();
         state.meta = meta;
         state.has_epoch = true;
@@ -224,9 +223,7 @@ impl<S: ShardStorage> Lake<S> {
         }
         for write in writes.values_mut() {
             write.close(ports.store()).await?;
-            lake_host::fault!("flush.after_data", fault());
             write.delete_old_rows(self, ports.store()).await?;
-            lake_host::fault!("flush.after_deletes", fault());
         }
         Ok(writes)
     }
@@ -275,7 +272,7 @@ impl<S: ShardStorage> Lake<S> {
         self.store_intent(intent, WriteBatch::new(), true)?;
         let epoch = self.state().meta.epoch;
         let request = SettleFlush { flush_id: Some(intent.flush_id.clone()), epoch };
-        match ports.catalog().settle(&request).await? {
+        match durable!("flush: settle", ports.catalog().settle(&request).await)? {
             Settlement::Committed(committed) => {
                 let outcome = self.stored_outcome()?;
                 Ok(self.apply(ports.now_micros(), intent, &outcome, &committed)?)
@@ -292,13 +289,8 @@ impl<S: ShardStorage> Lake<S> {
     fn forget_intent(&self) -> Result<(), LakeError> {
         let mut batch = WriteBatch::new();
         batch.delete(keys::INTENT).delete_range(keys::outcomes());
-        self.write_batch(&batch)?;
+        durable!("flush: forget the intent", self.write_batch(&batch))?;
         self.state_mut().intent = None;
         Ok(())
     }
-}
-
-/// What a fault point of a flush returns.
-fn fault() -> FlushError {
-    FlushError::Catalog(CatalogError::Failed("fault".to_owned()))
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use iceberg::spec::{DataFile, Literal, Struct, TableMetadata};
 use lake_cdc::{Row, TimelineId, Value};
-use lake_host::{ObjectStore, PutCondition, ShardStorage, WriteBatch};
+use lake_host::{ObjectStore, PutCondition, ShardStorage, WriteBatch, durable};
 use lake_table::{DataFileWriter, NewFile, ReadFile, read_position_deletes, write_position_deletes};
 
 use super::columns::{Columns, Source, SystemValues, sources};
@@ -235,7 +235,7 @@ impl TableWrite {
 
     async fn close_history<O: ObjectStore>(&mut self, store: &O, open: OpenFile) -> Result<(), FlushError> {
         let new = open.finish()?;
-        put(store, new.file.file_path(), new.bytes).await?;
+        durable!("flush: put a history file", put(store, new.file.file_path(), new.bytes).await)?;
         self.added_history.push(new.file);
         Ok(())
     }
@@ -256,7 +256,7 @@ impl TableWrite {
                 shards: std::mem::take(&mut self.current_shards),
                 dropped: Vec::new(),
             };
-            put(store, new.file.file_path(), new.bytes).await?;
+            durable!("flush: put a data file", put(store, new.file.file_path(), new.bytes).await)?;
             self.rows.insert(self.current_number, row);
             self.added.push(new.file);
         }
@@ -383,7 +383,7 @@ impl TableWrite {
             let name = format!("{}/data/{}-{}-deletes.parquet", self.metadata.location(), self.flush_id, row.number);
             let spec_id = self.metadata.default_partition_spec_id();
             let new = write_position_deletes(&name, &row.path, Struct::empty(), spec_id, &positions)?;
-            put(store, &name, new.bytes).await?;
+            durable!("flush: put a delete file", put(store, &name, new.bytes).await)?;
             self.added_deletes.push(new.file);
             row.delete_file = Some(name);
         }
@@ -405,7 +405,7 @@ impl TableWrite {
         self.files.next_run += 1;
         entries.into_iter().for_each(|entry| writer.push(entry, &mut batch));
         self.files.runs.extend(writer.finish(&mut batch));
-        lake.write_batch(&batch)
+        durable!("flush: store an index run", lake.write_batch(&batch))
     }
 }
 

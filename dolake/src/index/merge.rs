@@ -78,7 +78,7 @@ pub(crate) fn merge_runs<S: ShardStorage>(
     }
     let mut batch = WriteBatch::new();
     let run = writer.finish(&mut batch);
-    storage.apply(&batch)?;
+    lake_host::durable!("index: store the end of a merged run", storage.apply(&batch))?;
     Ok(run)
 }
 
@@ -86,7 +86,7 @@ fn push<S: ShardStorage>(storage: &S, writer: &mut RunWriter, entry: Entry) -> R
     let mut batch = WriteBatch::new();
     writer.push(entry, &mut batch);
     if !batch.is_empty() {
-        storage.apply(&batch)?;
+        lake_host::durable!("index: store a block of a merged run", storage.apply(&batch))?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use lake_cdc::{ColumnType, TimelineId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::past::{Alteration, Gap};
 use super::*;
 
 fn check<T: Serialize + DeserializeOwned + PartialEq + Debug>(name: &str, value: T) {
@@ -40,6 +41,15 @@ fn file_row() -> FileRow {
         shards: vec![(1, 5), (2, 4)],
         dropped: vec![(0, 5)],
     }
+}
+
+fn past() -> TablePast {
+    let mut past = TablePast { created: Some(Point(0, -1)), names_since: Some(Point(1, 2)), ..TablePast::default() };
+    let before = [Before::Absent(11), Before::Named(11, "mark".into()), Before::Key(vec![10, 11])];
+    past.alterations = before.map(|before| Alteration { at: Point(4, 5), before }).into();
+    past.removals = vec![Removal { shard: 1, upto: 7, at: Point(8, 9) }];
+    past.removals_unknown = Some(Gap { from: Point(2, 3), to: Some(Point(3, 4)) });
+    past
 }
 
 #[test]
@@ -80,7 +90,9 @@ fn a_table_and_what_feeds_it() {
             dropped: true,
         },
     ];
-    check("table", table);
+    check("table", table.clone());
+    table.past = past();
+    check("table with a past", table);
     let mut source = SourceTable::new("orders");
     source.columns.insert(1, 10);
     check("source", source);
