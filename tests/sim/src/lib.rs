@@ -10,6 +10,7 @@ mod catalog_port;
 mod check;
 mod link;
 mod model;
+mod past;
 mod shard;
 mod subscriber;
 mod world;

@@ -15,7 +15,7 @@ pub(crate) struct Expected {
     pub(crate) value: String,
 }
 
-/// The database was deleted: its rows are gone, and a new timeline begins.
+/// The database was deleted, or the table dropped: its rows are gone.
 pub(crate) const END: &str = "END";
 
 /// A request that is on its way, with what it does when it takes effect.
@@ -71,7 +71,7 @@ impl Model {
         self.history.iter().filter(|change| change.operation != END).count()
     }
 
-    /// How often the database was deleted.
+    /// How often the database was deleted or the table dropped.
     pub(crate) fn end_count(&self) -> usize {
         self.history.len() - self.change_count()
     }
@@ -102,6 +102,9 @@ impl Model {
         if random.one_in(12) {
             return self.next_alteration(database, random);
         }
+        if random.one_in(50) {
+            return self.next_life(database);
+        }
         let mut rows = self.rows.clone();
         let (mut statements, mut changes) = (Vec::new(), Vec::new());
         for _ in 0..1 + random.below(4) {
@@ -121,6 +124,18 @@ impl Model {
             changes,
             is_refused: taken.is_some(),
             columns: None,
+        }
+    }
+
+    /// The table is dropped and made again.
+    fn next_life(&self, database: &str) -> Request {
+        let create = "CREATE TABLE items (id integer PRIMARY KEY, value text NOT NULL)";
+        Request {
+            body: json!({ "statements": [{"sql": "DROP TABLE items"}, {"sql": create}] }).to_string(),
+            idempotency_key: format!("{database}-{}", self.requests),
+            changes: vec![Expected { operation: END, id: 0, value: String::new() }],
+            is_refused: false,
+            columns: Some(Vec::new()),
         }
     }
 

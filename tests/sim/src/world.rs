@@ -9,6 +9,7 @@ use lake_test_host::{ManualClock, MemoryObjectStore, MemoryStorage, SeededRandom
 
 use crate::catalog_port::{CatalogObject, Ports};
 use crate::check;
+use crate::past::Past;
 use crate::shard::Database;
 use crate::subscriber::Client;
 
@@ -49,6 +50,8 @@ pub struct World {
     flush_outcome: Rc<RefCell<Option<Result<(), FlushError>>>>,
     catalog: CatalogObject,
     client: Client,
+    past: Past,
+    told: usize,
     has_faults: bool,
     trace: Vec<String>,
 }
@@ -60,10 +63,12 @@ pub struct Run {
     pub trace: Vec<String>,
     /// Changes that were acknowledged.
     pub changes: usize,
-    /// Databases that were deleted.
+    /// Databases that were deleted and tables that were dropped.
     pub ends: usize,
     /// Commits of the catalog.
     pub commits: usize,
+    /// Answers about moments that were asked for again at the end.
+    pub told: usize,
 }
 
 impl World {
@@ -85,6 +90,8 @@ impl World {
             flush: None,
             flush_outcome: Rc::default(),
             client: Client::new("shared"),
+            past: Past::new(),
+            told: 0,
             has_faults: true,
             trace: Vec::new(),
         }
@@ -104,7 +111,7 @@ impl World {
         let ends = self.databases.iter().map(|database| database.model.end_count()).sum();
         let commits = self.store.keys().iter().filter(|key| key.starts_with("_lake/commits/")).count();
         self.trace.extend(self.simulation.trace());
-        Run { trace: self.trace, changes, ends, commits }
+        Run { trace: self.trace, changes, ends, commits, told: self.told }
     }
 
     fn now(&self) -> i64 {
@@ -418,6 +425,19 @@ impl World {
                 panic!("seed {}: {namespace}: {error}", self.seed);
             }
         }
+        self.observe();
+    }
+
+    /// Somebody notes what is now, and what was a moment ago.
+    fn observe(&mut self) {
+        let (now, ago) = (self.now(), self.random.below(20_000_000) as i64);
+        let Some(lake) = self.open_lake() else { return };
+        for namespace in NAMESPACES {
+            let databases = DATABASES.iter().filter(|(_, of)| *of == namespace).count();
+            if let Err(error) = self.past.observe(&lake, &self.store, (namespace, databases), (now, ago)) {
+                panic!("seed {}: {error}", self.seed);
+            }
+        }
     }
 
     fn check_end(&mut self) {
@@ -435,6 +455,9 @@ impl World {
             let answer = database.select(now, &random);
             must(answer.and_then(|answer| check::shard_is_true(&answer, &database.model)), self.seed);
         }
+        self.observe();
+        let told = self.lake.as_ref().map(|lake| self.past.check(lake, &self.store, now));
+        self.told = told.map_or(0, |told| told.unwrap_or_else(|error| panic!("seed {}: {error}", self.seed)));
         let position = self.lake.as_ref().map_or(0, |lake| lake.positions().1.0);
         must(check::bucket_is_in_order(&self.store, position), self.seed);
     }

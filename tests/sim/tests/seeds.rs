@@ -11,15 +11,17 @@ fn setting(name: &str) -> Option<u64> {
 #[test]
 fn nothing_acknowledged_is_lost_and_nothing_is_counted_twice() {
     let count = setting("LAKE_SIM_SEEDS").unwrap_or(8);
-    let (mut changes, mut ends, mut commits) = (0, 0, 0);
+    let (mut changes, mut ends, mut commits, mut told) = (0, 0, 0, 0);
     for seed in 0..count {
         let run = World::new(seed).run(STEPS);
         changes += run.changes;
         ends += run.ends;
         commits += run.commits;
+        told += run.told;
     }
     assert!(changes > 20 * count as usize, "only {changes} changes in {count} runs");
     assert!(commits > 2 * count as usize, "only {commits} commits in {count} runs");
+    assert!(told > 10 * count as usize, "only {told} answers about a moment in {count} runs");
     assert!(ends > count as usize / 2, "only {ends} databases were deleted in {count} runs");
 }
 

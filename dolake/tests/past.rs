@@ -1,0 +1,214 @@
+//! What history does not tell is told with a view: rows that went without a change, and what columns were called.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use lake_cdc::{
+    Before, Column, ColumnType, Frame, LakePosition, Lsn, Micros, Point, Removal, Value, View, ViewPast, ViewRequest,
+};
+use lake_dolake::{Connection, Lake, ViewAnswer};
+use lake_host::Clock;
+use lake_test_host::MemoryStorage;
+use support::shard::{Shard, column};
+use support::{World, receive, send_all};
+
+fn view(lake: &Lake<MemoryStorage>, past: bool) -> View {
+    let tables = vec![("default".into(), "orders".into())];
+    match lake.view(&ViewRequest { tables, after: None, snapshot_id: None, past }).unwrap() {
+        ViewAnswer::Ready(view) => *view,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Of a lake whose tail may hold a removal.
+fn past(world: &World, lake: &Lake<MemoryStorage>) -> ViewPast {
+    world.flush(lake).unwrap();
+    view(lake, true).tables[0].past.clone().unwrap()
+}
+
+fn point(position: u64, stamp: Micros) -> Point {
+    Point { position: LakePosition(position), stamp }
+}
+
+fn removal(shard: &str, upto: u64, at: Point) -> Removal {
+    Removal { shard: shard.into(), upto: LakePosition(upto), at }
+}
+
+fn stamp(shard: &Shard) -> Micros {
+    shard.log.last().unwrap().stamp
+}
+
+fn renamed(id: u32, name: &str, former: &str) -> Column {
+    Column { former_names: vec![former.into()], ..column(id, name, ColumnType::Text) }
+}
+
+fn end(world: &World, lake: &Lake<MemoryStorage>, shard: &Shard) {
+    let mut connection = Connection::default();
+    receive(world, lake, &mut connection, &Frame::Hello(shard.hello()));
+    let lsn = Some(shard.log.last().unwrap().lsn);
+    assert_eq!(receive(world, lake, &mut connection, &Frame::End { lsn }).replies, [Frame::Ended]);
+}
+
+#[test]
+fn a_table_that_is_dropped_takes_a_position_so_that_before_and_after_are_two_states() {
+    let world = World::new(40);
+    let lake = world.open();
+    let mut shard = Shard::with_rows("a", 1, 0..5);
+    send_all(&world, &lake, &shard);
+    assert_eq!(view(&lake, false).position, LakePosition(5));
+    shard.drop_table("orders");
+    shard.commit();
+    send_all(&world, &lake, &shard);
+    assert_eq!(past(&world, &lake).removals, [removal("a", 5, point(6, stamp(&shard)))]);
+    let after = view(&lake, false);
+    assert_eq!((after.position, after.tables[0].flushed), (LakePosition(6), LakePosition(6)));
+    // What comes after goes on from there, also in another instance.
+    let lake = world.open();
+    shard.create("orders");
+    shard.put("orders", 1, Some("second life"));
+    shard.commit();
+    send_all(&world, &lake, &shard);
+    assert_eq!(view(&lake, false).tables[0].tail[0].position, LakePosition(7));
+}
+
+#[test]
+fn a_transaction_that_changes_rows_too_has_positions_enough() {
+    let world = World::new(41);
+    let lake = world.open();
+    let mut shard = Shard::with_rows("a", 1, 0..5);
+    send_all(&world, &lake, &shard);
+    shard.put("orders", 9, Some("short-lived"));
+    shard.drop_table("orders");
+    shard.create("orders");
+    shard.put("orders", 1, Some("second life"));
+    shard.commit();
+    send_all(&world, &lake, &shard);
+    assert_eq!(past(&world, &lake).removals, [removal("a", 6, point(6, stamp(&shard)))]);
+    assert_eq!(view(&lake, false).position, LakePosition(7));
+}
+
+#[test]
+fn several_drops_in_one_message_each_have_a_state_before_them() {
+    let world = World::new(42);
+    let lake = world.open();
+    let mut shard = Shard::with_rows("a", 1, 0..2);
+    for id in 0..2 {
+        shard.drop_table("orders");
+        shard.commit();
+        shard.create("orders");
+        shard.put("orders", id, Some("again"));
+        shard.commit();
+    }
+    let parts = shard.frames_after(None).into_iter().flat_map(|frame| match frame {
+        Frame::Changes(parts) => parts,
+        other => panic!("{other:?}"),
+    });
+    let mut connection = Connection::default();
+    receive(&world, &lake, &mut connection, &Frame::Hello(shard.hello()));
+    receive(&world, &lake, &mut connection, &Frame::Changes(parts.collect()));
+    let places = past(&world, &lake).removals.into_iter().map(|gone| (gone.upto.0, gone.at.position.0));
+    assert_eq!(places.collect::<Vec<(u64, u64)>>(), [(2, 3), (4, 5)]);
+    assert_eq!(view(&lake, false).position, LakePosition(6));
+    let history = support::read::rows(&world, "default", "orders_history");
+    let mut positions = history.iter().map(|row| row["_position"].clone()).collect::<Vec<String>>();
+    positions.sort();
+    assert_eq!(positions, ["1", "2", "4", "6"]);
+}
+
+#[test]
+fn a_database_ends_when_the_lake_hears_of_it() {
+    let world = World::new(43);
+    let lake = world.open();
+    let shard = Shard::with_rows("a", 1, 0..3);
+    send_all(&world, &lake, &shard);
+    world.flush(&lake).unwrap();
+    let now = stamp(&shard).0 + 60_000_000;
+    world.clock.advance_ms((now - world.clock.now_micros()) / 1_000);
+    end(&world, &lake, &shard);
+    assert_eq!(past(&world, &lake).removals, [removal("a", 3, point(4, Micros(now)))]);
+    let metadata = world.catalog.metadata("default", "orders").unwrap();
+    let summary = metadata.current_snapshot().unwrap().summary().additional_properties.clone();
+    assert_eq!(summary["lake.max-stamp"], now.to_string(), "the snapshot without the rows is not of an earlier time");
+}
+
+#[test]
+fn a_database_that_comes_again_begins_after_the_end_of_the_one_before() {
+    let world = World::new(44);
+    let lake = world.open();
+    let shard = Shard::with_rows("a", 1, 0..3);
+    send_all(&world, &lake, &shard);
+    world.clock.advance_ms(3_600_000);
+    end(&world, &lake, &shard);
+    // Its clock says that it was made before the lake heard of the end.
+    let again = Shard::with_rows("a", 2, 0..1);
+    send_all(&world, &lake, &again);
+    let removals = past(&world, &lake).removals;
+    assert_eq!(removals, [removal("a", 3, point(4, Micros(stamp(&again).0 - 1)))]);
+}
+
+#[test]
+fn what_columns_were_is_told_with_values_that_current_rows_do_not_have() {
+    let world = World::new(45);
+    let lake = world.open();
+    let mut shard = Shard::with_rows("a", 1, 0..2);
+    let created = stamp(&shard);
+    shard.relation("orders", vec![column(1, "id", ColumnType::Int8), renamed(2, "remark", "note")]);
+    let at_rename = (shard.commit(), stamp(&shard)).1;
+    shard.relation("orders", vec![column(1, "id", ColumnType::Int8), column(3, "remark", ColumnType::Int4)]);
+    let at_replace = (shard.commit(), stamp(&shard)).1;
+    send_all(&world, &lake, &shard);
+    let found = view(&lake, true);
+    let table = &found.tables[0];
+    let told = table.past.clone().unwrap();
+    assert_eq!(told.created, Some(point(0, created)));
+    let (old, new) = (told.dropped[0].field_id, table.fields[1].field_id);
+    assert_eq!(told.dropped[0].name, format!("remark__{old}"));
+    let alterations = told.alterations.into_iter().map(|alteration| (alteration.at, alteration.before));
+    let expected = [
+        (point(3, at_rename), Before::Named(old, "note".into())),
+        (point(4, at_replace), Before::Named(old, "remark".into())),
+        (point(4, at_replace), Before::Absent(new)),
+    ];
+    assert_eq!(alterations.collect::<Vec<(Point, Before)>>(), expected);
+    assert_eq!(table.tail[1].row.0, [Value::Int8(1), Value::Null, Value::Text("a 1".into())]);
+    let present = view(&lake, false);
+    assert_eq!((present.tables[0].past.as_ref(), present.tables[0].tail[1].row.0.len()), (None, 2));
+    assert_eq!(present.position, LakePosition(4));
+}
+
+#[test]
+fn a_relation_that_alters_nothing_takes_no_position() {
+    let world = World::new(46);
+    let lake = world.open();
+    let mut shard = Shard::with_rows("a", 1, 0..2);
+    shard.create("orders");
+    shard.commit();
+    let mut other = Shard::new("b", 2);
+    other.create("orders");
+    other.commit();
+    send_all(&world, &lake, &shard);
+    send_all(&world, &lake, &other);
+    assert_eq!(view(&lake, false).position, LakePosition(2));
+    assert_eq!(past(&world, &lake).alterations, []);
+    assert_eq!(shard.log.last().unwrap().lsn, Lsn::new(2).unwrap());
+}
+
+#[test]
+fn a_key_that_was_another_is_told() {
+    let world = World::new(47);
+    let lake = world.open();
+    let mut shard = Shard::with_rows("a", 1, 0..2);
+    send_all(&world, &lake, &shard);
+    shard.drop_table("orders");
+    shard.relation("orders", vec![column(1, "code", ColumnType::Text), column(2, "note", ColumnType::Text)]);
+    shard.commit();
+    send_all(&world, &lake, &shard);
+    let told = past(&world, &lake);
+    let keys = told.alterations.iter().filter_map(|alteration| match &alteration.before {
+        Before::Key(fields) => Some(fields.clone()),
+        _ => None,
+    });
+    assert_eq!(keys.collect::<Vec<Vec<i32>>>(), [vec![told.dropped[0].field_id]]);
+    assert_eq!(told.dropped[0].name, "id");
+}
