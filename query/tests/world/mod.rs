@@ -292,6 +292,7 @@ impl Lake for World {
     async fn view(&self, request: &ViewRequest) -> Result<View, LakeError> {
         let mut view = self.view.clone();
         view.tables.retain(|table| request.tables.contains(&(table.namespace.clone(), table.name.clone())));
+        view.tables.iter_mut().filter(|_| !request.past).for_each(|table| table.past = None);
         view.snapshot_position = request.snapshot_id.filter(|id| *id == 77).map(|_| LakePosition(3));
         if let Some((_, lsn)) = &request.after
             && lsn.get() > view.position.0
