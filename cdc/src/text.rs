@@ -12,6 +12,7 @@ use crate::value::Value;
 mod array;
 mod bytes;
 pub mod calendar;
+pub mod date_part;
 mod date_time;
 pub mod json;
 mod number;

@@ -12,10 +12,10 @@ use serde_json::Value as Json;
 use support::{Answer, Session};
 
 /// How many statements answer as Postgres does. It may only grow.
-const EQUAL_MIN: usize = 1_776;
+const EQUAL_MIN: usize = 1_790;
 
 /// How many statements the corpus has at least.
-const STATEMENTS_MIN: usize = 1_804;
+const STATEMENTS_MIN: usize = 1_818;
 
 /// The recordings; another folder of them can be named, to try what another seed generates.
 fn folder() -> PathBuf {

@@ -3,7 +3,7 @@
 //! Relative words (`now`, `today`) need a clock and are refused, as are named zones: the session's zone is UTC.
 
 use super::TextError;
-use super::calendar::{DAY_MICROS, FIRST_DAY, LAST_DAY, civil_from_days, days_from_civil, days_in_month};
+use super::calendar::{DAY_MICROS, FIRST_DAY, LAST_DAY, civil_from_days, day_of};
 use super::number::SPACES;
 
 /// Walks over a text.
@@ -96,10 +96,7 @@ fn read(text: &str) -> Result<Parts, Wrong> {
 }
 
 fn civil(year: i64, month: i64, day: i64) -> Result<i64, Wrong> {
-    if !(1..=12).contains(&month) || day < 1 || day > days_in_month(year, month) || year < 1 {
-        return Err(Wrong::Range);
-    }
-    Ok(days_from_civil(year, month, day))
+    day_of(year, month, day).filter(|_| year >= 1).ok_or(Wrong::Range)
 }
 
 fn read_date(cursor: &mut Cursor<'_>, parts: &mut Parts) -> Result<(), Wrong> {

@@ -1,12 +1,10 @@
 //! Values as they are in answers.
 
-use lake_cdc::text::calendar::civil_from_days;
+use lake_cdc::text::calendar;
 use lake_cdc::{ColumnType, Row, Value, text};
 use serde_json::{Map, Number, Value as Json};
 
 use crate::stored::Shape;
-
-const DAY_MICROS: i64 = 86_400_000_000;
 
 /// A row as an object from column name to value.
 pub(super) fn image(shape: &Shape, row: &Row) -> Json {
@@ -18,15 +16,7 @@ pub(super) fn image(shape: &Shape, row: &Row) -> Json {
 
 /// A moment with microseconds, in UTC.
 pub(super) fn iso(micros: i64) -> String {
-    format!("{}Z", wall_clock(micros))
-}
-
-fn wall_clock(micros: i64) -> String {
-    let (year, month, day) = civil_from_days(micros.div_euclid(DAY_MICROS));
-    let rest = micros.rem_euclid(DAY_MICROS);
-    let (seconds, fraction) = (rest / 1_000_000, rest % 1_000_000);
-    let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{fraction:06}")
+    format!("{}Z", calendar::iso(micros))
 }
 
 fn json(value: &Value, column_type: &ColumnType) -> Json {
@@ -39,7 +29,7 @@ fn json(value: &Value, column_type: &ColumnType) -> Json {
         // The fewest digits that read back as the same float4, which are not those of the float8 beside it.
         Value::Float4(value) => float(format!("{value:?}").parse().unwrap_or(f64::from(*value))),
         Value::Float8(value) => float(*value),
-        Value::Timestamp(micros) => Json::from(wall_clock(*micros)),
+        Value::Timestamp(micros) => Json::from(calendar::iso(*micros)),
         Value::TimestampTz(micros) => Json::from(iso(*micros)),
         Value::Text(value) if matches!(column_type, ColumnType::Json | ColumnType::Jsonb) => {
             serde_json::from_str(value).unwrap_or_else(|_| Json::from(value.as_str()))

@@ -185,7 +185,7 @@ pub(super) const FUNCTIONS: &[Signature] = &[
     f("localtime", &[], Ti, "(pg_now() % 86400000000)"),
     f("current_date", &[], D, "pg_today()"),
     f("date_trunc", &[T, Ts], Ts, "pg_date_trunc({0}, {1})"),
-    f("date_trunc", &[T, Tz], Tz, "pg_date_trunc({0}, {1})"),
+    f("date_trunc", &[T, Tz], Tz, "pg_date_trunc_tz({0}, {1})"),
     f("date_trunc", &[T, Iv], Iv, "pg_interval_trunc({0}, {1})"),
     f("date_bin", &[Iv, Ts, Ts], Ts, "pg_date_bin({0}, {1}, {2})"),
     f("date_bin", &[Iv, Tz, Tz], Tz, "pg_date_bin({0}, {1}, {2})"),

@@ -1,6 +1,6 @@
 //! Postgres' interval: months, days and microseconds, kept apart because no one of them is a number of another.
 
-use lake_cdc::text::calendar::{DAY_MICROS, civil_from_days, days_from_civil, days_in_month};
+use lake_cdc::text::calendar::{self, DAY_MICROS, Span};
 use lake_dialect::{SqlError, sqlstate};
 
 /// A span of time.
@@ -75,15 +75,16 @@ impl Interval {
 
     /// The later timestamp: months first (the last day of a shorter month), then days, then microseconds.
     pub(crate) fn after(self, timestamp: i64) -> Option<i64> {
-        let mut day = timestamp.div_euclid(DAY_MICROS);
-        let time = timestamp.rem_euclid(DAY_MICROS);
-        if self.months != 0 {
-            let (year, month, day_of_month) = civil_from_days(day);
-            let total = year * 12 + month - 1 + i64::from(self.months);
-            let (year, month) = (total.div_euclid(12), total.rem_euclid(12) + 1);
-            day = days_from_civil(year, month, day_of_month.min(days_in_month(year, month)));
-        }
-        (day + i64::from(self.days)).checked_mul(DAY_MICROS)?.checked_add(time)?.checked_add(self.micros)
+        calendar::moved(timestamp, self.span())
+    }
+
+    pub(crate) fn span(self) -> Span {
+        Span { months: i64::from(self.months), days: i64::from(self.days), micros: self.micros }
+    }
+
+    pub(crate) fn of_span(span: Span) -> Result<Interval, SqlError> {
+        let narrow = |number: i64| i32::try_from(number).map_err(|_| out_of_range());
+        Ok(Interval { months: narrow(span.months)?, days: narrow(span.days)?, micros: span.micros })
     }
 
     /// Reads `1 year 2 mons -3 days 04:05:06`, `P1Y2M3DT4H5M6S` and the SQL forms.
@@ -313,8 +314,8 @@ mod tests {
 
     #[test]
     fn a_month_ends_where_the_shorter_month_does() {
-        let january = days_from_civil(2024, 1, 31) * DAY_MICROS;
+        let january = calendar::days_from_civil(2024, 1, 31) * DAY_MICROS;
         let month = Interval { months: 1, ..Interval::default() };
-        assert_eq!(month.after(january), Some(days_from_civil(2024, 2, 29) * DAY_MICROS));
+        assert_eq!(month.after(january), Some(calendar::days_from_civil(2024, 2, 29) * DAY_MICROS));
     }
 }

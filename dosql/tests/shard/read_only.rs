@@ -55,7 +55,10 @@ fn a_list_of_reads_is_answered_by_a_list() {
     let statements = ["SAVEPOINT s", "SELECT count(*) FROM t", "ROLLBACK TO s", "RELEASE s", "SELECT max(note) FROM t"];
     let answer = read(&mut bench, &statements).expect("reads");
     assert_eq!((&answer["results"][1]["rows"], &answer["lsn"]), (&json!([["2"]]), &json!("2")));
-    assert_eq!((&answer["results"][4]["rows"], &answer["results"][2]["command"]), (&json!([["b"]]), &json!("ROLLBACK")));
+    assert_eq!(
+        (&answer["results"][4]["rows"], &answer["results"][2]["command"]),
+        (&json!([["b"]]), &json!("ROLLBACK"))
+    );
     check(&mut bench, &["SELECT 1", "ROLLBACK TO s"], "3B001");
     check(&mut bench, &["SAVEPOINT s", "RELEASE s", "RELEASE s"], "3B001");
 }

@@ -1,10 +1,11 @@
 //! Dates, times and intervals: arithmetic, truncation, parts.
 
-use arrow::datatypes::{DataType, IntervalMonthDayNano, IntervalUnit, TimeUnit, i256};
+use arrow::datatypes::{DataType, IntervalUnit, TimeUnit, i256};
 use datafusion::error::Result;
 use datafusion::logical_expr::Expr;
 use lake_cdc::Value;
-use lake_cdc::text::calendar::{DAY_MICROS, civil_from_days, days_from_civil, days_in_month};
+use lake_cdc::text::calendar::{self, DAY_MICROS, Span};
+use lake_cdc::text::date_part::{self, Moment};
 
 use super::call::{Kernel, call};
 use super::cast::Target;
@@ -12,7 +13,7 @@ use super::datum::Datum;
 use super::numeric::Number;
 use super::operators::{Arithmetic, timestamptz};
 use super::typed::{Typed, convert};
-use crate::error::{refuse, unsupported};
+use crate::error::{from_text, refuse};
 
 pub(crate) const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 const TIMESTAMP: DataType = DataType::Timestamp(TimeUnit::Microsecond, None);
@@ -233,18 +234,9 @@ fn checked_stamp(micros: i64, zoned: bool) -> Result<Datum> {
 fn add_interval(values: &[Datum], sign: i64) -> Result<Datum> {
     let zoned = matches!(values[0], Datum::Value(Value::TimestampTz(_)));
     let (months, days, micros) = parts(&values[1]);
-    checked_stamp(moved(values[0].as_micros(), sign * months, sign * days, sign * micros), zoned)
-}
-
-/// A timestamp some months, days and microseconds later; the day is cut to the month's last.
-fn moved(stamp: i64, months: i64, days: i64, micros: i64) -> i64 {
-    let day = stamp.div_euclid(DAY_MICROS);
-    let of_day = stamp.rem_euclid(DAY_MICROS);
-    let (year, month, day_of_month) = civil_from_days(day);
-    let total = year * 12 + (month - 1) + months;
-    let (year, month) = (total.div_euclid(12), total.rem_euclid(12) + 1);
-    let day = days_from_civil(year, month, day_of_month.min(days_in_month(year, month))) + days;
-    day.saturating_mul(DAY_MICROS).saturating_add(of_day).saturating_add(micros)
+    let by = Span { months: sign * months, days: sign * days, micros: sign * micros };
+    let moved = calendar::moved(values[0].as_micros(), by).ok_or_else(|| refuse("22008", "timestamp out of range"))?;
+    checked_stamp(moved, zoned)
 }
 
 fn add_time(values: &[Datum], sign: i64) -> Result<Datum> {
@@ -254,157 +246,44 @@ fn add_time(values: &[Datum], sign: i64) -> Result<Datum> {
 
 /// `date_trunc(unit, value)`: a date becomes a timestamptz.
 pub(crate) fn truncate(unit: &str, value: &Datum) -> Result<Datum> {
-    if let Datum::Interval(interval) = value {
-        return truncate_interval(unit, *interval);
+    if matches!(value, Datum::Interval(_)) {
+        return interval(date_part::truncate_span(unit, span(value)).map_err(from_text)?);
     }
     let zoned = !matches!(value, Datum::Value(Value::Timestamp(_)));
-    let micros = value.as_micros();
-    let step = |step: i64| micros.div_euclid(step) * step;
-    let day = micros.div_euclid(DAY_MICROS);
-    let (year, month, _) = civil_from_days(day);
-    let start = |year: i64, month: i64| days_from_civil(year, month, 1) * DAY_MICROS;
-    let truncated = match unit.to_ascii_lowercase().as_str() {
-        "microseconds" | "microsecond" => micros,
-        "milliseconds" | "millisecond" => step(1_000),
-        "second" | "seconds" => step(1_000_000),
-        "minute" | "minutes" => step(60_000_000),
-        "hour" | "hours" => step(3_600_000_000),
-        "day" | "days" => step(DAY_MICROS),
-        // Day 0 is a Thursday; weeks begin on Monday.
-        "week" | "weeks" => ((day + 3).div_euclid(7) * 7 - 3) * DAY_MICROS,
-        "month" | "months" => start(year, month),
-        "quarter" => start(year, (month - 1) / 3 * 3 + 1),
-        "year" | "years" => start(year, 1),
-        "decade" | "decades" => start(year.div_euclid(10) * 10, 1),
-        "century" | "centuries" => start((year - 1).div_euclid(100) * 100 + 1, 1),
-        "millennium" | "millennia" => start((year - 1).div_euclid(1000) * 1000 + 1, 1),
-        other => return Err(unknown_unit(other, zoned)),
-    };
-    checked_stamp(truncated, zoned)
+    checked_stamp(date_part::truncate(unit, value.as_micros(), zoned).map_err(from_text)?, zoned)
 }
 
-fn truncate_interval(unit: &str, interval: IntervalMonthDayNano) -> Result<Datum> {
-    let micros = interval.nanoseconds / 1_000;
-    let (months, days) = (interval.months, interval.days);
-    let (months, days, micros) = match unit.to_ascii_lowercase().as_str() {
-        "year" => (months / 12 * 12, 0, 0),
-        "quarter" => (months / 3 * 3, 0, 0),
-        "month" => (months, 0, 0),
-        "day" => (months, days, 0),
-        "hour" => (months, days, micros / 3_600_000_000 * 3_600_000_000),
-        "minute" => (months, days, micros / 60_000_000 * 60_000_000),
-        "second" => (months, days, micros / 1_000_000 * 1_000_000),
-        other => return Err(unsupported(format!("date_trunc('{other}', interval)"))),
-    };
-    super::interval::new(months, days, micros).map(Datum::Interval)
-}
-
-fn unknown_unit(unit: &str, zoned: bool) -> datafusion::error::DataFusionError {
-    let name = if zoned { "timestamp with time zone" } else { "timestamp without time zone" };
-    refuse("22023", format!("unit \"{unit}\" not recognized for type {name}"))
-}
-
-/// `extract(unit from value)`: unscaled digits and how many of them are after the point.
+/// `extract(unit from value)`
 pub(crate) fn extract(unit: &str, value: &Datum) -> Result<Number> {
-    let unit = unit.to_ascii_lowercase();
-    let number = |value: i64, scale: u32| {
-        Number::scaled(i256::from_i128(i128::from(value)), scale).ok_or_else(|| refuse("22003", "value out of range"))
+    let moment = match value {
+        Datum::Interval(_) => Moment::Interval(span(value)),
+        Datum::Value(Value::Date(day)) => Moment::Date(i64::from(*day)),
+        Datum::Value(Value::Time(micros)) => Moment::Time(*micros),
+        Datum::Value(Value::TimestampTz(micros)) => Moment::TimestampTz(*micros),
+        other => Moment::Timestamp(other.as_micros()),
     };
-    if let Datum::Interval(_) = value {
-        let (months, days, micros) = parts(value);
-        return match unit.as_str() {
-            "year" | "years" => number(months / 12, 0),
-            "quarter" => number(months % 12 / 3 + 1, 0),
-            "month" | "months" => number(months % 12, 0),
-            "day" | "days" => number(days, 0),
-            "hour" | "hours" => number(micros / 3_600_000_000, 0),
-            "minute" | "minutes" => number(micros / 60_000_000 % 60, 0),
-            "second" | "seconds" => number(micros % 60_000_000, 6),
-            "milliseconds" => number(micros % 60_000_000, 3),
-            "microseconds" => number(micros % 60_000_000, 0),
-            "epoch" => {
-                // A year has 365.25 days here, a month of the rest 30.
-                let days = months / 12 * 1_461 * DAY_MICROS / 4 + (months % 12 * 30 + days) * DAY_MICROS;
-                number(days + micros, 6)
-            }
-            other => Err(refuse("22023", format!("unit \"{other}\" not recognized for type interval"))),
-        };
-    }
-    let micros = value.as_micros();
-    let of_day = micros.rem_euclid(DAY_MICROS);
-    let is_time = matches!(value, Datum::Value(Value::Time(_)));
-    let is_date = matches!(value, Datum::Value(Value::Date(_)));
-    match unit.as_str() {
-        "hour" | "hours" if !is_date => return number(of_day / 3_600_000_000, 0),
-        "minute" | "minutes" if !is_date => return number(of_day / 60_000_000 % 60, 0),
-        "second" | "seconds" if !is_date => return number(of_day % 60_000_000, 6),
-        "milliseconds" if !is_date => return number(of_day % 60_000_000, 3),
-        "microseconds" if !is_date => return number(of_day % 60_000_000, 0),
-        "epoch" if is_time => return number(micros, 6),
-        "epoch" if is_date => return number(micros / 1_000_000, 0),
-        "epoch" => return number(micros, 6),
-        other if is_time => {
-            return Err(refuse("22023", format!("unit \"{other}\" not supported for type time without time zone")));
-        }
-        _ => {}
-    }
-    let day = micros.div_euclid(DAY_MICROS);
-    let (year, month, day_of_month) = civil_from_days(day);
-    let monday = (day + 3).rem_euclid(7);
-    match unit.as_str() {
-        "year" | "years" => number(year, 0),
-        "quarter" => number((month - 1) / 3 + 1, 0),
-        "month" | "months" => number(month, 0),
-        "day" | "days" => number(day_of_month, 0),
-        "dow" => number((monday + 1) % 7, 0),
-        "isodow" => number(monday + 1, 0),
-        "doy" => number(day - days_from_civil(year, 1, 1) + 1, 0),
-        "week" => {
-            // The week of its Thursday.
-            let thursday = day - monday + 3;
-            let (year, _, _) = civil_from_days(thursday);
-            number((thursday - days_from_civil(year, 1, 1)) / 7 + 1, 0)
-        }
-        "isoyear" => number(civil_from_days(day - monday + 3).0, 0),
-        "decade" => number(year.div_euclid(10), 0),
-        "century" => number((year + 99).div_euclid(100), 0),
-        "millennium" => number((year + 999).div_euclid(1000), 0),
-        "timezone" | "timezone_hour" | "timezone_minute" if !is_date => number(0, 0),
-        other if is_date => Err(refuse("22023", format!("unit \"{other}\" not supported for type date"))),
-        other => Err(unknown_unit(other, matches!(value, Datum::Value(Value::TimestampTz(_))))),
-    }
+    let part = date_part::extract(unit, &moment).map_err(from_text)?;
+    Number::scaled(i256::from_i128(part.unscaled), part.scale).ok_or_else(|| refuse("22003", "value out of range"))
 }
 
 /// `age(a, b)`: years, months, days and the rest.
 pub(crate) fn age(left: &Datum, right: &Datum) -> Result<Datum> {
-    let (a, b) = (left.as_micros(), right.as_micros());
-    let sign = if a < b { -1 } else { 1 };
-    let (late, early) = if a < b { (b, a) } else { (a, b) };
-    let split = |micros: i64| {
-        let (year, month, day) = civil_from_days(micros.div_euclid(DAY_MICROS));
-        (year * 12 + month - 1, day, micros.rem_euclid(DAY_MICROS))
-    };
-    let ((m1, d1, t1), (m2, d2, t2)) = (split(late), split(early));
-    let (mut months, mut days, mut micros) = (m1 - m2, d1 - d2, t1 - t2);
-    if micros < 0 {
-        micros += DAY_MICROS;
-        days -= 1;
-    }
-    if days < 0 {
-        // Borrowed days are those of the earlier one's month, or of the later one's for a negative age.
-        let of = if sign > 0 { m2 } else { m1 - 1 };
-        days += days_in_month(of.div_euclid(12), of.rem_euclid(12) + 1);
-        months -= 1;
-    }
-    let out = || refuse("22008", "interval out of range");
-    let months = i32::try_from(sign * months).map_err(|_| out())?;
-    super::interval::new(months, i32::try_from(sign * days).map_err(|_| out())?, sign * micros).map(Datum::Interval)
+    interval(calendar::between(left.as_micros(), right.as_micros()))
+}
+
+fn span(value: &Datum) -> Span {
+    let (months, days, micros) = parts(value);
+    Span { months, days, micros }
+}
+
+fn interval(span: Span) -> Result<Datum> {
+    let narrow = |number: i64| i32::try_from(number).map_err(|_| refuse("22008", "interval out of range"));
+    super::interval::new(narrow(span.months)?, narrow(span.days)?, span.micros).map(Datum::Interval)
 }
 
 /// `make_date(year, month, day)`
 pub(crate) fn make_date(year: i64, month: i64, day: i64) -> Result<Datum> {
-    if !(1..=12).contains(&month) || day < 1 || day > days_in_month(year, month) {
-        return Err(refuse("22008", format!("date field value out of range: {year}-{month:02}-{day:02}")));
-    }
-    checked_date(days_from_civil(year, month, day))
+    let day = calendar::day_of(year, month, day)
+        .ok_or_else(|| refuse("22008", format!("date field value out of range: {year}-{month:02}-{day:02}")))?;
+    checked_date(day)
 }

@@ -1,10 +1,12 @@
 //! Dates, times and intervals.
 
-use lake_cdc::text::calendar::{DAY_MICROS, civil_from_days, days_from_civil, days_in_month};
+use lake_cdc::text::calendar::{self, DAY_MICROS, civil_from_days, days_from_civil, iso_week};
+use lake_cdc::text::date_part::{self, Moment};
 use lake_dialect::{SqlError, sqlstate};
 use rusqlite::types::{Value as SqliteValue, ValueRef};
 
 use super::super::environment::Environment;
+use super::super::input::from_text_error;
 use super::super::interval::Interval;
 use super::cast::day_in_range;
 use super::{Registry, boolean, float_of, int_of, integer, interval_of, str_of, string};
@@ -24,160 +26,16 @@ fn encoded(interval: Interval) -> SqliteValue {
     string(interval.encode())
 }
 
-fn unknown_unit(unit: &str, ty: &str) -> SqlError {
-    SqlError::new(sqlstate::INVALID_PARAMETER, format!("unit \"{unit}\" not recognized for type {ty}"))
-}
-
-fn truncate(unit: &str, micros: i64) -> Result<i64, SqlError> {
-    let day = micros.div_euclid(DAY_MICROS);
-    let (year, month, _) = civil_from_days(day);
-    let first = |year: i64, month: i64| days_from_civil(year, month, 1) * DAY_MICROS;
-    let multiple = |size: i64| micros - micros.rem_euclid(size);
-    Ok(match unit.to_ascii_lowercase().as_str() {
-        "microsecond" | "microseconds" => micros,
-        "millisecond" | "milliseconds" => multiple(1_000),
-        "second" | "seconds" => multiple(1_000_000),
-        "minute" | "minutes" => multiple(60_000_000),
-        "hour" | "hours" => multiple(3_600_000_000),
-        "day" | "days" => multiple(DAY_MICROS),
-        // 1970-01-01 was a Thursday; weeks begin on Monday.
-        "week" | "weeks" => (day - (day + 3).rem_euclid(7)) * DAY_MICROS,
-        "month" | "months" => first(year, month),
-        "quarter" => first(year, (month - 1) / 3 * 3 + 1),
-        "year" | "years" => first(year, 1),
-        "decade" | "decades" => first(year.div_euclid(10) * 10, 1),
-        "century" | "centuries" => first((year - 1).div_euclid(100) * 100 + 1, 1),
-        "millennium" | "millennia" => first((year - 1).div_euclid(1000) * 1000 + 1, 1),
-        other => return Err(unknown_unit(other, "timestamp without time zone")),
-    })
-}
-
-/// Year and week of ISO 8601.
-fn iso_week(day: i64) -> (i64, i64) {
-    let thursday = day - (day + 3).rem_euclid(7) + 3;
-    let (year, _, _) = civil_from_days(thursday);
-    (year, (thursday - days_from_civil(year, 1, 1)) / 7 + 1)
-}
-
-/// Seconds with six digits, of microseconds.
-fn seconds(micros: i64) -> String {
-    let sign = if micros < 0 { "-" } else { "" };
-    let micros = micros.unsigned_abs();
-    format!("{sign}{}.{:06}", micros / 1_000_000, micros % 1_000_000)
-}
-
-fn milliseconds(micros: i64) -> String {
-    let sign = if micros < 0 { "-" } else { "" };
-    let micros = micros.unsigned_abs();
-    format!("{sign}{}.{:03}", micros / 1_000, micros % 1_000)
-}
-
-fn extract(field: &str, ty: &str, value: ValueRef<'_>) -> Result<String, SqlError> {
+fn extract(unit: &str, ty: &str, value: ValueRef<'_>) -> Result<String, SqlError> {
     let a = &[value];
-    if ty == "interval" {
-        return extract_interval(field, interval_of(a, 0)?);
-    }
-    let display = match ty {
-        "timestamptz" => "timestamp with time zone",
-        "timestamp" => "timestamp without time zone",
-        "time" => "time without time zone",
-        other => other,
+    let moment = match ty {
+        "interval" => Moment::Interval(interval_of(a, 0)?.span()),
+        "date" => Moment::Date(int_of(a, 0)?),
+        "time" => Moment::Time(int_of(a, 0)?),
+        "timestamptz" => Moment::TimestampTz(int_of(a, 0)?),
+        _ => Moment::Timestamp(int_of(a, 0)?),
     };
-    let micros = if ty == "date" { int_of(a, 0)? * DAY_MICROS } else { int_of(a, 0)? };
-    let day = micros.div_euclid(DAY_MICROS);
-    let time = micros.rem_euclid(DAY_MICROS);
-    let (year, month, day_of_month) = civil_from_days(day);
-    let of_time = match field {
-        "hour" | "hours" => Some((micros.rem_euclid(DAY_MICROS) / 3_600_000_000).to_string()),
-        "minute" | "minutes" => Some((time / 60_000_000 % 60).to_string()),
-        "second" | "seconds" => Some(seconds(time % 60_000_000)),
-        "millisecond" | "milliseconds" => Some(milliseconds(time % 60_000_000)),
-        "microsecond" | "microseconds" => Some((time % 60_000_000).to_string()),
-        _ => None,
-    };
-    if let Some(text) = of_time {
-        if ty == "date" {
-            return Err(SqlError::new(
-                sqlstate::FEATURE_NOT_SUPPORTED,
-                format!("unit \"{field}\" not supported for type date"),
-            ));
-        }
-        return Ok(text);
-    }
-    if field == "epoch" {
-        return Ok(if ty == "date" { (day * 86_400).to_string() } else { seconds(micros) });
-    }
-    if ty == "time" {
-        return Err(SqlError::new(
-            sqlstate::FEATURE_NOT_SUPPORTED,
-            format!("unit \"{field}\" not supported for type {display}"),
-        ));
-    }
-    Ok(match field {
-        "year" | "years" => year,
-        "month" | "months" => month,
-        "day" | "days" => day_of_month,
-        "quarter" => (month - 1) / 3 + 1,
-        "week" | "weeks" => iso_week(day).1,
-        "isoyear" => iso_week(day).0,
-        "dow" => (day + 4).rem_euclid(7),
-        "isodow" => (day + 3).rem_euclid(7) + 1,
-        "doy" => day - days_from_civil(year, 1, 1) + 1,
-        "decade" | "decades" => year.div_euclid(10),
-        "century" | "centuries" => (year + 99).div_euclid(100),
-        "millennium" | "millennia" => (year + 999).div_euclid(1000),
-        "julian" if ty == "date" => day + 2_440_588,
-        "timezone" | "timezone_hour" | "timezone_minute" if ty == "timestamptz" => 0,
-        other => return Err(unknown_unit(other, display)),
-    }
-    .to_string())
-}
-
-fn extract_interval(field: &str, interval: Interval) -> Result<String, SqlError> {
-    let (months, micros) = (i64::from(interval.months), interval.micros);
-    Ok(match field {
-        "year" | "years" => (months / 12).to_string(),
-        "month" | "months" => (months % 12).to_string(),
-        "quarter" => (months % 12 / 3 + 1).to_string(),
-        "day" | "days" => interval.days.to_string(),
-        "hour" | "hours" => (micros / 3_600_000_000).to_string(),
-        "minute" | "minutes" => (micros / 60_000_000 % 60).to_string(),
-        "second" | "seconds" => seconds(micros % 60_000_000),
-        "millisecond" | "milliseconds" => milliseconds(micros % 60_000_000),
-        "microsecond" | "microseconds" => (micros % 60_000_000).to_string(),
-        "decade" | "decades" => (months / 120).to_string(),
-        "century" | "centuries" => (months / 1200).to_string(),
-        "epoch" => {
-            // A year has 365.25 days here, a month 30.
-            let days = months / 12 * 36_525 + (months % 12) * 3_000 + i64::from(interval.days) * 100;
-            seconds(days * (DAY_MICROS / 100) + micros)
-        }
-        other => return Err(unknown_unit(other, "interval")),
-    })
-}
-
-/// Years, months, days and time between two timestamps.
-fn age(later: i64, earlier: i64) -> Interval {
-    if later < earlier {
-        let interval = age(earlier, later);
-        return Interval { months: -interval.months, days: -interval.days, micros: -interval.micros };
-    }
-    let (mut day, mut time) =
-        (later.div_euclid(DAY_MICROS), later.rem_euclid(DAY_MICROS) - earlier.rem_euclid(DAY_MICROS));
-    if time < 0 {
-        time += DAY_MICROS;
-        day -= 1;
-    }
-    let (year, month, day_of_month) = civil_from_days(day);
-    let (earlier_year, earlier_month, earlier_day) = civil_from_days(earlier.div_euclid(DAY_MICROS));
-    let mut months = (year - earlier_year) * 12 + month - earlier_month;
-    let mut days = day_of_month - earlier_day;
-    if days < 0 {
-        months -= 1;
-        // The days that were left of the earlier month.
-        days += days_in_month(earlier_year, earlier_month);
-    }
-    Interval { months: months as i32, days: days as i32, micros: time }
+    date_part::extract(unit, &moment).map(|part| part.to_string()).map_err(from_text_error)
 }
 
 const MONTHS: [&str; 12] = [
@@ -310,8 +168,15 @@ pub(super) fn register(registry: &Registry<'_>, environment: &Environment) -> ru
         let (value, stop) = (int_of(a, 0)?, int_of(a, 1)?);
         Ok(boolean(if step > 0 { value <= stop } else { value >= stop }))
     })?;
-    registry.strict("pg_date_trunc", 2, |a| timestamp(Some(truncate(str_of(a, 0)?, int_of(a, 1)?)?)))?;
-    registry.strict("pg_interval_trunc", 2, |_| Err(SqlError::unsupported("date_trunc of an interval")))?;
+    for (name, zoned) in [("pg_date_trunc", false), ("pg_date_trunc_tz", true)] {
+        registry.strict(name, 2, move |a| {
+            timestamp(Some(date_part::truncate(str_of(a, 0)?, int_of(a, 1)?, zoned).map_err(from_text_error)?))
+        })?;
+    }
+    registry.strict("pg_interval_trunc", 2, |a| {
+        let span = date_part::truncate_span(str_of(a, 0)?, interval_of(a, 1)?.span()).map_err(from_text_error)?;
+        Ok(encoded(Interval::of_span(span)?))
+    })?;
     registry.strict("pg_date_bin", 3, |a| {
         let (stride, value, origin) = (interval_of(a, 0)?, int_of(a, 1)?, int_of(a, 2)?);
         if stride.months != 0 {
@@ -335,30 +200,25 @@ pub(super) fn register(registry: &Registry<'_>, environment: &Environment) -> ru
     })?;
     registry.strict("pg_make_date", 3, |a| {
         let (year, month, day) = (int_of(a, 0)?, int_of(a, 1)?, int_of(a, 2)?);
-        if !(1..=12).contains(&month) || day < 1 || day > days_in_month(year, month) {
-            return Err(SqlError::new(
-                sqlstate::DATETIME_OVERFLOW,
-                format!("date field value out of range: {year}-{month:02}-{day:02}"),
-            ));
-        }
-        Ok(integer(day_in_range(days_from_civil(year, month, day), "date")?))
+        let day = calendar::day_of(year, month, day).ok_or_else(|| {
+            let message = format!("date field value out of range: {year}-{month:02}-{day:02}");
+            SqlError::new(sqlstate::DATETIME_OVERFLOW, message)
+        })?;
+        Ok(integer(day_in_range(day, "date")?))
     })?;
     registry.strict("pg_make_timestamp", 6, |a| {
         let (year, month, day, hour, minute) =
             (int_of(a, 0)?, int_of(a, 1)?, int_of(a, 2)?, int_of(a, 3)?, int_of(a, 4)?);
         let second = float_of(a, 5)?;
-        let valid = (1..=12).contains(&month)
-            && (1..=days_in_month(year, month.clamp(1, 12))).contains(&day)
-            && (0..=24).contains(&hour)
-            && (0..60).contains(&minute)
-            && (0.0..=60.0).contains(&second);
-        if !valid {
+        let is_time = (0..=24).contains(&hour) && (0..60).contains(&minute) && (0.0..=60.0).contains(&second);
+        let Some(day) = calendar::day_of(year, month, day).filter(|_| is_time) else {
             return Err(SqlError::new(sqlstate::DATETIME_OVERFLOW, "date/time field value out of range"));
-        }
+        };
         let micros = (hour * 60 + minute) * 60_000_000 + (second * 1e6).round_ties_even() as i64;
-        timestamp(Some(days_from_civil(year, month, day) * DAY_MICROS + micros))
+        timestamp(day.checked_mul(DAY_MICROS).and_then(|midnight| midnight.checked_add(micros)))
     })?;
-    registry.strict("pg_age", 2, |a| Ok(encoded(age(int_of(a, 0)?, int_of(a, 1)?))))?;
+    registry
+        .strict("pg_age", 2, |a| Ok(encoded(Interval::of_span(calendar::between(int_of(a, 0)?, int_of(a, 1)?))?)))?;
     registry.strict("pg_at_zone", 3, |a| {
         let zone = str_of(a, 0)?;
         match zone.to_ascii_lowercase().as_str() {
