@@ -1,12 +1,13 @@
-// The platform's own storage and bucket obey the contract of the ports: the cases of `tests/host` run in workerd, in the
-// script `workers/contract`, which `cargo xtask build --script contract` compiles.
+// The platform's own storage, bucket, sockets and alarms obey the contract of the ports: the cases of `tests/host` run in
+// workerd, in the script `workers/contract`, which `cargo xtask build --script contract` compiles. An object cannot evict
+// itself, so the script asks this test, by a binding, to do it.
 
 import assert from 'node:assert/strict'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { convertV4MiniflareOptions, Miniflare } from 'miniflare'
+import { convertV4MiniflareOptions, Miniflare, Response } from 'miniflare'
 
 interface Case {
   readonly name: string
@@ -28,7 +29,8 @@ before(async () => {
       modules: [...scripts, { type: 'CompiledWasm', path: join(folder, 'index_bg.wasm') }],
       compatibilityDate: '2026-11-01',
       cf: false,
-      durableObjects: { PORTS: { className: 'Ports', useSQLite: true } },
+      durableObjects: { PORTS: { className: 'Ports', useSQLite: true }, DRIVEN: { className: 'Driven', useSQLite: true } },
+      serviceBindings: { OUTSIDE: evict },
       r2Buckets: ['R2'],
     }),
     resourcePersistencePath: state,
@@ -40,6 +42,12 @@ after(async () => {
   await miniflare.dispose()
   rmSync(state, { recursive: true, force: true })
 })
+
+async function evict(request: { readonly url: string }): Promise<Response> {
+  const name = new URL(request.url).search.slice(1).replaceAll('+', ' ')
+  await miniflare.unsafeEvictDurableObject('contract', 'Driven', { name, webSockets: 'hibernate' })
+  return new Response('evicted')
+}
 
 async function check(path: string, casesMin: number): Promise<void> {
   const response = await miniflare.dispatchFetch(`http://contract${path}`)
@@ -59,3 +67,9 @@ test('an R2 bucket obeys the contract', () => check('/object-store', 13))
 test('the clock obeys the contract', () => check('/clock', 2))
 
 test('the random source obeys the contract', () => check('/random', 2))
+
+test('the sockets of Durable Objects obey the contract', () => check('/sockets?first', 15))
+
+test('they obey it again next to those of the first run', () => check('/sockets?second', 15))
+
+test('the alarms of Durable Objects obey the contract', () => check('/alarms', 11))

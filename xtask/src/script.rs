@@ -52,7 +52,7 @@ const CONTRACT: Script = Script {
     package: "contract-worker",
     profile: "wasm-dev",
     config: "workers/contract/wrangler.toml",
-    durable_objects: &["Ports"],
+    durable_objects: &["Driven", "Ports"],
     gzip_max: 1_000_000,
 };
 

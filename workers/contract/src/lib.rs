@@ -1,25 +1,35 @@
-//! A script for tests: runs the contract of the ports over the platform's own storage and bucket.
+//! A script for tests: runs the contract of the ports over the platform's own.
 //!
-//! `GET /storage` runs in a Durable Object, `/object-store`, `/clock` and `/random` in the Worker; all answer with a list of
-//! cases.
+//! `GET /storage` runs in a Durable Object, `/object-store`, `/clock` and `/random` in the Worker, `/sockets` and `/alarms`
+//! drive objects from the Worker; all answer with a list of cases.
 //! It lies here because `workers/` holds the only crates that know Cloudflare.
 
 // The attribute that exports an object makes methods without docs.
 #![allow(missing_docs)]
 
+mod object;
+mod worker_lab;
+
 use lake_platform::{DurableStorage, R2Store, WorkerClock, WorkerRandom};
-use lake_test_host::contract::{Case, check_clock, check_object_store, check_random, check_storage};
+use lake_test_host::contract::{
+    Case, check_alarms, check_clock, check_object_store, check_random, check_sockets, check_storage,
+};
 use serde_json::json;
 use worker::{Context, DurableObject, Env, Error, Request, Response, Result, State, durable_object, event};
 
+use crate::worker_lab::WorkerLab;
+
 #[event(fetch)]
 async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response> {
+    let run = request.url()?.query().unwrap_or("only").to_owned();
     match request.path().as_str() {
         "/storage" => env.durable_object("PORTS")?.get_by_name("contract")?.fetch_with_request(request).await,
         "/object-store" => answer(check_object_store(&R2Store::new(env.bucket("R2")?)).await),
         "/clock" => answer(check_clock(&WorkerClock)),
         "/random" => answer(check_random(&WorkerRandom)),
-        _ => Response::error("there are /storage, /object-store, /clock and /random", 404),
+        "/sockets" => answer(check_sockets(&WorkerLab::new(env), &run).await),
+        "/alarms" => answer(check_alarms(&WorkerLab::new(env)).await),
+        _ => Response::error("there are /storage, /object-store, /clock, /random, /sockets and /alarms", 404),
     }
 }
 

@@ -4,8 +4,10 @@ mod clock;
 pub mod http;
 pub mod memory;
 mod r2;
+mod socket;
 mod storage;
 
 pub use clock::{WorkerClock, WorkerRandom};
 pub use r2::{OpenedObject, R2Store};
+pub use socket::{DialledSocket, WorkerSocket, WorkerSockets, close_event, message_event};
 pub use storage::{DurableStorage, StorageCounts};

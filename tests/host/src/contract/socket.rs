@@ -187,7 +187,7 @@ async fn after_a_close(bench: &Bench<'_, impl Lab>) -> Result<(), String> {
 }
 
 async fn crossing(bench: &Bench<'_, impl Lab>) -> Result<(), String> {
-    let line = bench.dial("").await?;
+    let line = bench.dial("alone").await?;
     line.acts(DIALLER, &[Act::Close(4_001, String::new())]).await?;
     // It may have seen the other close already.
     line.try_acts(ACCEPTOR, &[Act::Close(4_002, String::new())]).await?;
@@ -205,7 +205,7 @@ fn attachment(length: usize, seed: u64) -> (Act, Vec<Option<Digest>>) {
 }
 
 async fn attachments(bench: &Bench<'_, impl Lab>) -> Result<(), String> {
-    let line = bench.dial("").await?;
+    let line = bench.dial("alone").await?;
     equal(line.held().await?, vec![None])?;
     for length in [10, 0, 1_000, ATTACHMENT_BYTES_MAX, 1] {
         let (attach, held) = attachment(length, length as u64);
@@ -216,7 +216,7 @@ async fn attachments(bench: &Bench<'_, impl Lab>) -> Result<(), String> {
 }
 
 async fn large_attachment(bench: &Bench<'_, impl Lab>) -> Result<(), String> {
-    let line = bench.dial("").await?;
+    let line = bench.dial("alone").await?;
     let (attach, held) = attachment(10, 1);
     let (too_large, _) = attachment(ATTACHMENT_BYTES_MAX + 1, 2);
     let outcomes = line.try_acts(ACCEPTOR, &[attach, too_large]).await?;
@@ -237,7 +237,7 @@ async fn tags(bench: &Bench<'_, impl Lab>) -> Result<(), String> {
 }
 
 async fn eviction(bench: &Bench<'_, impl Lab>) -> Result<(), String> {
-    let line = bench.dial("").await?;
+    let line = bench.dial("alone").await?;
     let (attach, held) = attachment(ATTACHMENT_BYTES_MAX, 3);
     line.acts(ACCEPTOR, &[attach]).await?;
     for _ in 0..2 {
@@ -255,7 +255,7 @@ async fn eviction(bench: &Bench<'_, impl Lab>) -> Result<(), String> {
 }
 
 async fn burst_after_eviction(bench: &Bench<'_, impl Lab>) -> Result<(), String> {
-    let line = bench.dial("").await?;
+    let line = bench.dial("alone").await?;
     bench.lab.evict(ACCEPTOR).await?;
     let (acts, expected): (Vec<_>, Vec<_>) = (0..200).map(|number| binary(number, number as u64)).unzip();
     line.acts(DIALLER, &acts).await?;
@@ -263,7 +263,7 @@ async fn burst_after_eviction(bench: &Bench<'_, impl Lab>) -> Result<(), String>
 }
 
 async fn close_after_eviction(bench: &Bench<'_, impl Lab>) -> Result<(), String> {
-    let line = bench.dial("").await?;
+    let line = bench.dial("alone").await?;
     bench.lab.evict(ACCEPTOR).await?;
     line.acts(DIALLER, &[text("last").0, Act::Close(1001, "going".to_owned())]).await?;
     line.expect(ACCEPTOR, &[text("last").1, closed(1001, "going")]).await
