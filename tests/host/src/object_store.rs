@@ -170,6 +170,13 @@ impl MemoryObjectStore {
 
     async fn before(&self, operation: ObjectOperation) {
         self.pause().await;
+        let repeat = self.faults.borrow_mut().take_repeat();
+        if let Some((key, bytes, condition)) = repeat {
+            // The same bytes once more are the same object.
+            if self.find(&key).is_none_or(|stored| *stored.bytes != bytes) {
+                self.put_now(&key, bytes, &condition);
+            }
+        }
         // Taken out while it runs: it may use this store, also to be replaced.
         let observer = self.state.borrow_mut().observer.take();
         if let Some(mut observer) = observer {
@@ -183,6 +190,25 @@ impl MemoryObjectStore {
         for _ in 0..yields {
             yield_now().await;
         }
+    }
+
+    fn put_now(&self, key: &str, bytes: Vec<u8>, condition: &PutCondition) -> PutOutcome {
+        let existing = self.find(key);
+        let holds = match condition {
+            PutCondition::Always => true,
+            PutCondition::Absent => existing.is_none(),
+            PutCondition::Unchanged(etag) => existing.as_ref().is_some_and(|stored| stored.info.etag == *etag),
+        };
+        if !holds {
+            return PutOutcome::ConditionFailed;
+        }
+        let mut state = self.state.borrow_mut();
+        state.counts.bytes_written += bytes.len() as u64;
+        if existing.is_some() {
+            state.overwritten.push(key.to_owned());
+        }
+        drop(state);
+        PutOutcome::Written(self.insert(key, bytes))
     }
 
     fn find(&self, key: &str) -> Option<Stored> {
@@ -220,23 +246,8 @@ impl ObjectStore for MemoryObjectStore {
         if key.len() > KEY_BYTES_MAX || key.is_empty() {
             return Err(ObjectStoreError::Failed(format!("a key of {} bytes", key.len())));
         }
-        let existing = self.find(key);
-        let holds = match &condition {
-            PutCondition::Always => true,
-            PutCondition::Absent => existing.is_none(),
-            PutCondition::Unchanged(etag) => existing.as_ref().is_some_and(|stored| stored.info.etag == *etag),
-        };
-        let outcome = if holds {
-            let mut state = self.state.borrow_mut();
-            state.counts.bytes_written += bytes.len() as u64;
-            if existing.is_some() {
-                state.overwritten.push(key.to_owned());
-            }
-            drop(state);
-            PutOutcome::Written(self.insert(key, bytes))
-        } else {
-            PutOutcome::ConditionFailed
-        };
+        self.faults.borrow_mut().note_put(key, &bytes, &condition);
+        let outcome = self.put_now(key, bytes, &condition);
         self.faults.borrow_mut().check_answer()?;
         self.pause().await;
         Ok(outcome)

@@ -1,6 +1,6 @@
 //! What can go wrong with the object store in memory, one method each.
 
-use lake_host::ObjectStoreError;
+use lake_host::{ObjectStoreError, PutCondition};
 
 use crate::MemoryObjectStore;
 
@@ -11,6 +11,18 @@ pub(crate) struct Faults {
     fail_read: Option<u32>,
     die_after: Option<u32>,
     down: bool,
+    /// Puts to let pass before one is delivered twice, and how many requests later.
+    repeat_put: Option<(u32, u32)>,
+    repeats: Vec<Repeat>,
+}
+
+/// A put that will be delivered once more.
+#[derive(Debug)]
+struct Repeat {
+    requests: u32,
+    key: String,
+    bytes: Vec<u8>,
+    condition: PutCondition,
 }
 
 impl Faults {
@@ -29,6 +41,28 @@ impl Faults {
             return Err(failed("the store is down"));
         }
         if is_now(&mut self.fail_write) { Err(failed("this write was told to fail")) } else { Ok(()) }
+    }
+
+    /// Notes a put, and answers those whose second delivery is due, one for each request.
+    pub(crate) fn note_put(&mut self, key: &str, bytes: &[u8], condition: &PutCondition) {
+        let Some((passes, requests)) = self.repeat_put else { return };
+        if passes > 0 {
+            self.repeat_put = Some((passes - 1, requests));
+            return;
+        }
+        self.repeat_put = None;
+        let (key, bytes, condition) = (key.to_owned(), bytes.to_vec(), condition.clone());
+        self.repeats.push(Repeat { requests, key, bytes, condition });
+    }
+
+    /// The put whose second delivery comes just before this request, if there is one.
+    pub(crate) fn take_repeat(&mut self) -> Option<(String, Vec<u8>, PutCondition)> {
+        for repeat in &mut self.repeats {
+            repeat.requests = repeat.requests.saturating_sub(1);
+        }
+        let due = self.repeats.iter().position(|repeat| repeat.requests == 0)?;
+        let repeat = self.repeats.remove(due);
+        Some((repeat.key, repeat.bytes, repeat.condition))
     }
 
     pub(crate) fn check_answer(&mut self) -> Result<(), ObjectStoreError> {
@@ -55,6 +89,11 @@ impl MemoryObjectStore {
     /// Lets `passes` puts or deletes through, then one takes effect and fails all the same.
     pub fn lose_response_after(&self, passes: u32) {
         self.faults.borrow_mut().lose_answer = Some(passes);
+    }
+
+    /// Lets `passes` puts through, then one is delivered a second time, `requests` requests later. Its sender knows nothing.
+    pub fn repeat_put_after(&self, passes: u32, requests: u32) {
+        self.faults.borrow_mut().repeat_put = Some((passes, requests.max(1)));
     }
 
     /// The next get, head or list fails.

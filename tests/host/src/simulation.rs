@@ -1,10 +1,12 @@
 //! Runs futures on one thread in an order that a seed decides.
 //!
 //! One seed gives one schedule, so a failing run can be repeated. Dropping a task in the middle is an eviction at an
-//! `await`: everything it held in memory is gone, and what it had stored is not.
+//! `await`: everything it held in memory is gone, and what it had stored is not. A task that dies at a named place
+//! (`fault!`) ends there in the same way.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
     pin::Pin,
     rc::Rc,
     sync::{
@@ -13,6 +15,8 @@ use std::{
     },
     task::{Context, Poll, Wake, Waker},
 };
+
+use lake_host::{Died, alive};
 
 use crate::SeededRandom;
 
@@ -24,6 +28,7 @@ type TaskFuture = Pin<Box<dyn Future<Output = ()>>>;
 
 struct Task {
     name: String,
+    /// `None` while it runs.
     future: Option<TaskFuture>,
     ready: Arc<Ready>,
 }
@@ -37,9 +42,11 @@ impl Wake for Ready {
 }
 
 struct Inner {
-    tasks: RefCell<Vec<Task>>,
+    tasks: RefCell<BTreeMap<usize, Task>>,
+    next: Cell<usize>,
     random: SeededRandom,
     trace: RefCell<Vec<String>>,
+    deaths: RefCell<Vec<(TaskId, Died)>>,
 }
 
 /// A set of tasks and the seed that schedules them. A clone is the same set, so that a task can start others.
@@ -51,7 +58,13 @@ pub struct Simulation {
 impl Simulation {
     /// An empty simulation.
     pub fn new(seed: u64) -> Simulation {
-        let inner = Inner { tasks: RefCell::default(), random: SeededRandom::new(seed), trace: RefCell::default() };
+        let inner = Inner {
+            tasks: RefCell::default(),
+            next: Cell::default(),
+            random: SeededRandom::new(seed),
+            trace: RefCell::default(),
+            deaths: RefCell::default(),
+        };
         Simulation { inner: Rc::new(inner) }
     }
 
@@ -63,41 +76,57 @@ impl Simulation {
     /// Starts a task; it runs when it is its turn.
     pub fn spawn(&self, name: impl Into<String>, future: impl Future<Output = ()> + 'static) -> TaskId {
         let ready = Arc::new(Ready(AtomicBool::new(true)));
-        let mut tasks = self.inner.tasks.borrow_mut();
-        tasks.push(Task { name: name.into(), future: Some(Box::pin(future)), ready });
-        TaskId(tasks.len() - 1)
+        let id = self.inner.next.get();
+        self.inner.next.set(id + 1);
+        let task = Task { name: name.into(), future: Some(Box::pin(future)), ready };
+        self.inner.tasks.borrow_mut().insert(id, task);
+        TaskId(id)
     }
 
     /// Drops a task where it stands.
     pub fn evict(&self, task: TaskId) {
-        let future = self.inner.tasks.borrow_mut().get_mut(task.0).and_then(|task| task.future.take());
-        if let Some(future) = future {
-            self.note(task.0, "evicted");
+        let found = self.inner.tasks.borrow_mut().remove(&task.0);
+        if let Some(found) = found {
+            self.note(&found.name, "evicted");
             // Dropped after the borrow: a destructor may start another task.
-            drop(future);
+            drop(found);
         }
     }
 
-    /// True once a task has ended or was evicted.
+    /// True once a task has ended, died or was evicted.
     pub fn has_ended(&self, task: TaskId) -> bool {
-        self.inner.tasks.borrow().get(task.0).is_none_or(|task| task.future.is_none())
+        !self.inner.tasks.borrow().contains_key(&task.0)
     }
 
     /// Polls one of the ready tasks; false if there is none.
     pub fn step(&self) -> bool {
-        let Some((index, mut future, ready)) = self.choose() else { return false };
+        let Some((id, name, mut future, ready)) = self.choose() else { return false };
         ready.0.store(false, Ordering::Relaxed);
         let waker = Waker::from(ready);
-        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(()) => self.note(index, "ended"),
-            Poll::Pending => {
-                self.note(index, "ran");
-                if let Some(task) = self.inner.tasks.borrow_mut().get_mut(index) {
+        match alive(|| future.as_mut().poll(&mut Context::from_waker(&waker))) {
+            Ok(Poll::Ready(())) => {
+                self.note(&name, "ended");
+                self.inner.tasks.borrow_mut().remove(&id);
+            }
+            Ok(Poll::Pending) => {
+                self.note(&name, "ran");
+                // It may have been evicted by what it did.
+                if let Some(task) = self.inner.tasks.borrow_mut().get_mut(&id) {
                     task.future = Some(future);
                 }
             }
+            Err(died) => {
+                self.note(&name, &format!("died {}", died.0));
+                self.inner.tasks.borrow_mut().remove(&id);
+                self.inner.deaths.borrow_mut().push((TaskId(id), died));
+            }
         }
         true
+    }
+
+    /// Tasks that died at a named place since the last call. Whoever runs an object drops what it had in memory.
+    pub fn take_deaths(&self) -> Vec<(TaskId, Died)> {
+        std::mem::take(&mut self.inner.deaths.borrow_mut())
     }
 
     /// Steps until nothing is ready or `steps_max` are done; answers how many were done. Tasks that still wait are left.
@@ -107,8 +136,7 @@ impl Simulation {
 
     /// The names of the tasks that have not ended.
     pub fn waiting(&self) -> Vec<String> {
-        let tasks = self.inner.tasks.borrow();
-        tasks.iter().filter(|task| task.future.is_some()).map(|task| task.name.clone()).collect()
+        self.inner.tasks.borrow().values().map(|task| task.name.clone()).collect()
     }
 
     /// What happened so far, one line a step: two runs of one seed give the same.
@@ -116,21 +144,25 @@ impl Simulation {
         self.inner.trace.borrow().clone()
     }
 
-    fn choose(&self) -> Option<(usize, TaskFuture, Arc<Ready>)> {
+    /// Adds a line to the trace.
+    pub fn trace_line(&self, line: String) {
+        self.inner.trace.borrow_mut().push(line);
+    }
+
+    fn choose(&self) -> Option<(usize, String, TaskFuture, Arc<Ready>)> {
         let mut tasks = self.inner.tasks.borrow_mut();
         let is_ready = |task: &Task| task.future.is_some() && task.ready.0.load(Ordering::Relaxed);
-        let ready: Vec<usize> = (0..tasks.len()).filter(|index| is_ready(&tasks[*index])).collect();
+        let ready: Vec<usize> = tasks.iter().filter(|(_, task)| is_ready(task)).map(|(id, _)| *id).collect();
         if ready.is_empty() {
             return None;
         }
-        let index = ready[self.inner.random.below(ready.len())];
-        let task = &mut tasks[index];
-        Some((index, task.future.take()?, task.ready.clone()))
+        let id = ready[self.inner.random.below(ready.len())];
+        let task = tasks.get_mut(&id)?;
+        Some((id, task.name.clone(), task.future.take()?, task.ready.clone()))
     }
 
-    fn note(&self, index: usize, what: &str) {
-        let line = format!("{} {what}", self.inner.tasks.borrow()[index].name);
-        self.inner.trace.borrow_mut().push(line);
+    fn note(&self, name: &str, what: &str) {
+        self.trace_line(format!("{name} {what}"));
     }
 }
 
@@ -181,6 +213,23 @@ mod tests {
         assert!(!simulation.step());
         assert!(simulation.has_ended(task));
         assert_eq!(*reached.borrow(), 1);
+    }
+
+    #[test]
+    fn a_task_that_dies_at_a_named_place_is_reported_and_the_others_go_on() {
+        let simulation = Simulation::new(1);
+        let task = simulation.spawn("doomed", async {
+            yield_now().await;
+            lake_host::fault!("test: in the middle");
+            panic!("it went on");
+        });
+        let reached = Rc::new(RefCell::new(false));
+        let inside = reached.clone();
+        simulation.spawn("other", async move { *inside.borrow_mut() = true });
+        lake_host::arm_fault("test: in the middle", 0);
+        simulation.run_until_idle(10);
+        assert_eq!(simulation.take_deaths(), [(task, Died("test: in the middle"))]);
+        assert!(*reached.borrow() && simulation.has_ended(task));
     }
 
     #[test]

@@ -1,6 +1,11 @@
 //! The storage of one object, in memory.
 
-use std::{cell::RefCell, collections::BTreeMap, ops::Bound, rc::Rc};
+use std::{
+    cell::{RefCell, RefMut},
+    collections::BTreeMap,
+    ops::Bound,
+    rc::Rc,
+};
 
 use lake_host::{AlarmChange, KeyRange, ROW_BYTES_MAX, ShardStorage, StorageError, WriteBatch, WriteOperation};
 
@@ -33,6 +38,7 @@ struct Faults {
     full: bool,
     capacity: Option<u64>,
     fail_reads: bool,
+    is_left: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -47,7 +53,9 @@ struct State {
 /// Storage in memory. A clone is another handle on the same rows, which is how a test reopens an object after a crash.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStorage {
-    state: Rc<RefCell<State>>,
+    shared: Rc<RefCell<State>>,
+    /// What an instance that is not the object's any more still sees.
+    left: Rc<RefCell<Option<State>>>,
 }
 
 impl MemoryStorage {
@@ -58,28 +66,48 @@ impl MemoryStorage {
 
     /// A copy with rows, alarm and faults of its own: what happens to it leaves this one alone.
     pub fn fork(&self) -> MemoryStorage {
-        MemoryStorage { state: Rc::new(RefCell::new(self.state.borrow().clone())) }
+        MemoryStorage { shared: Rc::new(RefCell::new(self.state().clone())), left: Rc::default() }
+    }
+
+    /// A handle for one instance of the object, which can be left behind while others go on.
+    pub fn instance(&self) -> MemoryStorage {
+        MemoryStorage { shared: self.shared.clone(), left: Rc::default() }
+    }
+
+    /// The instance with this handle, clones included, is not the object's any more: it reads what was stored up to now,
+    /// and nothing that it writes takes effect.
+    pub fn leave_behind(&self) {
+        let mut state = self.state().clone();
+        state.faults = Faults { is_left: true, ..Faults::default() };
+        *self.left.borrow_mut() = Some(state);
+    }
+
+    fn state(&self) -> RefMut<'_, State> {
+        match RefMut::filter_map(self.left.borrow_mut(), Option::as_mut) {
+            Ok(left) => left,
+            Err(_) => self.shared.borrow_mut(),
+        }
     }
 
     /// What was asked of it.
     pub fn counts(&self) -> StorageCounts {
-        self.state.borrow().counts
+        self.state().counts
     }
 
     /// Starts counting again.
     pub fn reset_counts(&self) {
-        self.state.borrow_mut().counts = StorageCounts::default();
+        self.state().counts = StorageCounts::default();
     }
 
     /// Every pair, in key order.
     pub fn rows(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
-        self.state.borrow().rows.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
+        self.state().rows.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
     }
 
     /// The keys that begin with `prefix`.
     pub fn keys(&self, prefix: &[u8]) -> Vec<Vec<u8>> {
         let range = KeyRange::prefix(prefix);
-        self.state.borrow().rows.range(bounds(&range)).map(|(key, _)| key.clone()).collect()
+        self.state().rows.range(bounds(&range)).map(|(key, _)| key.clone()).collect()
     }
 
     /// The next `apply` fails and changes nothing.
@@ -89,7 +117,7 @@ impl MemoryStorage {
 
     /// Lets `passes` applies through, then one fails and changes nothing.
     pub fn fail_apply_after(&self, passes: u32) {
-        self.state.borrow_mut().faults.fail_apply = Some(passes);
+        self.state().faults.fail_apply = Some(passes);
     }
 
     /// The next `apply` takes effect and fails all the same: its outcome is unknown to the caller.
@@ -99,42 +127,42 @@ impl MemoryStorage {
 
     /// Lets `passes` applies through, then one takes effect and fails all the same.
     pub fn lose_apply_answer_after(&self, passes: u32) {
-        self.state.borrow_mut().faults.lose_apply_answer = Some(passes);
+        self.state().faults.lose_apply_answer = Some(passes);
     }
 
     /// Lets `passes` applies through, then the object is dead: every call fails until [`MemoryStorage::revive`].
     pub fn die_after_applies(&self, passes: u32) {
-        self.state.borrow_mut().faults.die_after = Some(passes);
+        self.state().faults.die_after = Some(passes);
     }
 
     /// True once a death that was ordered has come.
     pub fn is_dead(&self) -> bool {
-        self.state.borrow().faults.dead
+        self.state().faults.dead
     }
 
     /// Every read fails until [`MemoryStorage::revive`].
     pub fn fail_reads(&self) {
-        self.state.borrow_mut().faults.fail_reads = true;
+        self.state().faults.fail_reads = true;
     }
 
     /// From now on there is no room for any put; reads and removals go on.
     pub fn fill_up(&self) {
-        self.state.borrow_mut().faults.full = true;
+        self.state().faults.full = true;
     }
 
     /// A put that would make the storage greater than this finds no room.
     pub fn set_capacity_bytes(&self, bytes: u64) {
-        self.state.borrow_mut().faults.capacity = Some(bytes);
+        self.state().faults.capacity = Some(bytes);
     }
 
     /// Takes all faults away.
     pub fn revive(&self) {
-        self.state.borrow_mut().faults = Faults::default();
+        self.state().faults = Faults::default();
     }
 
     /// Flips one bit of a stored value: damage that a checksum has to find. Panics if there is no such value.
     pub fn damage(&self, key: &[u8], at: usize) {
-        let mut state = self.state.borrow_mut();
+        let mut state = self.state();
         let value = state.rows.get_mut(key).expect("a value to damage");
         let at = at % value.len();
         value[at] ^= 1;
@@ -142,7 +170,7 @@ impl MemoryStorage {
 
     /// If the alarm is due, takes it away and answers true: the platform does so before it calls the object.
     pub fn take_due_alarm(&self, now_micros: i64) -> bool {
-        let mut state = self.state.borrow_mut();
+        let mut state = self.state();
         let due = state.alarm.is_some_and(|alarm| alarm <= now_micros);
         if due {
             state.alarm = None;
@@ -152,7 +180,7 @@ impl MemoryStorage {
 
     /// The object failed to take its alarm: the platform calls again, here at once.
     pub fn alarm_failed(&self, now_micros: i64) {
-        self.state.borrow_mut().alarm.get_or_insert(now_micros);
+        self.state().alarm.get_or_insert(now_micros);
     }
 }
 
@@ -224,7 +252,7 @@ impl State {
 
 impl ShardStorage for MemoryStorage {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
-        let mut state = self.state.borrow_mut();
+        let mut state = self.state();
         state.readable()?;
         state.counts.gets += 1;
         let value = state.rows.get(key).cloned();
@@ -233,7 +261,7 @@ impl ShardStorage for MemoryStorage {
     }
 
     fn scan(&self, range: &KeyRange, limit: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StorageError> {
-        let mut state = self.state.borrow_mut();
+        let mut state = self.state();
         state.readable()?;
         state.counts.scans += 1;
         if is_empty(range) {
@@ -246,7 +274,7 @@ impl ShardStorage for MemoryStorage {
     }
 
     fn last(&self, range: &KeyRange) -> Result<Option<(Vec<u8>, Vec<u8>)>, StorageError> {
-        let mut state = self.state.borrow_mut();
+        let mut state = self.state();
         state.readable()?;
         state.counts.scans += 1;
         if is_empty(range) {
@@ -259,11 +287,11 @@ impl ShardStorage for MemoryStorage {
     }
 
     fn apply(&self, batch: &WriteBatch) -> Result<(), StorageError> {
-        let mut state = self.state.borrow_mut();
+        let mut state = self.state();
         if count_down(&mut state.faults.die_after) {
             state.faults.dead = true;
         }
-        if state.faults.dead {
+        if state.faults.dead || state.faults.is_left {
             return Err(failed("the object is gone"));
         }
         state.room_for(batch)?;
@@ -278,13 +306,13 @@ impl ShardStorage for MemoryStorage {
     }
 
     fn alarm(&self) -> Result<Option<i64>, StorageError> {
-        let state = self.state.borrow();
+        let state = self.state();
         state.readable()?;
         Ok(state.alarm)
     }
 
     fn size_bytes(&self) -> Result<u64, StorageError> {
-        let state = self.state.borrow();
+        let state = self.state();
         state.readable()?;
         Ok(state.size)
     }

@@ -82,6 +82,24 @@ fn an_observer_comes_before_the_effect_and_may_use_the_store() {
 }
 
 #[test]
+fn a_put_that_is_delivered_twice_can_undo_what_came_in_between() {
+    let store = MemoryObjectStore::new();
+    store.repeat_put_after(0, 2);
+    let put = |key: &str, bytes: &[u8], condition| run(store.put(key, bytes.to_vec(), condition)).expect("up");
+    put("hint", b"1", PutCondition::Always);
+    put("hint", b"2", PutCondition::Always);
+    assert_eq!(store.bytes("hint"), Some(b"2".to_vec()));
+    run(store.head("hint")).expect("up");
+    assert_eq!(store.bytes("hint"), Some(b"1".to_vec()));
+
+    store.repeat_put_after(0, 1);
+    put("once", b"1", PutCondition::Absent);
+    store.lose("once");
+    put("once", b"2", PutCondition::Always);
+    assert_eq!(store.bytes("once"), Some(b"2".to_vec()));
+}
+
+#[test]
 fn pauses_let_other_tasks_of_a_simulation_in() {
     let store = MemoryObjectStore::new();
     store.set_yields(1);

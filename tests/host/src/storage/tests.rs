@@ -89,3 +89,19 @@ fn what_happens_to_a_fork_leaves_the_original_alone() {
     fork.apply(&one_row("a")).expect("there is room");
     assert_eq!((storage.rows().len(), fork.rows().len()), (0, 1));
 }
+
+#[test]
+fn an_instance_left_behind_reads_what_was_and_writes_nothing() {
+    let storage = MemoryStorage::new();
+    let old = storage.instance();
+    let mut batch = WriteBatch::new();
+    batch.put(b"a".to_vec(), b"1".to_vec());
+    old.apply(&batch).expect("its own object's storage");
+    old.leave_behind();
+    let mut batch = WriteBatch::new();
+    batch.put(b"a".to_vec(), b"2".to_vec());
+    assert!(old.clone().apply(&batch).is_err());
+    storage.apply(&batch).expect("the object goes on");
+    assert_eq!(old.get(b"a"), Ok(Some(b"1".to_vec())));
+    assert_eq!(storage.instance().get(b"a"), Ok(Some(b"2".to_vec())));
+}
