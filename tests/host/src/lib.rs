@@ -10,6 +10,8 @@ pub mod contract;
 mod lab;
 mod object_store;
 mod object_store_faults;
+// Its tasks die at places that a build without `debug_assertions` does not have, such as the script of the contract.
+#[cfg(debug_assertions)]
 mod simulation;
 mod socket;
 mod storage;
@@ -18,6 +20,7 @@ mod yield_now;
 pub use clock::{ManualClock, SeededRandom};
 pub use lab::MemoryLab;
 pub use object_store::{MemoryObjectStore, ObjectCounts, ObjectOperation};
+#[cfg(debug_assertions)]
 pub use simulation::{Simulation, TaskId};
 pub use socket::{MemorySockets, SocketEnd, socket_pair};
 pub use storage::{MemoryStorage, StorageCounts};
