@@ -114,20 +114,25 @@ fn role(token: &Token) -> Role {
         Token::Comma => Role::Separates,
         Token::SemiColon => Role::EndsStatement,
         Token::Word(word) if word.quote_style.is_none() => role_of_keyword(word.keyword),
-        Token::EOF
-        | Token::Whitespace(_)
-        | Token::Word(_)
-        | Token::Period
-        | Token::Number(..)
-        | Token::SingleQuotedString(_)
-        | Token::DollarQuotedString(_)
-        | Token::EscapedStringLiteral(_)
-        | Token::UnicodeStringLiteral(_)
-        | Token::NationalStringLiteral(_)
-        | Token::HexStringLiteral(_)
-        | Token::Placeholder(_) => Role::Nothing,
+        Token::EOF | Token::Whitespace(_) | Token::Word(_) | Token::Period => Role::Nothing,
+        token if is_constant(token) => Role::Nothing,
         _ => Role::Operates,
     }
+}
+
+/// A value that is written out, or one that comes later.
+pub(crate) fn is_constant(token: &Token) -> bool {
+    matches!(
+        token,
+        Token::Number(..)
+            | Token::SingleQuotedString(_)
+            | Token::DollarQuotedString(_)
+            | Token::EscapedStringLiteral(_)
+            | Token::UnicodeStringLiteral(_)
+            | Token::NationalStringLiteral(_)
+            | Token::HexStringLiteral(_)
+            | Token::Placeholder(_)
+    )
 }
 
 fn role_of_keyword(keyword: Keyword) -> Role {

@@ -11,7 +11,7 @@ use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use crate::command;
-use crate::depth;
+use crate::depth::{self, is_constant};
 use crate::error::SqlError;
 use crate::limits::{PARAMETERS_MAX, RECURSION_MAX, SQL_BYTES_MAX};
 use crate::sqlstate;
@@ -97,17 +97,8 @@ fn number_placeholders(tokens: &mut [TokenWithSpan]) -> Result<usize, SqlError> 
 fn ends_operand(token: &Token) -> bool {
     match token {
         Token::Word(word) => word.quote_style.is_some() || !starts_operand(word.keyword),
-        Token::Number(..)
-        | Token::SingleQuotedString(_)
-        | Token::DollarQuotedString(_)
-        | Token::EscapedStringLiteral(_)
-        | Token::UnicodeStringLiteral(_)
-        | Token::NationalStringLiteral(_)
-        | Token::HexStringLiteral(_)
-        | Token::RParen
-        | Token::RBracket
-        | Token::Placeholder(_) => true,
-        _ => false,
+        Token::RParen | Token::RBracket => true,
+        token => is_constant(token),
     }
 }
 

@@ -34,6 +34,27 @@ impl Json {
         Ok(value)
     }
 
+    /// What `json_typeof` calls it.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Json::Null => "null",
+            Json::Bool(_) => "boolean",
+            Json::Number(_) => "number",
+            Json::String(_) => "string",
+            Json::Array(_) => "array",
+            Json::Object(_) => "object",
+        }
+    }
+
+    /// `json_array_length`
+    pub fn array_length(&self) -> Result<usize, TextError> {
+        match self {
+            Json::Array(elements) => Ok(elements.len()),
+            Json::Object(_) => Err(TextError::new("22023", "cannot get array length of a non-array")),
+            _ => Err(TextError::new("22023", "cannot get array length of a scalar")),
+        }
+    }
+
     /// The members in canonical order; of equal keys the last stays.
     pub fn object(mut members: Vec<(String, Json)>) -> Json {
         members.reverse();

@@ -11,7 +11,7 @@ use super::cast::named_field;
 use super::datum::Datum;
 use super::numeric::Number;
 use super::typed::Typed;
-use crate::error::{from_text, refuse, unsupported};
+use crate::error::{from_text, unsupported};
 
 fn read(value: &Datum) -> Result<Json> {
     parse_json(value.as_text()).map_err(from_text)
@@ -177,24 +177,14 @@ pub(crate) fn plan(name: &str, args: &[Typed]) -> Result<Option<Expr>> {
     let args = vec![value.expr.clone()];
     Ok(match name {
         "jsonb_array_length" | "json_array_length" => {
-            let kernel = Kernel::Strict(|values| match read(&values[0])? {
-                Json::Array(items) => Ok(Datum::Value(Value::Int4(i32::try_from(items.len()).unwrap_or(i32::MAX)))),
-                Json::Object(_) => Err(refuse("22023", "cannot get array length of a non-array")),
-                _ => Err(refuse("22023", "cannot get array length of a scalar")),
+            let kernel = Kernel::Strict(|values| {
+                let length = read(&values[0])?.array_length().map_err(from_text)?;
+                Ok(Datum::Value(Value::Int4(i32::try_from(length).unwrap_or(i32::MAX))))
             });
             Some(call("json_array_length", DataType::Int32, kernel, args))
         }
         "jsonb_typeof" | "json_typeof" => {
-            let kernel = Kernel::Strict(|values| {
-                Ok(Datum::text(match read(&values[0])? {
-                    Json::Null => "null",
-                    Json::Bool(_) => "boolean",
-                    Json::Number(_) => "number",
-                    Json::String(_) => "string",
-                    Json::Array(_) => "array",
-                    Json::Object(_) => "object",
-                }))
-            });
+            let kernel = Kernel::Strict(|values| Ok(Datum::text(read(&values[0])?.type_name())));
             Some(call("json_typeof", DataType::Utf8, kernel, args))
         }
         _ => None,

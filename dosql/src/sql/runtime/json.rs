@@ -290,28 +290,17 @@ fn finished(text: String, canonical: bool) -> Result<SqliteValue, SqlError> {
 }
 
 pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
-    registry.strict("pg_json_get", 3, |a| {
-        let canonical = int_of(a, 2)? != 0;
-        let json = parse(str_of(a, 0)?, canonical)?;
-        match member(&json, a[1])? {
-            None => Ok(SqliteValue::Null),
-            Some(part) => {
-                refuse_json_container(part, canonical)?;
-                Ok(string(part.to_string()))
-            }
-        }
-    })?;
-    registry.strict("pg_json_get_text", 3, |a| {
-        let canonical = int_of(a, 2)? != 0;
-        let json = parse(str_of(a, 0)?, canonical)?;
-        match member(&json, a[1])? {
-            None => Ok(SqliteValue::Null),
-            Some(part) => {
-                refuse_json_container(part, canonical)?;
-                Ok(as_text(part))
-            }
-        }
-    })?;
+    let found = |part: &Json, canonical: bool, text: bool| {
+        refuse_json_container(part, canonical)?;
+        Ok(if text { as_text(part) } else { string(part.to_string()) })
+    };
+    for (name, text) in [("pg_json_get", false), ("pg_json_get_text", true)] {
+        registry.strict(name, 3, move |a| {
+            let canonical = int_of(a, 2)? != 0;
+            let json = parse(str_of(a, 0)?, canonical)?;
+            member(&json, a[1])?.map_or(Ok(SqliteValue::Null), |part| found(part, canonical, text))
+        })?;
+    }
     for (name, text) in [("pg_json_path", false), ("pg_json_path_text", true)] {
         registry.strict(name, 3, move |a| {
             let canonical = int_of(a, 2)? != 0;
@@ -319,13 +308,8 @@ pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
             let Some(path) = path_of(a[1])? else {
                 return Ok(SqliteValue::Null);
             };
-            match path.iter().try_fold(&json, |json, key| step(json, key)) {
-                None => Ok(SqliteValue::Null),
-                Some(part) => {
-                    refuse_json_container(part, canonical)?;
-                    Ok(if text { as_text(part) } else { string(part.to_string()) })
-                }
-            }
+            let part = path.iter().try_fold(&json, |json, key| step(json, key));
+            part.map_or(Ok(SqliteValue::Null), |part| found(part, canonical, text))
         })?;
     }
     registry.strict("pg_jsonb_delete_path", 3, |a| {
@@ -353,20 +337,10 @@ pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
         let keys = array::elements(a[1])?;
         Ok(boolean(keys.iter().all(|key| !matches!(key, Value::Text(key) if !has_key(&json, key)))))
     })?;
-    registry.strict("pg_json_typeof", 1, |a| {
-        Ok(string(match parse(str_of(a, 0)?, false)? {
-            Json::Null => "null",
-            Json::Bool(_) => "boolean",
-            Json::Number(_) => "number",
-            Json::String(_) => "string",
-            Json::Array(_) => "array",
-            Json::Object(_) => "object",
-        }))
-    })?;
-    registry.strict("pg_json_array_length", 1, |a| match parse(str_of(a, 0)?, false)? {
-        Json::Array(elements) => Ok(integer(elements.len() as i64)),
-        Json::Object(_) => Err(SqlError::new(sqlstate::INVALID_PARAMETER, "cannot get array length of a non-array")),
-        _ => Err(SqlError::new(sqlstate::INVALID_PARAMETER, "cannot get array length of a scalar")),
+    registry.strict("pg_json_typeof", 1, |a| Ok(string(parse(str_of(a, 0)?, false)?.type_name())))?;
+    registry.strict("pg_json_array_length", 1, |a| {
+        let length = parse(str_of(a, 0)?, false)?.array_length().map_err(from_text_error)?;
+        Ok(integer(length as i64))
     })?;
     registry.strict("pg_jsonb_strip_nulls", 1, |a| Ok(string(strip_nulls(read(str_of(a, 0)?)?).to_string())))?;
     registry.strict("pg_jsonb_pretty", 1, |a| {
