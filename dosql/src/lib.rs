@@ -13,6 +13,7 @@ mod engine;
 mod error;
 mod idempotent;
 pub mod limits;
+mod line;
 mod outbox;
 mod page_cache;
 mod page_store;
@@ -26,6 +27,7 @@ mod transaction;
 mod vfs;
 
 pub use error::ShardError;
+pub use line::{Line, LineEvent, LineStep};
 pub use outbox::OutboxStep;
 pub use shard::{Shard, database_in};
 pub use storage::OpenError;

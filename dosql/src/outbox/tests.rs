@@ -9,6 +9,7 @@ use lake_test_host::MemoryStorage;
 use proptest::prelude::*;
 
 use super::*;
+use crate::line::{Line, LineEvent, LineStep};
 use crate::storage::counted::CountedStorage;
 use crate::storage::keys::BranchId;
 use crate::storage::log_entry::{self, PageDeltas};
@@ -303,6 +304,25 @@ fn a_lake_that_never_greets_is_given_up_by_the_alarm() {
     assert_eq!(alarm.steps, [OutboxStep::Close]);
     assert!(alarm.alarm.is_some());
     assert_eq!(bench.event(|outbox, facts| outbox.on_closed(facts)).steps, [OutboxStep::Connect]);
+}
+
+#[test]
+fn a_dial_that_hangs_is_given_up_and_dialled_again_once_its_task_has_ended() {
+    let mut bench = bench();
+    bench.commit(10);
+    let (line, _) = Line::Down.next(LineEvent::Connect);
+    assert_eq!(bench.event(|outbox, facts| outbox.after_request(facts)).steps, [OutboxStep::Connect]);
+    bench.now.0 += CONNECT_MICROS_MAX;
+    assert_eq!(bench.event(|outbox, facts| outbox.on_alarm(facts)).steps, [OutboxStep::Connect]);
+    let (line, steps) = line.next(LineEvent::Connect);
+    assert_eq!(steps, [LineStep::Stop]);
+    let (line, steps) = line.next(LineEvent::Ended);
+    assert_eq!(steps, [LineStep::TellClosed]);
+    let closed = bench.event(|outbox, facts| outbox.on_closed(facts));
+    assert_eq!(closed.steps, [OutboxStep::WakeIn { millis: REDIAL_MS_MIN }]);
+    bench.now.0 += i64::from(REDIAL_MS_MIN) * 1_000;
+    assert_eq!(bench.event(|outbox, facts| outbox.on_timer(facts)).steps, [OutboxStep::Connect]);
+    assert_eq!(line.next(LineEvent::Connect), (Line::Dialling, &[LineStep::Start][..]));
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! The Durable Object of one database: passes requests to the shard and carries its outbox to the lake.
 //!
 //! The object's storage and the shard are synchronous, so between reading a request's body and answering nothing else
-//! of this object runs. The outgoing socket lives in a task of its own that ends when the outbox closes it, whether or
-//! not the peer answers the close: a peer that is gone never does.
+//! of this object runs. The outgoing socket lives in a task of its own; what becomes of the two is decided by
+//! [`Line`].
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use futures::channel::oneshot;
@@ -13,13 +13,12 @@ use futures::{StreamExt, pin_mut};
 use lake_api::token::claims_from_json;
 use lake_api::{ApiError, ErrorCode};
 use lake_cdc::{Micros, TimelineId};
-use lake_dosql::{OutboxStep, Shard};
-use lake_host::{Clock, Random};
+use lake_dosql::{Line, LineEvent, LineStep, OutboxStep, Shard};
+use lake_host::{BROKEN, Clock, Random, Socket, SocketEvent};
 use lake_platform::http::{self, REQUEST_ID};
-use lake_platform::{DurableStorage, WorkerClock, WorkerRandom, memory};
+use lake_platform::{DialledSocket, DurableStorage, WorkerClock, WorkerRandom, WorkerSocket, memory};
 use worker::{
-    DurableObject, Env, Headers, Request, RequestInit, Response, Result, State, WebSocket, WebsocketEvent,
-    console_error, durable_object,
+    DurableObject, Env, Headers, Request, RequestInit, Response, Result, State, console_error, durable_object,
 };
 
 /// One database.
@@ -32,28 +31,17 @@ struct Inner {
     state: State,
     env: Env,
     shard: RefCell<Option<(DurableStorage, Shard<DurableStorage>)>>,
-    socket: RefCell<Option<WebSocket>>,
-    /// Ends the socket's task. Held from the dial until that task is over.
-    task: RefCell<SocketTask>,
-}
-
-/// The one task that dials and reads the socket to the lake.
-#[derive(Default)]
-enum SocketTask {
-    /// There is none.
-    #[default]
-    None,
-    /// It runs until the socket's end, or until it is told.
-    Running(oneshot::Sender<()>),
-    /// It was told to end and has not yet.
-    Ending,
+    line: Cell<Line>,
+    /// The open socket.
+    socket: RefCell<Option<WorkerSocket>>,
+    /// Ends the task that dials and reads the socket.
+    stop: RefCell<Option<oneshot::Sender<()>>>,
 }
 
 impl DurableObject for DoSql {
     fn new(state: State, env: Env) -> Self {
-        let inner =
-            Inner { state, env, shard: RefCell::new(None), socket: RefCell::new(None), task: RefCell::default() };
-        Self { inner: Rc::new(inner) }
+        let (shard, socket, stop) = (RefCell::new(None), RefCell::new(None), RefCell::new(None));
+        Self { inner: Rc::new(Inner { state, env, shard, line: Cell::default(), socket, stop }) }
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
@@ -161,88 +149,93 @@ impl Inner {
     fn carry_out(inner: &Rc<Inner>, database: &str, steps: Vec<OutboxStep>) {
         for step in steps {
             match step {
-                OutboxStep::Connect => Inner::connect(inner, database),
-                OutboxStep::Send(message) => inner.send(&message),
-                OutboxStep::Close => inner.close(),
+                OutboxStep::Connect => Inner::advance(inner, database, LineEvent::Connect),
+                OutboxStep::Send(message) => Inner::send(inner, database, &message),
+                OutboxStep::Close => Inner::advance(inner, database, LineEvent::Close),
                 OutboxStep::WakeIn { millis } => Inner::wake_in(inner, database, millis),
             }
         }
     }
 
-    fn send(&self, message: &[u8]) {
-        let failed = match self.socket.borrow().as_ref() {
-            Some(socket) => socket.send_with_bytes(message).err(),
-            None => None,
-        };
+    fn send(inner: &Rc<Inner>, database: &str, message: &[u8]) {
+        let failed = inner.socket.borrow().as_ref().and_then(|socket| socket.send(message).err());
         if let Some(reason) = failed {
-            // The stream's end tells the outbox; what was not acknowledged is sent again on the next socket.
-            console_error!("the socket to the lake failed: {reason}");
-            self.close();
+            // What was not acknowledged is sent again on the next socket.
+            console_error!("{database}: the socket to the lake failed: {reason}");
+            Inner::advance(inner, database, LineEvent::Close);
         }
     }
 
-    fn close(&self) {
-        if let Some(socket) = self.socket.borrow_mut().take()
-            && let Err(reason) = socket.close(Some(1000), Some("idle"))
-        {
-            console_error!("the socket to the lake did not close: {reason}");
-        }
-        let mut task = self.task.borrow_mut();
-        if matches!(*task, SocketTask::Running(_))
-            && let SocketTask::Running(end) = std::mem::replace(&mut *task, SocketTask::Ending)
-        {
-            // It fails if the task is just ending by itself.
-            let _ = end.send(());
+    /// Lets the line decide and does what it says.
+    fn advance(inner: &Rc<Inner>, database: &str, event: LineEvent) {
+        let (line, steps) = inner.line.get().next(event);
+        inner.line.set(line);
+        for step in steps {
+            match step {
+                LineStep::Start => Inner::start(inner, database),
+                LineStep::CloseSocket => inner.close_socket(),
+                LineStep::Stop => {
+                    let stop = inner.stop.borrow_mut().take();
+                    // It fails if the task is just ending by itself.
+                    let _ = stop.map(|stop| stop.send(()));
+                }
+                LineStep::TellOpen => Inner::carry(inner, database, |shard| shard.on_open(now())),
+                LineStep::TellClosed => Inner::carry(inner, database, |shard| shard.on_closed(now())),
+            }
         }
     }
 
-    fn connect(inner: &Rc<Inner>, database: &str) {
-        if !matches!(*inner.task.borrow(), SocketTask::None) {
-            // The outbox gave the running one up, a dial that never came back for instance. Its end is told to the
-            // outbox, which dials then.
-            return inner.close();
+    fn close_socket(&self) {
+        let socket = self.socket.borrow_mut().take();
+        if let Some(socket) = socket {
+            socket.close(1000, "idle");
         }
-        let (end, ended) = oneshot::channel();
-        *inner.task.borrow_mut() = SocketTask::Running(end);
+    }
+
+    fn start(inner: &Rc<Inner>, database: &str) {
+        let (stop, stopped) = oneshot::channel();
+        *inner.stop.borrow_mut() = Some(stop);
         let task = Rc::clone(inner);
         let database = database.to_owned();
         inner.state.wait_until(async move {
             {
-                let run = task.run_socket(&database, &task);
+                let run = Inner::run_socket(&task, &database);
                 pin_mut!(run);
-                if let Either::Right((Err(reason), _)) = select(ended, run).await {
+                if let Either::Right((Err(reason), _)) = select(stopped, run).await {
                     console_error!("{database}: the lake cannot be reached: {reason}");
                 }
             }
-            *task.task.borrow_mut() = SocketTask::None;
-            task.socket.borrow_mut().take();
-            Inner::carry(&task, &database, |shard| shard.on_closed(now()));
+            task.close_socket();
+            Inner::advance(&task, &database, LineEvent::Ended);
         });
     }
 
-    async fn run_socket(&self, database: &str, inner: &Rc<Inner>) -> Result<()> {
+    async fn run_socket(inner: &Rc<Inner>, database: &str) -> Result<()> {
         let headers = Headers::new();
         headers.set("upgrade", "websocket")?;
         headers.set(REQUEST_ID, &format!("{:032x}", u128::from_be_bytes(WorkerRandom.id())))?;
         let mut init = RequestInit::new();
         init.with_headers(headers);
-        let lake = self.env.durable_object("LAKE")?.get_by_name(&self.env.var("LAKE_NAME")?.to_string())?;
-        let response = lake.fetch_with_request(Request::new_with_init("http://lake.internal/changes", &init)?).await?;
-        let Some(socket) = response.websocket() else {
+        let lake = inner.env.durable_object("LAKE")?.get_by_name(&inner.env.var("LAKE_NAME")?.to_string())?;
+        let request = Request::new_with_init("http://lake.internal/changes", &init)?;
+        let Some(dialled) = DialledSocket::dial(&lake, request).await? else {
             return Err(worker::Error::RustError("the lake refused the socket".to_owned()));
         };
-        let mut events = socket.events()?;
-        socket.accept()?;
-        *self.socket.borrow_mut() = Some(socket.clone());
-        Inner::carry(inner, database, |shard| shard.on_open(now()));
+        let events = dialled.events()?;
+        pin_mut!(events);
+        *inner.socket.borrow_mut() = Some(dialled.socket());
+        Inner::advance(inner, database, LineEvent::Opened);
         while let Some(event) = events.next().await {
-            match event? {
-                WebsocketEvent::Message(message) => {
-                    let bytes = message.bytes().unwrap_or_default();
-                    Inner::carry(inner, database, |shard| shard.on_message(&bytes, now()));
+            let message = match event {
+                SocketEvent::Binary(message) => message,
+                // Refused like the empty message, which is no frame either.
+                SocketEvent::Text(_) => Vec::new(),
+                SocketEvent::Closed { code: BROKEN, reason } => {
+                    return Err(worker::Error::RustError(format!("the socket broke: {reason}")));
                 }
-                WebsocketEvent::Close(_) => break,
-            }
+                SocketEvent::Closed { .. } => break,
+            };
+            Inner::carry(inner, database, |shard| shard.on_message(&message, now()));
         }
         Ok(())
     }
