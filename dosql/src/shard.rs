@@ -528,5 +528,7 @@ mod tests {
         };
         assert!(matches!(send("CREATE TABLE t (id bigint)"), Err(ShardError::BacklogFull { .. })));
         assert!(send("SELECT 1").is_ok());
+        let list = br#"{"statements": [{"sql": "SELECT 1"}, {"sql": "SELECT 2"}]}"#;
+        assert!(shard.sql(list, None, Access::Write, TimelineId([2; 16]), Micros(1), [0; 32]).is_ok());
     }
 }

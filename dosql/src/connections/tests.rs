@@ -134,6 +134,21 @@ fn a_reader_sees_every_commit_and_no_open_transaction() {
 }
 
 #[test]
+fn a_reader_writes_nothing_whatever_it_is_asked() {
+    let storage = MemoryStorage::new();
+    let database = open(&storage);
+    database.transact("CREATE TABLE t (a INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)").expect("commits");
+    let reader = &database.connections.reader;
+    for sql in
+        ["INSERT INTO t VALUES (2)", "DELETE FROM t", "DROP TABLE t", "CREATE TABLE u (a)", "PRAGMA user_version=7"]
+    {
+        let refused = reader.execute_batch(sql).expect_err("is refused");
+        assert_eq!(refused.sqlite_error_code(), Some(rusqlite::ErrorCode::ReadOnly), "{sql}: {refused}");
+    }
+    assert_eq!(integer(reader, "SELECT count(*) FROM t"), 1);
+}
+
+#[test]
 fn a_reader_in_the_middle_of_a_statement_keeps_its_position_through_images() {
     let database = open(&MemoryStorage::new());
     database.transact("CREATE TABLE t (a INTEGER PRIMARY KEY, b)").expect("creates");
