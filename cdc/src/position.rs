@@ -42,7 +42,8 @@ impl fmt::Display for Lsn {
     }
 }
 
-/// Position of one row change in the lake: a total order over all shards. Zero is "before everything".
+/// Position of one row change in the lake, or of a transaction that changes no row and yet what is seen (a table dropped, a
+/// column renamed): a total order over all shards. Zero is "before everything".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LakePosition(pub u64);
 
