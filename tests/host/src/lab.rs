@@ -59,7 +59,7 @@ impl MemoryLab {
         let mut objects = self.objects.borrow_mut();
         let now = self.clock.now_micros();
         // One of each in turn; an object can answer an event with another.
-        while objects.values_mut().fold(false, |any, object| object.deliver(now) || any) {}
+        while objects.values_mut().filter_map(|object| object.deliver(now).then_some(())).count() > 0 {}
     }
 
     fn dial(&self, from: &str, to: &str, tag: &str) {
