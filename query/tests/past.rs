@@ -176,14 +176,20 @@ fn a_column_is_known_only_while_it_is_there_under_its_name() {
 
 #[test]
 fn a_key_is_that_of_the_moment() {
-    let mut world = removed();
-    // Made again at 7 with another key.
+    let mut world = World::new();
+    world.accept(&[(1, Insert, "a", 1, "pen", 1), (2, Update, "a", 1, "ink", 2)]);
+    world.accept(&[(4, Insert, "a", 1, "cap", 4), (5, Insert, "a", 1, "tip", 5), (6, Update, "a", 1, "tip", 6)]);
+    world.flush();
+    // Dropped, and made again with another key.
     let table = &mut world.view.tables[0];
     table.fields[0].key = false;
     table.fields[1].key = true;
-    let before = Before::Key(vec![1]);
-    past(&mut world).alterations = vec![Alteration { at: point(8), before }];
-    check_rows(&world, ROWS, 3, json!([["a", 1, 3], ["b", 1, 2]]));
+    let past = past(&mut world);
+    past.alterations = vec![Alteration { at: point(3), before: Before::Key(vec![1]) }];
+    past.removals = vec![removal("a", 2, 3)];
+    check_rows(&world, "SELECT qty FROM orders ORDER BY qty", 2, json!([[2]]));
+    check_rows(&world, "SELECT qty FROM orders ORDER BY qty", 3, json!([]));
+    check_rows(&world, "SELECT qty FROM orders ORDER BY qty", 5, json!([[4], [5]]));
 }
 
 #[test]
