@@ -8,6 +8,7 @@ mod alarm;
 mod clock;
 mod lab;
 mod object_store;
+mod order;
 mod socket;
 mod storage;
 mod subject;
@@ -16,9 +17,10 @@ pub use alarm::check_alarms;
 pub use clock::{check_clock, check_random};
 pub use lab::Lab;
 pub use object_store::check_object_store;
+pub use order::{Act, AlarmStep, Answer, Digest, Fired, Order, Payload, Seen};
 pub use socket::check_sockets;
 pub use storage::check_storage;
-pub use subject::{Act, AlarmStep, Answer, Digest, Fired, Order, Seen, Subject};
+pub use subject::Subject;
 
 /// One rule of a port and whether an implementation obeys it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,5 +48,7 @@ fn short(value: &impl std::fmt::Debug) -> String {
     format!("{value:?}").chars().take(200).collect()
 }
 
+#[cfg(test)]
+mod broken_lab;
 #[cfg(test)]
 mod tests;

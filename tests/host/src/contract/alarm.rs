@@ -153,34 +153,10 @@ async fn fails(object: &Object<'_, impl Lab>) -> Result<(), String> {
 mod tests {
     use super::*;
     use crate::contract::assert_all;
+    use crate::contract::broken_lab::BrokenLab;
     use crate::{MemoryLab, run};
 
-    /// A lab whose alarms break a rule: orders and answers pass a function each.
-    struct Broken {
-        lab: MemoryLab,
-        order: fn(Order) -> Order,
-        answer: fn(Answer) -> Answer,
-    }
-
-    impl Lab for Broken {
-        async fn order(&self, object: &str, order: Order) -> Result<Answer, String> {
-            self.lab.order(object, (self.order)(order)).await.map(self.answer)
-        }
-
-        async fn evict(&self, object: &str) -> Result<(), String> {
-            self.lab.evict(object).await
-        }
-
-        async fn pause(&self) {
-            self.lab.pause().await;
-        }
-    }
-
-    fn sound() -> Broken {
-        Broken { lab: MemoryLab::new(), order: |order| order, answer: |answer| answer }
-    }
-
-    fn check(broken: Broken, rules: &[&str]) {
+    fn check(broken: BrokenLab, rules: &[&str]) {
         let cases = run(check_alarms(&broken));
         let found: Vec<_> = cases.iter().filter(|case| case.outcome.is_err()).map(|case| case.name).collect();
         assert_eq!(found, rules);
@@ -207,13 +183,13 @@ mod tests {
     #[test]
     fn an_alarm_that_is_not_cleared_is_found() {
         let order = |order| with_step(order, |step| *step == AlarmStep::Clear, AlarmStep::NoLaterThan(50));
-        check(Broken { order, ..sound() }, &["an alarm that is cleared does not come"]);
+        check(BrokenLab { order, ..BrokenLab::default() }, &["an alarm that is cleared does not come"]);
     }
 
     #[test]
     fn a_failed_batch_that_sets_the_alarm_is_found() {
         let order = |order| with_step(order, |step| *step == AlarmStep::SetAndFail(50), AlarmStep::Set(50));
-        check(Broken { order, ..sound() }, &["a batch that fails sets no alarm"]);
+        check(BrokenLab { order, ..BrokenLab::default() }, &["a batch that fails sets no alarm"]);
     }
 
     #[test]
@@ -227,7 +203,7 @@ mod tests {
             }
             other => other,
         };
-        let cases = run(check_alarms(&Broken { answer, ..sound() }));
+        let cases = run(check_alarms(&BrokenLab { answer, ..BrokenLab::default() }));
         let rule = "an alarm comes, not before its time, and is not set any more";
         assert!(cases.iter().any(|case| case.name == rule && case.outcome.is_err()));
     }
@@ -238,6 +214,6 @@ mod tests {
             Order::Alarm { steps, repeat, .. } => Order::Alarm { steps, repeat, failures: 0 },
             other => other,
         };
-        check(Broken { order, ..sound() }, &["an alarm that fails comes again"]);
+        check(BrokenLab { order, ..BrokenLab::default() }, &["an alarm that fails comes again"]);
     }
 }

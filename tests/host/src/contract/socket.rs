@@ -5,7 +5,7 @@
 use lake_host::{ATTACHMENT_BYTES_MAX, CLOSED_WITHOUT_CODE, MESSAGE_BYTES_MAX};
 
 use super::lab::seen;
-use super::{Act, Answer, Case, Digest, Lab, Order, Seen, equal};
+use super::{Act, Answer, Case, Digest, Lab, Order, Payload, Seen, equal};
 
 const DIALLER: &str = "dialler";
 const ACCEPTOR: &str = "acceptor";
@@ -88,7 +88,8 @@ impl<L: Lab> Line<'_, L> {
 
 /// A message, and how the other end sees it.
 fn binary(length: usize, seed: u64) -> (Act, Seen) {
-    (Act::Binary(Digest { length, number: seed }), Seen::Binary(Digest::of_seed(length, seed)))
+    let payload = Payload { length, seed };
+    (Act::Binary(payload), Seen::Binary(payload.digest()))
 }
 
 fn text(text: &str) -> (Act, Seen) {
@@ -201,7 +202,8 @@ async fn crossing(bench: &Bench<'_, impl Lab>) -> Result<(), String> {
 
 /// A thing to attach, and how it is held.
 fn attachment(length: usize, seed: u64) -> (Act, Vec<Option<Digest>>) {
-    (Act::Attach(Digest { length, number: seed }), vec![Some(Digest::of_seed(length, seed))])
+    let payload = Payload { length, seed };
+    (Act::Attach(payload), vec![Some(payload.digest())])
 }
 
 async fn attachments(bench: &Bench<'_, impl Lab>) -> Result<(), String> {
@@ -270,116 +272,4 @@ async fn close_after_eviction(bench: &Bench<'_, impl Lab>) -> Result<(), String>
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::contract::assert_all;
-    use crate::{MemoryLab, run};
-
-    /// A lab whose sockets break a rule: orders and answers pass a function each.
-    struct Broken {
-        lab: MemoryLab,
-        order: fn(Order) -> Order,
-        answer: fn(Answer) -> Answer,
-        evicts: bool,
-    }
-
-    impl Lab for Broken {
-        async fn order(&self, object: &str, order: Order) -> Result<Answer, String> {
-            self.lab.order(object, (self.order)(order)).await.map(self.answer)
-        }
-
-        async fn evict(&self, object: &str) -> Result<(), String> {
-            if self.evicts { self.lab.evict(object).await } else { Ok(()) }
-        }
-
-        async fn pause(&self) {
-            self.lab.pause().await;
-        }
-    }
-
-    fn sound() -> Broken {
-        Broken { lab: MemoryLab::new(), order: |order| order, answer: |answer| answer, evicts: true }
-    }
-
-    fn check(broken: Broken, rules: &[&str]) {
-        let cases = run(check_sockets(&broken, "only"));
-        let found: Vec<_> = cases.iter().filter(|case| case.outcome.is_err()).map(|case| case.name).collect();
-        assert_eq!(found, rules);
-    }
-
-    #[test]
-    fn memory_obeys_the_contract_of_sockets() {
-        let lab = MemoryLab::new();
-        assert_all(run(check_sockets(&lab, "first")));
-        assert_all(run(check_sockets(&lab, "second")));
-    }
-
-    #[test]
-    fn a_lost_message_is_found() {
-        let answer = |answer| match answer {
-            Answer::Seen(mut seen) => {
-                seen.retain(|seen| !matches!(seen, Seen::Binary(bytes) if bytes.length == 65_536));
-                Answer::Seen(seen)
-            }
-            other => other,
-        };
-        check(Broken { answer, ..sound() }, &["a binary message of any length arrives whole"]);
-    }
-
-    #[test]
-    fn messages_out_of_order_are_found() {
-        let answer = |answer| match answer {
-            Answer::Seen(mut seen) if seen.len() > 100 => {
-                seen.swap(50, 51);
-                Answer::Seen(seen)
-            }
-            other => other,
-        };
-        let rules =
-            ["messages arrive in order and once", "messages to an object that is not in memory arrive in order"];
-        check(Broken { answer, ..sound() }, &rules);
-    }
-
-    #[test]
-    fn an_eviction_that_keeps_memory_shows_nothing_and_is_found() {
-        let rule = "an evicted object finds its sockets with what is attached and goes on";
-        check(Broken { evicts: false, ..sound() }, &[rule]);
-    }
-
-    #[test]
-    fn a_forgotten_reason_is_found() {
-        let order = |order| match order {
-            Order::Act { tag, mut acts } => {
-                for act in &mut acts {
-                    if let Act::Close(_, reason) = act {
-                        reason.clear();
-                    }
-                }
-                Order::Act { tag, acts }
-            }
-            other => other,
-        };
-        let cases = run(check_sockets(&Broken { order, ..sound() }, "only"));
-        assert_eq!(cases.iter().filter(|case| case.outcome.is_err()).count(), 6);
-    }
-
-    #[test]
-    fn sending_after_a_close_is_found() {
-        let answer = |answer| match answer {
-            Answer::Seen(mut seen) => {
-                for event in &mut seen {
-                    if let Seen::Closed { can_send, .. } = event {
-                        *can_send = true;
-                    }
-                }
-                Answer::Seen(seen)
-            }
-            Answer::Acted(outcomes) => Answer::Acted(outcomes.into_iter().map(|_| Ok(())).collect()),
-            other => other,
-        };
-        let cases = run(check_sockets(&Broken { answer, ..sound() }, "only"));
-        let is_broken = |rule: &str| cases.iter().any(|case| case.name == rule && case.outcome.is_err());
-        assert!(is_broken("an end that has closed sends nothing any more, and closing again does nothing"));
-        assert!(is_broken("an end that has seen a close sends nothing any more"));
-    }
-}
+mod tests;
