@@ -46,6 +46,7 @@ const STATEMENTS: &[&str] = &[
     "SET",
     "SHOW",
     "START TRANSACTION",
+    "TABLE",
     "UNLISTEN",
     "VACUUM",
 ];
@@ -66,6 +67,7 @@ const OBJECTS: &[&str] = &[
     "FOREIGN TABLE",
     "FUNCTION",
     "GROUP",
+    "INDEX CONCURRENTLY",
     "LANGUAGE",
     "LARGE OBJECT",
     "MATERIALIZED VIEW",
@@ -131,8 +133,12 @@ fn name_of<'w>(words: impl Iterator<Item = &'w str>) -> Option<String> {
         "CREATE" | "ALTER" | "DROP" => {
             let skipped = words.iter().skip(1).take_while(|word| BETWEEN.contains(&word.as_str())).count();
             let object = first_of(OBJECTS, words.get(1 + skipped..)?);
-            // ALTER INDEX alone: indexes are made and dropped.
-            let object = object.or_else(|| (verb == "ALTER").then(|| first_of(&["INDEX"], &words[1..])).flatten());
+            // Indexes are made and dropped, and tables are made, but not so.
+            let object = object.or_else(|| match verb {
+                "ALTER" => first_of(&["INDEX"], &words[1..]),
+                "CREATE" => first_of(&["UNLOGGED"], &words[1..]),
+                _ => None,
+            });
             object.map(|object| format!("{verb} {object}"))
         }
         _ => first_of(STATEMENTS, &words).map(str::to_owned),
@@ -204,6 +210,7 @@ mod tests {
         check("PREPARE TRANSACTION 'x'", "PREPARE TRANSACTION");
         check("ROLLBACK PREPARED 'x'", "ROLLBACK PREPARED");
         check("ABORT", "ABORT");
+        check("TABLE t", "TABLE");
     }
 
     #[test]
@@ -227,6 +234,8 @@ mod tests {
         check("ALTER SYSTEM SET a = 1", "ALTER SYSTEM");
         check("DROP FUNCTION IF EXISTS f(int) CASCADE", "DROP FUNCTION");
         check("DROP OWNED BY bob", "DROP OWNED");
+        check("DROP INDEX CONCURRENTLY i", "DROP INDEX CONCURRENTLY");
+        check("CREATE UNLOGGED TABLE t (a int)", "CREATE UNLOGGED");
     }
 
     #[test]

@@ -156,6 +156,7 @@ fn statements_of_postgres_that_are_not_supported_are_told_from_typing_errors() {
         ("CREATE OR REPLACE VIEW v AS SELECT 1", "CREATE VIEW"),
         ("GRANT SELECT ON t TO bob", "GRANT"),
         ("VACUUM t", "VACUUM"),
+        ("CREATE UNLOGGED TABLE u (id int)", "CREATE UNLOGGED"),
         ("EXPLAIN (ANALYZE) DELETE FROM t", "EXPLAIN with options"),
         ("EXPLAIN (ANALYZE, FORMAT JSON) SELECT 1", "EXPLAIN with options"),
     ] {
@@ -163,4 +164,21 @@ fn statements_of_postgres_that_are_not_supported_are_told_from_typing_errors() {
         assert_eq!(refused, ("0A000".to_owned(), format!("{name} is not supported")), "{sql}");
     }
     assert_eq!(bench.code("SELECT 1 FORM t"), "42601");
+    for form in [
+        "TEMP TABLE u (id int)",
+        "TABLE u (id int) ON COMMIT DROP",
+        "TABLE u AS SELECT 1",
+        "TABLE u (LIKE t)",
+        "TABLE u (id int) INHERITS (t)",
+        "TABLE u (id int) PARTITION BY RANGE (id)",
+        "OR REPLACE TABLE u (id int)",
+        "EXTERNAL TABLE u (id int)",
+        "TABLE u (id int) STRICT",
+        "TABLE u (id int) WITHOUT ROWID",
+        "TABLE u (id int) COMMENT 'x'",
+    ] {
+        let code = bench.code(&format!("CREATE {form}"));
+        assert!(code == "0A000" || code == "42601", "{form}: {code}");
+    }
+    bench.run("CREATE TABLE \"Like\" (\"like\" int)");
 }

@@ -14,7 +14,7 @@ use super::super::limits::COLUMNS_MAX;
 use super::super::pg_type::PgType;
 use super::super::scope::{Scope, Source, SourceColumn};
 use super::super::typed::Typed;
-use super::options::captured;
+use super::options::{captured, check_form};
 use super::{apply, check_name, current, definition_binder, made_up_name, publish, quoted_name};
 use crate::schema::{Catalog, Check, ForeignKey, Identity, Key, ReferentialAction, Table, TableColumn};
 
@@ -36,15 +36,7 @@ pub(super) fn create_table(create: &CreateTable, run: &mut Run<'_>) -> Result<()
     let catalog = current(run)?;
     let (schema, name) = object_name(&create.name)?;
     check_schema(schema.as_deref(), &name)?;
-    if create.temporary
-        || create.query.is_some()
-        || create.like.is_some()
-        || create.inherits.is_some()
-        || create.partition_by.is_some()
-        || create.partition_of.is_some()
-    {
-        return Err(SqlError::unsupported("CREATE TABLE that is TEMPORARY, AS, LIKE, INHERITS or PARTITION"));
-    }
+    check_form(create)?;
     if catalog.has_relation(&name) {
         if create.if_not_exists && catalog.table(&name).is_some() {
             return Ok(());
