@@ -1,6 +1,5 @@
 //! Batches as the JSON of an answer.
 
-use std::fmt::Write;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{
@@ -103,17 +102,8 @@ fn text_of(array: &ArrayRef, at: usize) -> Result<String> {
 }
 
 fn iso(micros: i64, zoned: bool) -> String {
-    let days = micros.div_euclid(text::calendar::DAY_MICROS);
-    let of_day = micros.rem_euclid(text::calendar::DAY_MICROS);
-    let (year, month, day) = text::calendar::civil_from_days(days);
-    let seconds = of_day / 1_000_000;
-    let mut out = format!("{year:04}-{month:02}-{day:02}T");
-    let _ =
-        write!(out, "{:02}:{:02}:{:02}.{:06}", seconds / 3_600, seconds / 60 % 60, seconds % 60, of_day % 1_000_000);
-    if zoned {
-        out.push('Z');
-    }
-    out
+    let zone = if zoned { "Z" } else { "" };
+    format!("{}{zone}", text::calendar::iso(micros))
 }
 
 /// A value that is not null, as Postgres casts it to text.
