@@ -62,7 +62,12 @@ pub(crate) async fn answer<L: Lake, S: ObjectStore>(
     let past = history::asks_for_past(&statement.query, &named);
     let view = view(lake, request, &named, past).await?;
     let found = find(&view, &named)?;
-    history::decide(&statement.query, &mut named, &found);
+    let keys: Vec<Option<Vec<String>>> = named
+        .iter()
+        .zip(&found)
+        .map(|(named, table)| table.map(|table| tables::key_names(&view, table, &named.table)))
+        .collect();
+    history::decide(&statement.query, &mut named, &keys);
 
     let (client, reads) = store::channel(engine.cache());
     let query = answer_query(Query {
@@ -120,7 +125,7 @@ fn find<'a>(view: &'a View, named: &[Named]) -> Result<Vec<Option<&'a ViewTable>
                 .iter()
                 .find(|table| table.namespace == named.table.namespace && table.name == named.table.name);
             if found.is_none() {
-                let name = if named.by_name {
+                let name = if named.table.by_name {
                     format!("{}{}", named.table.name, tables::HISTORY_SUFFIX)
                 } else {
                     named.table.name.clone()

@@ -40,6 +40,41 @@ pub(crate) fn at(table: &ViewTable, cut: Cut) -> Result<Vec<UserColumn>> {
     if past.created.is_some_and(|created| !cut.knows(created)) {
         return Ok(present(table));
     }
+    let (names, key) = undone(table, past, cut)?;
+    let all = table.fields.iter().chain(&past.dropped).enumerate();
+    let mut columns: Vec<UserColumn> = all
+        .filter_map(|(at, field)| {
+            let name = names.get(&field.field_id)?;
+            Some(user_column(at, field, (*name).to_owned(), key.contains(&field.field_id)))
+        })
+        .collect();
+    columns.sort_by_key(|user| user.column.field_id);
+    tell_apart(&mut columns);
+    Ok(columns)
+}
+
+/// Those of history at the cut: what the table had then and had lost before, but nothing that came later.
+pub(crate) fn of_history_at(table: &ViewTable, cut: Cut) -> Result<Vec<UserColumn>> {
+    let mut columns = at(table, cut)?;
+    let past = past_of(table)?;
+    let is_later = |field: &ViewField| {
+        let came = Before::Absent(field.field_id);
+        past.alterations.iter().any(|alteration| alteration.before == came && !cut.knows(alteration.at))
+    };
+    let known: HashSet<Option<i32>> = columns.iter().map(|user| user.column.field_id).collect();
+    for (index, field) in past.dropped.iter().enumerate() {
+        if !known.contains(&Some(field.field_id)) && !is_later(field) {
+            columns.push(user_column(table.fields.len() + index, field, field.name.clone(), false));
+        }
+    }
+    // Whoever has a name at the cut keeps it.
+    tell_apart(&mut columns);
+    columns.sort_by_key(|user| user.column.field_id);
+    Ok(columns)
+}
+
+/// Names by field, and the key, before what the cut does not know.
+fn undone<'a>(table: &'a ViewTable, past: &'a ViewPast, cut: Cut) -> Result<(HashMap<i32, &'a str>, Vec<i32>)> {
     if past.names_since.is_some_and(|since| !cut.knows(since)) {
         return Err(refuse("54000", format!("the columns of {} changed too often since that moment", table.name)));
     }
@@ -53,22 +88,17 @@ pub(crate) fn at(table: &ViewTable, cut: Cut) -> Result<Vec<UserColumn>> {
             Before::Key(field_ids) => key.clone_from(field_ids),
         }
     }
-    let all = table.fields.iter().chain(&past.dropped).enumerate();
-    let mut columns: Vec<UserColumn> = all
-        .filter_map(|(at, field)| {
-            let name = names.get(&field.field_id)?;
-            Some(user_column(at, field, (*name).to_owned(), key.contains(&field.field_id)))
-        })
-        .collect();
-    columns.sort_by_key(|user| user.column.field_id);
-    // Shards whose clocks disagree can make two fields have one name at a moment.
+    Ok((names, key))
+}
+
+/// The first of a name keeps it. Shards whose clocks disagree can make two fields have one name at a moment.
+fn tell_apart(columns: &mut [UserColumn]) {
     let mut taken = HashSet::new();
-    for user in &mut columns {
+    for user in columns {
         if !taken.insert(user.column.name.to_ascii_lowercase()) {
             user.column.name = format!("{}__{}", user.column.name, user.column.field_id.unwrap_or_default());
         }
     }
-    Ok(columns)
 }
 
 /// Which changes of each shard count no more at the cut: those up to a position.

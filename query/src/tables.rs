@@ -26,6 +26,8 @@ pub(crate) struct TableUse {
     pub(crate) name: String,
     /// True if changes are read, not rows.
     pub(crate) history: bool,
+    /// True if the statement asks for changes by name: `orders_history`, `FOR SYSTEM_TIME ALL`.
+    pub(crate) by_name: bool,
     /// Which state.
     pub(crate) moment: Moment,
     /// True if the statement names a reserved column of current rows.
@@ -57,6 +59,15 @@ pub(crate) fn cut(moment: Moment, view: &View) -> Result<Option<Cut>> {
     }
 }
 
+/// Names of the key at the moment that `wanted` asks for; of the present one where that cannot be said.
+pub(crate) fn key_names(view: &View, table: &ViewTable, wanted: &TableUse) -> Vec<String> {
+    let columns = match cut(wanted.moment, view) {
+        Ok(Some(cut)) => schema::at(table, cut).unwrap_or_else(|_| schema::present(table)),
+        _ => schema::present(table),
+    };
+    columns.into_iter().filter(|user| user.key).map(|user| user.column.name).collect()
+}
+
 /// The table that `wanted` means.
 pub(crate) async fn open(
     client: &StoreClient,
@@ -65,7 +76,12 @@ pub(crate) async fn open(
     cut: Option<Cut>,
 ) -> Result<LakeTable> {
     if wanted.history {
-        return history(client, table, schema::of_history(table)?, cut).await;
+        let users = match cut {
+            // Of `orders_history` the names are its own.
+            Some(cut) if !wanted.by_name => schema::of_history_at(table, cut)?,
+            _ => schema::of_history(table)?,
+        };
+        return history(client, table, users, cut).await;
     }
     let Some(cut) = cut else { return current(client, table, wanted, schema::present(table), &all(table)).await };
     let users = schema::at(table, cut)?;

@@ -226,6 +226,31 @@ fn history_has_every_column_that_there_ever_was() {
 }
 
 #[test]
+fn changes_of_a_table_up_to_a_moment_have_the_names_of_the_moment() {
+    for world in all_altered() {
+        let sql = "SELECT item, qty, _operation FROM orders WHERE id = 3 ORDER BY _commit_timestamp";
+        check_rows(&world, sql, 3, json!([["cap", 3, "INSERT"]]));
+        let sql = "SELECT item__2, amount, _operation FROM orders WHERE id = 3 ORDER BY _position";
+        check_rows(&world, sql, 9, json!([["cap", 3, "INSERT"], ["cap", 3, "DELETE"]]));
+        assert_eq!(ask(&world, sql, 5), Err("42703".into()));
+        let star = ask(&world, "SELECT * FROM orders WHERE _operation = 'INSERT'", 7).expect("an answer");
+        assert_eq!(
+            star["columns"].as_array().map(|names| names[..3].to_vec()),
+            json!(["id", "item__2", "amount"]).as_array().cloned()
+        );
+        let by_name = "SELECT amount, item__2 FROM orders_history ORDER BY _position LIMIT 1";
+        check_rows(&world, by_name, 3, json!([[1, "pen"]]));
+    }
+    let mut world = altered(&[5]);
+    world.view.tables[0].fields[0].name = "nr".into();
+    let renamed = Alteration { at: point(7), before: Before::Named(1, "id".into()) };
+    past(&mut world).alterations.insert(2, renamed);
+    let audit = |key: &str| format!("SELECT amount FROM orders WHERE {key} = 3 ORDER BY _commit_timestamp");
+    check_rows(&world, &audit("id"), 6, json!([[3], [3]]));
+    check_rows(&world, &audit("nr"), 7, json!([[3], [3]]));
+}
+
+#[test]
 fn two_fields_that_clocks_give_one_name_are_told_apart() {
     let mut world = altered(&[]);
     let past = past(&mut world);

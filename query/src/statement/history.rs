@@ -6,7 +6,6 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
-use lake_cdc::ViewTable;
 use lake_dialect::ast::{BinaryOperator, Expr, GroupByExpr, OrderByKind, Query, SetExpr, Visit, Visitor};
 use lake_dialect::fold;
 
@@ -27,24 +26,25 @@ pub(crate) fn asks_for_past(query: &Query, tables: &[Named]) -> bool {
     let is_named = |column: &str| {
         names.unqualified.contains(column) || names.qualified.iter().any(|(_, qualified)| qualified == column)
     };
-    tables.iter().any(|named| named.by_name || named.table.moment != Moment::Now)
+    tables.iter().any(|named| named.table.by_name || named.table.moment != Moment::Now)
         || ONLY_HISTORY.iter().any(|column| is_named(column))
         || is_named(AUDIT_ORDER)
 }
 
-/// Decides for each table whether changes are read, and whether reserved columns are named.
-pub(crate) fn decide(query: &Query, tables: &mut [Named], view: &[Option<&ViewTable>]) {
+/// Decides for each table whether changes are read, and whether reserved columns are named. `keys` are the names of each
+/// table's key.
+pub(crate) fn decide(query: &Query, tables: &mut [Named], keys: &[Option<Vec<String>>]) {
     let mut names = Names::default();
     let _ = query.visit(&mut names);
     let only_one = tables.len() == 1;
-    let any_by_name = tables.iter().any(|named| named.by_name);
-    for (named, view) in tables.iter_mut().zip(view) {
+    let any_by_name = tables.iter().any(|named| named.table.by_name);
+    for (named, key) in tables.iter_mut().zip(keys) {
         let qualified = |column: &str| names.qualified.contains(&(named.alias.clone(), column.to_owned()));
         let unqualified = |column: &str| names.unqualified.contains(column);
         let asks = ONLY_HISTORY.iter().any(|column| qualified(column))
             // Without a qualifier it is the column of the table that has it, if one is there by name.
             || (!any_by_name && ONLY_HISTORY.iter().any(|column| unqualified(column)));
-        let audits = only_one && view.is_some_and(|view| is_audit(query, view));
+        let audits = only_one && key.as_ref().is_some_and(|key| is_audit(query, key));
         named.table.history |= asks || audits;
         named.table.reserved = RESERVED.iter().any(|column| qualified(column) || unqualified(column));
     }
@@ -76,7 +76,7 @@ impl Visitor for Names {
 }
 
 /// True for `… WHERE {every key column} = … ORDER BY _commit_timestamp` of one table, without grouping.
-fn is_audit(query: &Query, view: &ViewTable) -> bool {
+fn is_audit(query: &Query, key: &[String]) -> bool {
     let SetExpr::Select(select) = query.body.as_ref() else { return false };
     let orders = query.order_by.as_ref().is_some_and(|order| match &order.kind {
         OrderByKind::Expressions(keys) => keys.iter().any(|key| column(&key.expr).as_deref() == Some(AUDIT_ORDER)),
@@ -90,8 +90,7 @@ fn is_audit(query: &Query, view: &ViewTable) -> bool {
     if let Some(filter) = &select.selection {
         equalities(filter, &mut equal);
     }
-    let mut keys = view.fields.iter().filter(|field| field.key).peekable();
-    keys.peek().is_some() && keys.all(|field| equal.contains(&field.name))
+    !key.is_empty() && key.iter().all(|name| equal.contains(name))
 }
 
 fn column(expr: &Expr) -> Option<String> {

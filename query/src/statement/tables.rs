@@ -21,8 +21,6 @@ pub(crate) struct Named {
     pub(crate) table: TableUse,
     /// What the statement's columns call it.
     pub(crate) alias: String,
-    /// True if the statement asks for changes by name: `orders_history`, `FOR SYSTEM_TIME ALL`.
-    pub(crate) by_name: bool,
 }
 
 /// What the planner calls table `number`.
@@ -123,6 +121,7 @@ impl Collector<'_> {
             namespace: namespace.unwrap_or_else(|| self.namespace.to_owned()),
             name: base.unwrap_or(&written).to_owned(),
             history: by_name,
+            by_name,
             moment,
             reserved: false,
         };
@@ -139,7 +138,7 @@ impl Collector<'_> {
                 written
             }
         };
-        self.found.push(Named { table, alias: alias_name, by_name });
+        self.found.push(Named { table, alias: alias_name });
         Ok(())
     }
 }
