@@ -277,6 +277,8 @@ fn combine(text: &str, type_name: &str, with_zone: bool) -> Result<i64, TextErro
     let parts = read(text).map_err(|wrong| describe(wrong, type_name, text))?;
     let day = parts.day.ok_or_else(|| describe(Wrong::Syntax, type_name, text))?;
     let offset = if with_zone { parts.offset_seconds.unwrap_or(0) } else { 0 };
+    // A day of a year of nine digits has more microseconds than a number has room for. An offset is of hours.
+    let day = day.clamp(FIRST_DAY - 2, LAST_DAY + 2);
     let micros = day * DAY_MICROS + parts.micros.unwrap_or(0) - offset * 1_000_000;
     in_range(micros.div_euclid(DAY_MICROS), "timestamp", text)?;
     Ok(micros)

@@ -133,6 +133,9 @@ fn a_zone_moves_a_timestamptz_and_not_a_timestamp() {
     check(&T::Timestamp, "2025-01-14 10:00:00+05", "2025-01-14 10:00:00");
     check(&T::Timestamp, "9999-12-31 23:59:59.999999", "9999-12-31 23:59:59.999999");
     check(&T::Timestamp, "9999-12-31 23:59:59.9999996", "22008");
+    check(&T::Timestamp, "999313232-9-22", "22008");
+    check(&T::TimestampTz, "294247-01-10T04:00:54.775808+00", "22008");
+    check(&T::TimestampTz, "10000-01-01 00:00:00+01", "9999-12-31 23:00:00+00");
     check(&T::Timestamp, "epoch", "1970-01-01 00:00:00");
 }
 
