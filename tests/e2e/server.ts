@@ -39,6 +39,7 @@ export class Server {
   readonly #admin: string
   readonly #child: ChildProcess
   readonly #ended: Promise<void>
+  #workerd: number | undefined
 
   private constructor(child: ChildProcess, ended: Promise<void>, state: string, ready: Map<string, string>) {
     this.#child = child
@@ -58,7 +59,10 @@ export class Server {
     for await (const line of createInterface({ input: child.stdout! })) {
       if (!line.startsWith('ready ')) continue
       const fields = line.split(' ').slice(1)
-      return new Server(child, ended, state, new Map(fields.map((field) => split(field))))
+      const server = new Server(child, ended, state, new Map(fields.map((field) => split(field))))
+      // Known before it is needed: a kill happens at the moment at which it is asked for.
+      server.#workerd = ((await server.pids()) as { workerd: number }).workerd
+      return server
     }
     throw new Error(`the server ended before it was ready; see ${join(state, 'server.log')}`)
   }
@@ -75,9 +79,8 @@ export class Server {
 
   /** Ends everything as a power cut would: node and workerd with SIGKILL. */
   async kill(): Promise<void> {
-    const { workerd } = (await this.pids()) as { workerd: number }
+    process.kill(must(this.#workerd, 'process id of workerd'), 'SIGKILL')
     this.#child.kill('SIGKILL')
-    process.kill(workerd, 'SIGKILL')
     await this.#ended
   }
 

@@ -42,7 +42,7 @@ fn cargo() -> Command {
 
 /// Every TypeScript project that has a configuration.
 fn types() -> Result<()> {
-    for project in ["sdk-ts", "tests/e2e", "tests/contract", "tests/bench", "demo"] {
+    for project in ["sdk-ts", "tests/e2e", "tests/chaos", "tests/contract", "tests/bench", "demo"] {
         if paths::root().join(project).join("tsconfig.json").exists() {
             run(node::command()?
                 .arg(paths::root().join("node_modules/typescript/bin/tsc"))

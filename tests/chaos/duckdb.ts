@@ -1,0 +1,72 @@
+/** Stock DuckDB, attached to the lake's catalog, in a Python process of its own: `engine.py`. */
+
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { Readable, Writable } from 'node:stream'
+
+/** Values as text; NULL is null. */
+export type Rows = (string | null)[][]
+
+interface Process {
+  readonly child: ChildProcessByStdio<Writable, Readable, null>
+  readonly lines: AsyncIterator<string>
+}
+
+/** One question at a time. */
+export class DuckDb {
+  readonly #environment: NodeJS.ProcessEnv
+  #process: Process | undefined
+  /** The question before this one. */
+  #turn: Promise<unknown> = Promise.resolve()
+
+  /** For the lake at an address. */
+  constructor(url: string, token: string) {
+    // DuckDB installs its extensions below HOME; not below the user's.
+    this.#environment = { ...process.env, HOME: process.env['LAKE_PYTHON_HOME'] ?? process.env['HOME'], LAKE_URL: url, LAKE_TOKEN: token }
+  }
+
+  /** Connects anew. */
+  async attach(): Promise<void> {
+    await this.#request({ attach: true })
+  }
+
+  /** Runs a question. */
+  ask(sql: string): Promise<Rows> {
+    return this.#request({ sql })
+  }
+
+  /** Ends the process. */
+  async stop(): Promise<void> {
+    const ended = this.#process && once(this.#process.child, 'exit')
+    this.#process?.child.stdin.end()
+    await ended
+  }
+
+  #request(request: object): Promise<Rows> {
+    const answer = this.#turn.then(async () => {
+      this.#process ??= this.#start()
+      this.#process.child.stdin.write(`${JSON.stringify(request)}\n`)
+      const { value, done } = await this.#process.lines.next()
+      if (done === true) {
+        // It aborts when the catalog is gone while it wants new credentials. The next question finds another one.
+        this.#process = undefined
+        throw new Error('the Python side has ended; its error is above')
+      }
+      const { rows, error } = JSON.parse(value) as { rows?: Rows; error?: string }
+      if (error !== undefined) throw new Error(error)
+      return rows ?? []
+    })
+    this.#turn = answer.catch(() => undefined)
+    return answer
+  }
+
+  #start(): Process {
+    const python = process.env['LAKE_PYTHON'] ?? 'python3'
+    const child = spawn(python, [join(import.meta.dirname, 'engine.py')], { stdio: ['pipe', 'pipe', 'inherit'], env: this.#environment })
+    // Writing to one that has just ended fails; that it has ended is told by its output.
+    child.stdin.on('error', () => undefined)
+    return { child, lines: createInterface({ input: child.stdout })[Symbol.asyncIterator]() }
+  }
+}

@@ -1,0 +1,124 @@
+/**
+ * What writers, readers and the one who kills know of each other: whether the runtime is up, whether there is load,
+ * who is busy, what has gone wrong.
+ */
+
+import { LakeError } from '../../sdk-ts/src/index.ts'
+import { Gate } from './gate.ts'
+
+/** How long one who was told to wait does. */
+const PAUSE_MS = 25
+
+/** How long a reader rests, for the time that it took: the runtime has one thread, and writers want it too. */
+const REST = 2
+
+/** The state of a run. */
+export class Traffic {
+  /** Open while the runtime answers. */
+  readonly up = new Gate()
+  /** Open while there is to be load. */
+  readonly load = new Gate()
+  /** Answers lost. */
+  inDoubt = 0
+  /** Requests that the server asked to send again later. */
+  refusals = 0
+  isOver = false
+  /** How often the runtime was killed. */
+  kills = 0
+  /** The first error that nobody expected. */
+  readonly failed = Promise.withResolvers<never>()
+  #busy = 0
+  #idle: (() => void) | undefined
+  #onAcknowledged: (() => void) | undefined
+  #onCommitOnRead: (() => void) | undefined
+
+  constructor() {
+    // Somebody waits for it most of the time, and not always.
+    this.failed.promise.catch(() => undefined)
+  }
+
+  /** Does something that has to be finished before the ledger can be looked at. */
+  async busy(act: () => Promise<void>): Promise<void> {
+    this.#busy += 1
+    try {
+      await act()
+    } finally {
+      this.#busy -= 1
+      if (this.#busy === 0) this.#idle?.()
+    }
+  }
+
+  /** Ends the load; resolves when everything that was begun is known. */
+  async quiet(): Promise<void> {
+    this.load.close()
+    if (this.#busy === 0) return
+    const idle = Promise.withResolvers<void>()
+    this.#idle = idle.resolve
+    await Promise.race([idle.promise, this.failed.promise])
+    this.#idle = undefined
+  }
+
+  /** Does something again and again while there is load, until it is over. What a kill does to it is no error. */
+  async repeat(act: () => Promise<void>): Promise<void> {
+    for (;;) {
+      await this.load.pass()
+      if (this.isOver) return
+      if (!this.load.isOpen) continue
+      await this.busy(async () => {
+        const { kills } = this
+        const start = performance.now()
+        try {
+          await act()
+          await pause((performance.now() - start) * REST)
+        } catch (error) {
+          if (error instanceof LakeError && error.retryable) await this.refused(error)
+          else if (kills === this.kills) throw error
+          await this.up.pass()
+        }
+      })
+    }
+  }
+
+  /** Somebody runs until it is over; if it ends otherwise, so does the run. */
+  join(run: Promise<void>): void {
+    run.catch(error => this.failed.reject(error))
+  }
+
+  /** The server asked to come again. */
+  async refused(_: LakeError): Promise<void> {
+    this.refusals += 1
+    await pause(PAUSE_MS)
+  }
+
+  /** A writer got its answer. */
+  acknowledged(): void {
+    this.#onAcknowledged?.()
+  }
+
+  /** A reader asks for a table, which makes the lake commit. */
+  commitOnRead(): void {
+    this.#onCommitOnRead?.()
+  }
+
+  /** Calls `act` at the moment at which the `count`th of these is told; another call takes its place. */
+  at(count: number, of: 'acknowledged' | 'commitOnRead', act: () => void): void {
+    let left = count
+    const listener = (): void => {
+      left -= 1
+      if (left === 0) act()
+    }
+    this.#onAcknowledged = of === 'acknowledged' ? listener : undefined
+    this.#onCommitOnRead = of === 'commitOnRead' ? listener : undefined
+  }
+
+  /** Nothing is waited for any longer. */
+  forget(): void {
+    this.#onAcknowledged = undefined
+    this.#onCommitOnRead = undefined
+  }
+}
+
+/** Goes on after this many milliseconds. */
+export function pause(milliseconds: number): Promise<void> {
+  return new Promise(resume => setTimeout(resume, milliseconds))
+}
