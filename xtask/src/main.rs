@@ -9,6 +9,7 @@
 mod bench;
 mod bind;
 mod build;
+mod chaos;
 mod check;
 mod dataset;
 mod demo;
@@ -41,6 +42,7 @@ cargo xtask COMMAND
   test    everything that can turn red       --native
   check   fmt, clippy, tidy, docs, types
   e2e     the scripts in workerd             [part of a file name]
+  chaos   the scripts killed under load      --kills N  --seed S
   bench   figures of this machine            --json  [part of a file name]
   build   compile the scripts                --script dosql|lake|query
   deploy  put them on Cloudflare             --dry-run
@@ -73,6 +75,7 @@ fn command(arguments: &[String]) -> Result<()> {
     match name {
         "bench" => bench::command(options),
         "build" => build::command(options),
+        "chaos" => chaos::command(options),
         "check" => check::command(options),
         "demo" => demo::command(options),
         "deploy" => deploy::command(options),
