@@ -17,9 +17,9 @@ use lake_api::token::{Claims, claims_from_json, claims_to_json};
 use lake_api::{ApiError, ErrorCode};
 use lake_cdc::ViewRequest;
 use lake_dolake::{Connection, FlushError, Lake, LakeError, Subscriber, ViewAnswer};
-use lake_host::{Clock, Random};
+use lake_host::{AcceptedSockets, CLOSED_WITHOUT_CODE, Clock, HibernatableSocket, Random, Socket};
 use lake_platform::http;
-use lake_platform::{DurableStorage, WorkerClock, WorkerRandom, memory};
+use lake_platform::{DurableStorage, WorkerClock, WorkerRandom, WorkerSocket, WorkerSockets, memory};
 use serde::{Deserialize, Serialize};
 use worker::{
     DurableObject, Env, Request, Response, Result, State, WebSocket, WebSocketIncomingMessage, WebSocketPair,
@@ -90,6 +90,7 @@ impl DurableObject for DoLake {
 
     async fn websocket_message(&self, socket: WebSocket, message: WebSocketIncomingMessage) -> Result<()> {
         let inner = &self.inner;
+        let socket = WorkerSocket::from(&socket);
         let outcome = match (inner.is_producer(&socket), message) {
             (true, WebSocketIncomingMessage::Binary(bytes)) => inner.receive(&socket, &bytes),
             (true, WebSocketIncomingMessage::String(_)) => close(&socket, 1003, "binary messages only"),
@@ -104,15 +105,16 @@ impl DurableObject for DoLake {
     }
 
     async fn websocket_close(&self, socket: WebSocket, code: usize, reason: String, _was_clean: bool) -> Result<()> {
+        let socket = WorkerSocket::from(&socket);
         self.inner.forget(&socket);
-        // The peer closed; closing our end frees the socket. It may be closed already.
-        let _closed = socket.close(u16::try_from(code).ok().filter(|code| *code == 1000), Some(reason));
+        // The peer closed; closing our end frees the socket.
+        socket.close(u16::try_from(code).unwrap_or(CLOSED_WITHOUT_CODE), &reason);
         Ok(())
     }
 
     async fn websocket_error(&self, socket: WebSocket, reason: worker::Error) -> Result<()> {
         console_error!("a socket broke: {reason}");
-        self.inner.forget(&socket);
+        self.inner.forget(&WorkerSocket::from(&socket));
         Ok(())
     }
 
@@ -140,27 +142,24 @@ fn has_expired(claims: &Claims) -> bool {
     claims.expires_at.saturating_add(TOKEN_LEEWAY_SECONDS) <= now().div_euclid(1_000_000)
 }
 
-fn close(socket: &WebSocket, code: u16, reason: &str) -> std::result::Result<(), LakeError> {
-    if let Err(reason) = socket.close(Some(code), Some(reason)) {
-        console_error!("a socket did not close: {reason}");
-    }
+fn close(socket: &WorkerSocket, code: u16, reason: &str) -> std::result::Result<(), LakeError> {
+    socket.close(code, reason);
     Ok(())
 }
 
 /// An attachment as JSON text: the value survives hibernation whatever the crate's own encoding becomes.
-fn attach(socket: &WebSocket, value: &impl Serialize) {
-    let stored = serde_json::to_string(value)
-        .map_err(|reason| worker::Error::RustError(reason.to_string()))
-        .and_then(|text| socket.serialize_attachment(text));
+fn attach(socket: &WorkerSocket, value: &impl Serialize) {
+    let stored = serde_json::to_vec(value)
+        .map_err(|reason| reason.to_string())
+        .and_then(|text| socket.attach(&text).map_err(|reason| reason.to_string()));
     if let Err(reason) = stored {
         console_error!("a socket cannot be remembered: {reason}");
-        let _closed = socket.close(Some(1011), Some("internal error"));
+        socket.close(1011, "internal error");
     }
 }
 
-fn attached<T: serde::de::DeserializeOwned>(socket: &WebSocket) -> Option<T> {
-    let text = socket.deserialize_attachment::<String>().ok().flatten()?;
-    serde_json::from_str(&text).ok()
+fn attached<T: serde::de::DeserializeOwned>(socket: &WorkerSocket) -> Option<T> {
+    serde_json::from_slice(&socket.attached()?).ok()
 }
 
 fn unavailable(reason: &LakeError) -> ApiError {
@@ -197,16 +196,17 @@ impl Inner {
             // A flush of it may be under way and must not write over what the next instance stores.
             lake.close();
         }
-        for socket in self.state.get_websockets() {
-            // A socket that cannot be closed is closed already.
-            let _closed = socket.close(Some(1012), Some("restarting"));
+        for socket in [PRODUCER, SUBSCRIBER].iter().flat_map(|tag| self.sockets(tag)) {
+            socket.close(1012, "restarting");
         }
     }
 
     fn accept(&self, tag: &str, attachment: &impl Serialize, request: &Request) -> Result<Response> {
         let pair = WebSocketPair::new()?;
-        self.state.accept_websocket_with_tags(&pair.server, &[tag]);
-        attach(&pair.server, attachment);
+        let sockets = WorkerSockets::new(&self.state);
+        let socket =
+            sockets.accept(&pair.server, tag).map_err(|reason| worker::Error::RustError(reason.to_string()))?;
+        attach(&socket, attachment);
         let mut response = Response::from_websocket(pair.client)?;
         let offered = request.headers().get("sec-websocket-protocol")?.unwrap_or_default();
         if offered.split(',').any(|name| name.trim() == SUBPROTOCOL) {
@@ -223,11 +223,15 @@ impl Inner {
         })
     }
 
-    fn is_producer(&self, socket: &WebSocket) -> bool {
-        self.state.get_tags(socket).iter().any(|tag| tag == PRODUCER)
+    fn sockets(&self, tag: &str) -> Vec<WorkerSocket> {
+        WorkerSockets::new(&self.state).with_tag(tag)
     }
 
-    fn receive(&self, socket: &WebSocket, message: &[u8]) -> std::result::Result<(), LakeError> {
+    fn is_producer(&self, socket: &WorkerSocket) -> bool {
+        WorkerSockets::new(&self.state).tag(socket).as_deref() == Some(PRODUCER)
+    }
+
+    fn receive(&self, socket: &WorkerSocket, message: &[u8]) -> std::result::Result<(), LakeError> {
         let Some(mut connection) = attached::<Connection>(socket) else {
             return close(socket, 1011, "the socket is not known");
         };
@@ -246,7 +250,7 @@ impl Inner {
     }
 
     /// A socket is gone: the rest of an unfinished transaction will not come over it.
-    fn forget(&self, socket: &WebSocket) {
+    fn forget(&self, socket: &WorkerSocket) {
         let held = self.lake.borrow();
         if let (true, Some((_, lake)), Some(connection)) =
             (self.is_producer(socket), held.as_ref(), attached::<Connection>(socket))
@@ -255,14 +259,14 @@ impl Inner {
         }
     }
 
-    fn send(&self, socket: &WebSocket, message: &[u8]) {
+    fn send(&self, socket: &WorkerSocket, message: &[u8]) {
         // Who is gone comes back and says what it has.
-        if let Err(reason) = socket.send_with_bytes(message) {
+        if let Err(reason) = socket.send(message) {
             console_error!("a producer is gone: {reason}");
         }
     }
 
-    fn subscriber_message(&self, socket: &WebSocket, text: &str) -> std::result::Result<(), LakeError> {
+    fn subscriber_message(&self, socket: &WorkerSocket, text: &str) -> std::result::Result<(), LakeError> {
         let Some(mut held) = attached::<SubscriberSocket>(socket) else {
             return close(socket, 1011, "the socket is not known");
         };
@@ -282,7 +286,7 @@ impl Inner {
 
     fn feed_all(&self) -> std::result::Result<(), LakeError> {
         let lake = self.lake()?;
-        for socket in self.state.get_websockets_with_tag(SUBSCRIBER) {
+        for socket in self.sockets(SUBSCRIBER) {
             let Some(mut held) = attached::<SubscriberSocket>(&socket) else { continue };
             if !claims_from_json(&held.claims).is_ok_and(|claims| !has_expired(&claims)) {
                 close(&socket, 1008, EXPIRED)?;
@@ -297,14 +301,14 @@ impl Inner {
 
     fn answer_subscriber(
         &self,
-        socket: &WebSocket,
+        socket: &WorkerSocket,
         held: &SubscriberSocket,
         reply: lake_dolake::SubscriberReply,
     ) -> std::result::Result<(), LakeError> {
         attach(socket, held);
         for message in reply.messages {
             // A subscriber that is gone comes back with its cursor.
-            if let Err(reason) = socket.send_with_str(&message) {
+            if let Err(reason) = socket.send_text(&message) {
                 console_error!("a subscriber is gone: {reason}");
                 return Ok(());
             }
@@ -339,7 +343,7 @@ impl Inner {
         if notices.is_empty() {
             return;
         }
-        for socket in self.state.get_websockets_with_tag(PRODUCER) {
+        for socket in self.sockets(PRODUCER) {
             let Some(connection) = attached::<Connection>(&socket) else { continue };
             for notice in notices.iter().filter(|notice| connection.wants(notice)) {
                 self.send(&socket, &notice.frame.encode());
