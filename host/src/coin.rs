@@ -46,11 +46,11 @@ mod thrown {
         let of_name = name
             .bytes()
             .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-        if mix(seed ^ of_name) % RUNS != 0 {
+        if !mix(seed ^ of_name).is_multiple_of(RUNS) {
             return false;
         }
         THROWS.set(THROWS.get() + 1);
-        mix(seed ^ of_name ^ mix(THROWS.get())) % TIMES == 0
+        mix(seed ^ of_name ^ mix(THROWS.get())).is_multiple_of(TIMES)
     }
 
     fn mix(number: u64) -> u64 {
