@@ -17,6 +17,7 @@ mod deploy;
 mod doctor;
 mod e2e;
 mod fingerprint;
+mod fuzz;
 mod keys;
 mod lock;
 mod options;
@@ -42,6 +43,8 @@ cargo xtask COMMAND
   test    everything that can turn red       --native
   check   fmt, clippy, tidy, docs, types
   e2e     the scripts in workerd             [part of a file name]
+  fuzz    made-up inputs for every decoder   --seconds N  [targets]
+                                             --input FILE: one input again; --write-seeds: the seeds anew
   chaos   the scripts killed under load      --kills N  --seed S
   bench   figures of this machine            --json  [part of a file name]
   build   compile the scripts                --script dosql|lake|query
@@ -82,6 +85,7 @@ fn command(arguments: &[String]) -> Result<()> {
         "dev" => serve::dev(options),
         "doctor" => doctor::command(options),
         "e2e" => e2e::command(options),
+        "fuzz" => fuzz::command(options),
         "setup" => setup(options),
         "test" => test::command(options),
         "token" => keys::command(options),

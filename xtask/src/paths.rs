@@ -30,6 +30,11 @@ pub(crate) fn wasm_target() -> PathBuf {
     target.join("wasm")
 }
 
+/// The fuzzer, its build of the crates and the inputs that it has found.
+pub(crate) fn fuzz() -> PathBuf {
+    cache().join("fuzz")
+}
+
 /// An executable that npm installed into the clone.
 pub(crate) fn node_bin(name: &str) -> PathBuf {
     root().join("node_modules").join(".bin").join(name)

@@ -3,6 +3,7 @@
 //! Each part is installed once, is recognised by a stamp, and says so while it works. Compilers and
 //! Python environments live in the cache that clones share; npm packages live in the clone.
 
+pub(crate) mod fuzzer;
 pub(crate) mod node;
 pub(crate) mod python;
 pub(crate) mod rust;

@@ -1,0 +1,4 @@
+//! Fuzz target: see `lake_fuzz::facade`.
+#![no_main]
+
+lake_fuzz::target!(facade);

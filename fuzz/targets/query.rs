@@ -1,0 +1,4 @@
+//! Fuzz target: see `lake_fuzz::query`.
+#![no_main]
+
+lake_fuzz::target!(query);

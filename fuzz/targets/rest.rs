@@ -1,0 +1,4 @@
+//! Fuzz target: see `lake_fuzz::rest`.
+#![no_main]
+
+lake_fuzz::target!(rest);
