@@ -132,7 +132,10 @@ pub trait ShardStorage {
     /// Does all of a batch or nothing.
     fn apply(&self, batch: &WriteBatch) -> Result<(), StorageError>;
 
-    /// When the alarm goes off, if it is set: microseconds since 1970. The alarm is at least once: it can come twice.
+    /// When the alarm goes off, if it is set: microseconds since 1970.
+    ///
+    /// It goes off at that time or later, also for an object that is not in memory, and at least once: one that the
+    /// object fails to take comes again. While it is taken it is not set any more, and may be set anew.
     fn alarm(&self) -> Result<Option<i64>, StorageError>;
 
     /// Bytes in use, as the platform counts them.
