@@ -16,6 +16,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::data_file::{NewFile, writer_properties};
 use crate::error::TableError;
+use crate::reader_options::reader_options;
 
 /// Reserved field id of `file_path`.
 const FILE_PATH_ID: i32 = i32::MAX - 101;
@@ -77,7 +78,7 @@ pub fn write_position_deletes(
 
 /// The positions in a delete file that are about `data_file`, ascending.
 pub fn read_position_deletes(bytes: Bytes, data_file: &str) -> Result<Vec<u64>, TableError> {
-    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)?.build()?;
+    let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, reader_options())?.build()?;
     let mut positions = Vec::new();
     for batch in reader {
         let batch = batch?;
@@ -118,6 +119,9 @@ pub(crate) fn referenced_data_file(file: &DataFile) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use parquet::arrow::arrow_writer::ArrowWriterOptions;
+    use parquet::file::metadata::KeyValue;
+    use parquet::file::properties::WriterProperties;
 
     #[test]
     fn positions_read_back() {
@@ -134,6 +138,21 @@ mod tests {
         let bytes = Bytes::from(new.bytes);
         assert_eq!(read_position_deletes(bytes.clone(), "s3://b/t/data/a.parquet").unwrap(), [0, 3, 70_000]);
         assert_eq!(read_position_deletes(bytes, "s3://b/t/data/b.parquet").unwrap(), Vec::<u64>::new());
+    }
+
+    /// Of an Arrow schema in the footer nothing is decoded, so nothing of it can be wrong.
+    #[test]
+    fn a_footer_with_nonsense_for_an_arrow_schema_is_read() {
+        let footer = KeyValue::new("ARROW:schema".to_owned(), "/////wAAAAAQAAAA".to_owned());
+        let properties = WriterProperties::builder().set_key_value_metadata(Some(vec![footer])).build();
+        let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
+        let mut writer = ArrowWriter::try_new_with_options(Vec::new(), schema(), options).unwrap();
+        let columns: Vec<Arc<dyn Array>> =
+            vec![Arc::new(StringArray::from(vec!["a"])), Arc::new(Int64Array::from(vec![4]))];
+        writer.write(&RecordBatch::try_new(schema(), columns).unwrap()).unwrap();
+        let bytes = Bytes::from(writer.into_inner().unwrap());
+        assert!(ParquetRecordBatchReaderBuilder::try_new(bytes.clone()).is_err(), "nonsense");
+        assert_eq!(read_position_deletes(bytes, "a").unwrap(), [4]);
     }
 
     #[test]

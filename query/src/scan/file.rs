@@ -11,6 +11,7 @@ use datafusion::error::{DataFusionError, Result};
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use lake_host::ByteRange;
+use lake_table::reader_options;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, RowSelection, RowSelector};
 use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStreamBuilder};
@@ -48,7 +49,8 @@ pub(crate) async fn read(
     deleted.sort_unstable();
     deleted.dedup();
     let reader = FileReader { client, key: file.key.clone(), size: file.size, whole: None };
-    let mut builder = ParquetRecordBatchStreamBuilder::new(reader).await?.with_batch_size(BATCH_ROWS);
+    let builder = ParquetRecordBatchStreamBuilder::new_with_options(reader, reader_options()).await?;
+    let mut builder = builder.with_batch_size(BATCH_ROWS);
     let groups = match pruning {
         Some(pruning) => pruning.row_groups(builder.metadata(), builder.schema()),
         None => (0..builder.metadata().num_row_groups()).collect(),
@@ -63,7 +65,7 @@ pub(crate) async fn read(
 /// Where, in `path`, rows are deleted.
 async fn deleted_positions(client: &StoreClient, delete: &DeleteFile, path: &str) -> Result<Vec<u64>> {
     let reader = FileReader { client: client.clone(), key: delete.key.clone(), size: delete.size, whole: None };
-    let builder = ParquetRecordBatchStreamBuilder::new(reader).await?;
+    let builder = ParquetRecordBatchStreamBuilder::new_with_options(reader, reader_options()).await?;
     let wanted = [
         Wanted { field_id: Some(DELETE_FILE_PATH), field: Field::new("file_path", DataType::Utf8, true) },
         Wanted { field_id: Some(DELETE_POSITION), field: Field::new("pos", DataType::Int64, true) },
