@@ -32,7 +32,7 @@ for (let lake = 1; lake <= lakes; lake += 1) {
   } catch (error) {
     console.error(String(error))
     if (!(error instanceof Error) || error.name !== 'Wrong') console.error(error)
-    console.error(`after ${episode.tally.kills} kills of this lake; its state is in ${episode.state}`)
+    console.error(`after ${episode.tally.kills} kills of this lake; its state and its logs are in ${episode.state}`)
     console.error(`again: cargo xtask chaos --kills ${kills} --seed ${seed}`)
     // Everything that was started goes with this process.
     process.exit(1)

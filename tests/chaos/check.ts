@@ -47,11 +47,7 @@ export class Check {
   /** Everything since the last time, and all current rows. */
   async compare(): Promise<void> {
     const { client, duckdb, ledgers, namespaces, answers } = this.#look
-    for (const ledger of ledgers) await this.#settle(ledger)
-    for (const namespace of namespaces) {
-      const ours = this.#account(`our SQL, history of ${namespace}`, namespace)
-      ours.compare(await insist(() => ourChanges(client, namespace, ours.position)))
-    }
+    for (const namespace of namespaces) await this.#settle(namespace)
     answers.compare()
     for (const ledger of ledgers) await this.#compareShard(ledger)
     for (const namespace of namespaces) {
@@ -74,30 +70,34 @@ export class Check {
     for (const namespace of namespaces) {
       const ours = new Account(`our SQL, whole history of ${namespace}`, this.#of(namespace))
       const end = this.#account(`our SQL, history of ${namespace}`, namespace).position
+      const pages: SeenChange[][] = []
       for (let from = 0n; from < end; from += PAGE) {
-        ours.compare(await insist(() => ourChanges(client, namespace, from, from + PAGE)), 'more to come')
+        pages.push(await insist(() => ourChanges(client, namespace, from, from + PAGE)))
       }
-      ours.compare([])
+      ours.compare(pages.flat())
       const theirs = new Account(`DuckDB, whole history of ${namespace}`, this.#of(namespace))
       theirs.compare(await duckdbChanges(duckdb, namespace, 0n))
     }
     await answers.askAgain(Number.POSITIVE_INFINITY)
   }
 
-  /** Waits until the lake has all that the shard has, finds what was in doubt, and applies all of it. */
-  async #settle(ledger: Ledger): Promise<void> {
+  /** Waits until the lake has all that the shards have, finds what was in doubt, and applies all of it. */
+  async #settle(namespace: string): Promise<void> {
     const { client } = this.#look
-    const { database, namespace } = ledger
-    const status = await insist(() => client.databaseStatus(database))
-    const committed = BigInt(String(status['committed']))
-    await insist(() => client.query('SELECT count(*) FROM accounts', { namespace, after: { database, lsn: committed } }))
-    const { position } = this.#account(`our SQL, history of ${namespace}`, namespace)
-    const changes = await insist(() => ourChanges(client, namespace, position))
-    const own = changes.filter(change => change.shard === database && change.operation !== 'DELETE')
-    for (const [lsn, of] of Map.groupBy(own, change => change.lsn)) {
-      ledger.adopt(lsn, of[0]?.committedAt ?? '', new Set(of.map(change => String(change.values.at(-1)))))
+    const committed = new Map<Ledger, bigint>()
+    for (const ledger of this.#of(namespace)) {
+      const { database } = ledger
+      const lsn = BigInt(String((await insist(() => client.databaseStatus(database)))['committed']))
+      await insist(() => client.query('SELECT count(*) FROM accounts', { namespace, after: { database, lsn } }))
+      committed.set(ledger, lsn)
     }
-    ledger.settle(committed)
+    const ours = this.#account(`our SQL, history of ${namespace}`, namespace)
+    const changes = await insist(() => ourChanges(client, namespace, ours.position))
+    for (const [ledger, lsn] of committed) {
+      adopt(ledger, changes)
+      ledger.settle(lsn)
+    }
+    ours.compare(changes)
   }
 
   async #compareShard(ledger: Ledger): Promise<void> {
@@ -167,6 +167,14 @@ export class Check {
     const account = this.#accounts.get(who) ?? new Account(who, this.#of(namespace))
     this.#accounts.set(who, account)
     return account
+  }
+}
+
+/** Tells the ledger of transactions whose answer was lost: one always writes its tag into some row. */
+function adopt(ledger: Ledger, changes: readonly SeenChange[]): void {
+  const written = changes.filter(change => change.shard === ledger.database && change.operation !== 'DELETE')
+  for (const [lsn, of] of Map.groupBy(written, change => change.lsn)) {
+    ledger.adopt(lsn, of[0]?.committedAt ?? '', new Set(of.map(change => String(change.values.at(-1)))))
   }
 }
 

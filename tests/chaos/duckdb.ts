@@ -1,16 +1,16 @@
 /** Stock DuckDB, attached to the lake's catalog, in a Python process of its own: `engine.py`. */
 
-import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { createWriteStream, type WriteStream } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import type { Readable, Writable } from 'node:stream'
 
 /** Values as text; NULL is null. */
 export type Rows = (string | null)[][]
 
 interface Process {
-  readonly child: ChildProcessByStdio<Writable, Readable, null>
+  readonly child: ChildProcessWithoutNullStreams
   readonly lines: AsyncIterator<string>
 }
 
@@ -21,8 +21,12 @@ export class DuckDb {
   /** The question before this one. */
   #turn: Promise<unknown> = Promise.resolve()
 
-  /** For the lake at an address. */
-  constructor(url: string, token: string) {
+  /** What the process writes to stderr: an abort of DuckDB, when the lake is killed under it, is told there. */
+  readonly #log: WriteStream
+
+  /** For the lake at an address, with a log in a folder. */
+  constructor(url: string, token: string, folder: string) {
+    this.#log = createWriteStream(join(folder, 'duckdb.log'), { flags: 'a' })
     // DuckDB installs its extensions below HOME; not below the user's.
     this.#environment = { ...process.env, HOME: process.env['LAKE_PYTHON_HOME'] ?? process.env['HOME'], LAKE_URL: url, LAKE_TOKEN: token }
   }
@@ -52,7 +56,7 @@ export class DuckDb {
       if (done === true) {
         // It aborts when the catalog is gone while it wants new credentials. The next question finds another one.
         this.#process = undefined
-        throw new Error('the Python side has ended; its error is above')
+        throw new Error('the Python side has ended; its error is in duckdb.log')
       }
       const { rows, error } = JSON.parse(value) as { rows?: Rows; error?: string }
       if (error !== undefined) throw new Error(error)
@@ -64,7 +68,8 @@ export class DuckDb {
 
   #start(): Process {
     const python = process.env['LAKE_PYTHON'] ?? 'python3'
-    const child = spawn(python, [join(import.meta.dirname, 'engine.py')], { stdio: ['pipe', 'pipe', 'inherit'], env: this.#environment })
+    const child = spawn(python, [join(import.meta.dirname, 'engine.py')], { env: this.#environment })
+    child.stderr.pipe(this.#log, { end: false })
     // Writing to one that has just ended fails; that it has ended is told by its output.
     child.stdin.on('error', () => undefined)
     return { child, lines: createInterface({ input: child.stdout })[Symbol.asyncIterator]() }

@@ -5,7 +5,7 @@ import { Server } from '../e2e/server.ts'
 import { Answers } from './answers.ts'
 import { ACCOUNTS, OPENING, type Values } from './bank.ts'
 import type { Chance } from './chance.ts'
-import { Check } from './check.ts'
+import { Check, type Look } from './check.ts'
 import { DuckDb } from './duckdb.ts'
 import { Ledger, type Transaction } from './ledger.ts'
 import { startReaders } from './readers.ts'
@@ -60,13 +60,12 @@ export class Episode {
   readonly #ledgers = DATABASES.map(([database, namespace]) => new Ledger(database, namespace))
   readonly #subscribers: readonly Subscriber[]
   readonly #answers: Answers
+  readonly #look: Look
   readonly #check: Check
 
-  /** Starts an empty lake with its databases, and everybody who reads and writes. */
+  /** Starts an empty lake. */
   static async start(chance: Chance): Promise<Episode> {
-    const episode = new Episode(await Server.start(), chance)
-    await episode.#open()
-    return episode
+    return new Episode(await Server.start(), chance)
   }
 
   private constructor(server: Server, chance: Chance) {
@@ -74,7 +73,7 @@ export class Episode {
     this.#chance = chance
     // No repetitions of its own: the ledger wants to know of each answer that was lost.
     this.#client = createLakeClient({ url: server.url, token: server.token, retry: { maxRetries: 0, maxDelayMs: 250 } })
-    this.#duckdb = new DuckDb(server.url, server.token)
+    this.#duckdb = new DuckDb(server.url, server.token, server.state)
     this.#subscribers = [
       new Subscriber(this.#client, 'the steady subscriber of bank', 'bank'),
       new Subscriber(this.#client, 'the resumed subscriber of bank', 'bank', 7),
@@ -82,12 +81,16 @@ export class Episode {
     ]
     this.#answers = new Answers(this.#client, this.#ledgers, chance.fork())
     const namespaces = [...new Set(DATABASES.map(([, namespace]) => namespace))]
-    const look = { client: this.#client, duckdb: this.#duckdb, ledgers: this.#ledgers, namespaces, subscribers: this.#subscribers, answers: this.#answers }
-    this.#check = new Check(look, chance.fork())
-    this.#begin = () => startReaders({ ...look, traffic: this.#traffic }, chance.fork())
+    this.#look = {
+      client: this.#client,
+      duckdb: this.#duckdb,
+      ledgers: this.#ledgers,
+      namespaces,
+      subscribers: this.#subscribers,
+      answers: this.#answers,
+    }
+    this.#check = new Check(this.#look, chance.fork())
   }
-
-  readonly #begin: () => void
 
   /** Where its state lies. */
   get state(): string {
@@ -109,11 +112,12 @@ export class Episode {
     for (const subscriber of this.#subscribers) this.#traffic.join(subscriber.run())
     this.#traffic.up.open()
     await this.#check.compare()
-    this.#begin()
+    startReaders({ ...this.#look, traffic: this.#traffic }, this.#chance.fork())
   }
 
-  /** Kills it this often. */
+  /** Kills it this often, under load from everybody who reads and writes. */
   async run(kills: number, say: (line: string) => void): Promise<void> {
+    await this.#watched(this.#open())
     while (this.#traffic.kills < kills) {
       let line = await this.#watched(this.#loadAndKill(this.#moment()))
       while (this.#traffic.kills < kills && this.#chance.is(IN_A_ROW)) {
@@ -163,13 +167,14 @@ export class Episode {
     const dice = this.#chance.next()
     if (dice < 0.3) {
       const ms = this.#chance.between(30, 1_500)
-      return ['under load', kill => void pause(ms).then(kill)]
+      // From the first answer on: a start takes longer than some of these moments.
+      return ['under load', kill => at(1, 'acknowledged', () => void pause(ms).then(kill))]
     }
     if (dice < 0.6) {
       const count = this.#chance.between(1, 400)
       return ['at an answer', kill => at(count, 'acknowledged', kill)]
     }
-    const [count, ms] = [this.#chance.between(1, 6), this.#chance.between(0, 350)]
+    const [count, ms] = [this.#chance.between(1, 5), this.#chance.between(0, 350)]
     return ['in a commit on read', kill => at(count, 'commitOnRead', () => void pause(ms).then(kill))]
   }
 

@@ -32,11 +32,10 @@ export class Account {
     this.#ledgers = new Map(ledgers.map(ledger => [ledger.database, ledger]))
   }
 
-  /** Takes the changes after `position`, which reach to the end of the settled ledgers unless there are more to come. */
-  compare(changes: readonly SeenChange[], rest: 'all' | 'more to come' = 'all'): void {
+  /** Takes the changes after `position`, which reach to the end of the settled ledgers. */
+  compare(changes: readonly SeenChange[]): void {
     const sorted = changes.toSorted((a, b) => (a.position < b.position ? -1 : a.position > b.position ? 1 : 0))
     for (const transaction of transactionsOf(sorted)) this.#compareOne(transaction)
-    if (rest === 'more to come') return
     for (const ledger of this.#ledgers.values()) {
       const missing = this.#next(ledger)
       if (missing !== undefined) throw new Wrong(`${this.#who}: ${missing.tag}, lsn ${missing.lsn} of ${ledger.database}, is missing`)

@@ -22,9 +22,9 @@ export interface Reading {
 /** Starts all of them. */
 export function startReaders(reading: Reading, chance: Chance): void {
   const { traffic } = reading
-  for (const act of [loadTables, readLake, readShard, readDuckDb]) {
+  for (const [act, rest] of [[loadTables, 1], [readLake, 4], [readShard, 8], [readDuckDb, 4]] as const) {
     const own = chance.fork()
-    traffic.join(traffic.repeat(() => act(reading, own)))
+    traffic.join(traffic.repeat(() => act(reading, own), rest))
   }
 }
 

@@ -9,9 +9,6 @@ import { Gate } from './gate.ts'
 /** How long one who was told to wait does. */
 const PAUSE_MS = 25
 
-/** How long a reader rests, for the time that it took: the runtime has one thread, and writers want it too. */
-const REST = 2
-
 /** The state of a run. */
 export class Traffic {
   /** Open while the runtime answers. */
@@ -58,24 +55,29 @@ export class Traffic {
     this.#idle = undefined
   }
 
-  /** Does something again and again while there is load, until it is over. What a kill does to it is no error. */
-  async repeat(act: () => Promise<void>): Promise<void> {
+  /**
+   * Does something again and again while there is load, until it is over. What a kill does to it is no error.
+   *
+   * It rests for `rest` times as long as it took: the runtime has one thread, and writers want it too.
+   */
+  async repeat(act: () => Promise<void>, rest: number): Promise<void> {
     for (;;) {
       await this.load.pass()
       if (this.isOver) return
+      await this.up.pass()
       if (!this.load.isOpen) continue
+      const { kills } = this
+      const start = performance.now()
       await this.busy(async () => {
-        const { kills } = this
-        const start = performance.now()
         try {
           await act()
-          await pause((performance.now() - start) * REST)
         } catch (error) {
           if (error instanceof LakeError && error.retryable) await this.refused(error)
           else if (kills === this.kills) throw error
           await this.up.pass()
         }
       })
+      if (kills === this.kills) await pause((performance.now() - start) * rest)
     }
   }
 

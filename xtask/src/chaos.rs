@@ -6,11 +6,11 @@ use std::io::Read;
 use anyhow::Result;
 
 use crate::build::Mode;
-use crate::e2e::python_environment;
+use crate::e2e::{files, python_environment};
 use crate::keys;
 use crate::options::Options;
 use crate::paths;
-use crate::process::run;
+use crate::process::{run, run_quiet};
 use crate::serve::{build_scripts, fresh_state};
 use crate::toolchain::node;
 
@@ -27,6 +27,10 @@ pub(crate) fn command(mut options: Options) -> Result<()> {
     };
     options.finish()?;
     build_scripts(mode)?;
+    // The comparison first: it has to find what is wrong before it may say that nothing is.
+    let mut specs = node::command()?;
+    specs.args(["--test", "--test-reporter=dot"]).args(files("tests/chaos", ".spec.ts", &[])?);
+    run_quiet(&mut specs)?;
     let keys = keys::random_keys()?;
     run(node::command()?
         .arg(paths::root().join("tests/chaos/chaos.ts"))
