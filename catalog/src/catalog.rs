@@ -6,7 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use lake_host::{ByteRange, ObjectStore, PutCondition, PutOutcome, ShardStorage, durable};
+use lake_host::{ByteRange, ObjectStore, PutCondition, PutOutcome, ShardStorage, durable, planted};
 use lake_table::{TableName, TableState, commit_record_key};
 
 use crate::cache::{MetadataCache, MetadataFile};
@@ -136,13 +136,16 @@ impl<S: ShardStorage> Catalog<S> {
     /// Makes sure that the last commit's record is in the store. Idempotent: the bytes of a number never differ.
     pub(crate) async fn record_last_commit(&self, store: &impl ObjectStore) -> Result<(), CatalogError> {
         let last = commit_record::last_number(&self.storage)?;
-        if self.recorded.get() >= last {
+        if self.recorded.get() >= last
+            || (planted!("catalog: a lost commit record is not made good") && self.recorded.get() == 0)
+        {
             return Ok(());
         }
         let bytes = commit_record::read_bytes(&self.storage, last)?;
         let bytes = bytes.ok_or_else(|| CatalogError::corrupt("a commit record", "its bytes are missing"))?;
         let key = commit_record_key(last);
-        let put = durable!("catalog: put the commit record", store.put(&key, bytes.clone(), PutCondition::Absent).await)?;
+        let put =
+            durable!("catalog: put the commit record", store.put(&key, bytes.clone(), PutCondition::Absent).await)?;
         if put == PutOutcome::ConditionFailed {
             let object = store.get(&key, ByteRange::Full).await?;
             if object.is_none_or(|object| object.bytes != bytes) {

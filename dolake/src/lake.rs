@@ -73,7 +73,7 @@ impl<S: ShardStorage> Lake<S> {
 
     /// The one way to write. After a failure, what is stored is unknown, and this instance must not build on it.
     pub(crate) fn write_batch(&self, batch: &WriteBatch) -> Result<(), LakeError> {
-        if self.closed.get() {
+        if self.closed.get() && !lake_host::planted!("lake: a closed instance writes") {
             return Err(LakeError::Closed);
         }
         let written = self.storage.apply(batch);

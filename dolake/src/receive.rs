@@ -2,7 +2,7 @@
 
 use lake_cdc::{Frame, Hello, HelloReply, Lsn, PROTOCOL_VERSION_MAX, PROTOCOL_VERSION_MIN, RefusalReason, TimelineId};
 use lake_cdc::{TransactionPart, limits::NAME_BYTES_MAX};
-use lake_host::{ShardStorage, StorageError, WriteBatch};
+use lake_host::{ShardStorage, StorageError, WriteBatch, durable, planted};
 use serde::{Deserialize, Serialize};
 
 use crate::admission::Admission;
@@ -86,7 +86,9 @@ impl<S: ShardStorage> Lake<S> {
 
     /// Drops the parts of a transaction whose rest will not come over this connection: its socket has closed.
     pub fn forget(&self, connection: &Connection) {
-        if let Some(timeline) = connection.timeline() {
+        if let Some(timeline) = connection.timeline()
+            && !planted!("lake: parts of a transaction outlive their socket")
+        {
             self.state_mut().pending.remove(&timeline.0);
         }
     }
@@ -169,7 +171,7 @@ impl<S: ShardStorage> Lake<S> {
         let mut batch = WriteBatch::new();
         batch.put(keys::shard(&shard.database), seal_json("shard", &shard)?);
         batch.put(keys::META, seal_json("meta", &meta)?);
-        lake_host::durable!("lake: store a shard", self.write_batch(&batch))?;
+        durable!("lake: store a shard", self.write_batch(&batch))?;
         let mut state = self.state_mut();
         state.meta = meta;
         state.shards.insert(shard.database.clone(), shard);
@@ -287,7 +289,17 @@ impl<S: ShardStorage> Lake<S> {
     }
 
     fn store(&self, staged: Staged) -> Result<Stored, LakeError> {
-        match lake_host::durable!("lake: admit a batch", self.write_batch(&staged.batch)) {
+        if planted!("lake: the position is stored apart from the rows") {
+            let mut position = WriteBatch::new();
+            position.put(keys::shard(&staged.shard.database), seal_json("shard", &staged.shard)?);
+            durable!("lake: admit a batch", self.write_batch(&position))?;
+        }
+        let written = if planted!("lake: acknowledged before it is stored") {
+            Ok(())
+        } else {
+            durable!("lake: admit a batch", self.write_batch(&staged.batch))
+        };
+        match written {
             Ok(()) => {}
             Err(LakeError::Storage(StorageError::Full)) => return Ok(Stored::Full),
             Err(error) => return Err(error),

@@ -413,7 +413,9 @@ impl<'a, S: ShardStorage> Stage<'a, S> {
 
     /// Adds an entry to the open transaction; a blob that is full goes on in the next one.
     fn push(&mut self, entry: TailEntry, table: Option<u32>) {
-        if self.open.as_ref().is_some_and(|(_, bytes)| *bytes > 0 && *bytes + entry.size() > BLOB_BYTES_MAX) {
+        let is_full =
+            |bytes: usize| bytes + entry.size() > BLOB_BYTES_MAX || lake_host::rarely!("lake: a blob of few entries");
+        if self.open.as_ref().is_some_and(|(_, bytes)| *bytes > 0 && is_full(*bytes)) {
             self.turn_over();
         }
         let Some((blob, bytes)) = &mut self.open else { return };

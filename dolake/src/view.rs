@@ -51,7 +51,9 @@ impl<S: ShardStorage> Lake<S> {
         };
         let bytes = blobs.iter().map(|blob| blob.bytes).sum::<u64>();
         let changes = blobs.iter().map(|blob| blob.changes).sum::<u64>();
-        let is_large = bytes > VIEW_TAIL_BYTES_MAX || changes > VIEW_CHANGES_MAX;
+        let is_large = bytes > VIEW_TAIL_BYTES_MAX
+            || changes > VIEW_CHANGES_MAX
+            || (changes > 0 && lake_host::rarely!("view: a small tail is too much"));
         if is_large || blobs.iter().any(|blob| blob.removes) {
             return Ok(ViewAnswer::NeedsFlush);
         }

@@ -433,7 +433,9 @@ impl Outbox {
             self.heard_at = facts.now;
         }
         while Some(self.cursor.lsn) <= facts.committed.lsn {
-            if self.cursor.is_between() && self.in_flight_bytes >= IN_FLIGHT_BYTES_MAX {
+            let is_enough = self.in_flight_bytes >= IN_FLIGHT_BYTES_MAX
+                || (self.in_flight_bytes > 0 && lake_host::rarely!("outbox: little in flight"));
+            if self.cursor.is_between() && is_enough {
                 break;
             }
             let chunk = match self.log.read(&mut self.cursor) {

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use lake_cdc::{Lsn, Micros};
-use lake_host::{StorageError, WriteBatch};
+use lake_host::{StorageError, WriteBatch, planted};
 
 use crate::limits::{
     CLEAN_PAGES_MAX, DELTA_PAGES_MAX, DIRTY_PAGES_MAX, LOG_DELTA_BYTES_MAX, LOG_ENTRIES_MAX, LOG_SCAN_ROWS, PAGE_BYTES,
@@ -143,7 +143,10 @@ impl PageStore {
     fn replay_entry(&self, lsn: Lsn, entry: &LogEntry) -> Result<(), OpenError> {
         let pages = entry
             .pages
-            .apply(|number| Ok(self.read_committed(number)?.unwrap_or_else(|| Rc::new([0; PAGE_BYTES]))))
+            .apply(|number| {
+                let base = self.read_committed(number)?.filter(|_| !planted!("shard: a delta on the wrong base"));
+                Ok(base.unwrap_or_else(|| Rc::new([0; PAGE_BYTES])))
+            })
             .map_err(|error: PageError| match error {
                 PageError::Unreadable(error) => error,
                 PageError::Storage(error) => error.into(),
@@ -321,9 +324,7 @@ impl PageStore {
         let sealed = self.state.borrow_mut().sealed.take().ok_or(PageError::NotSealed)?;
         let plan = self.plan_commit(&sealed, &changed);
         let batch = self.stage_commit(sealed, &changed, &plan);
-        lake_host::fault!("commit.before_apply", told_to_fail());
-        self.storage.apply(&batch)?;
-        lake_host::fault!("commit.after_apply", told_to_fail());
+        lake_host::durable!("shard: commit", self.storage.apply(&batch), told_to_fail())?;
         self.apply_commit(changed, plan);
         Ok(())
     }
@@ -354,7 +355,8 @@ impl PageStore {
         let added = changed.iter().filter(|(number, ..)| !state.unimaged.contains_key(number)).count();
         let fits_in_log = changed.len() <= DELTA_PAGES_MAX
             && state.log_entries < LOG_ENTRIES_MAX
-            && state.unimaged.len() + added <= UNIMAGED_PAGES_MAX;
+            && state.unimaged.len() + added <= UNIMAGED_PAGES_MAX
+            && !lake_host::rarely!("shard: a commit that makes images");
         let deltas = fits_in_log
             .then(|| PageDeltas::between(changed))
             .filter(|deltas| state.log_delta_bytes + deltas.len() as u64 <= LOG_DELTA_BYTES_MAX);
@@ -423,12 +425,14 @@ impl PageStore {
     pub(crate) fn make_images(&self) -> Result<(), StorageError> {
         let committed = self.committed();
         let Some(lsn) = committed.lsn else { return Ok(()) };
-        if self.state.borrow().unimaged.len() <= QUIET_UNIMAGED_PAGES_MAX || !self.state.borrow().pins.is_empty() {
+        let is_little = self.state.borrow().unimaged.len() <= QUIET_UNIMAGED_PAGES_MAX
+            && !lake_host::rarely!("shard: make images of few pages");
+        if is_little || !self.state.borrow().pins.is_empty() {
             return Ok(());
         }
         let mut batch = WriteBatch::new();
         self.stage_images(&mut batch, &[], lsn, committed);
-        self.storage.apply(&batch)?;
+        lake_host::durable!("shard: make images", self.storage.apply(&batch))?;
         self.state.borrow_mut().images_made();
         Ok(())
     }
@@ -436,7 +440,9 @@ impl PageStore {
     /// The rows of the log that neither pages nor the lake need, if there are some: everything at or before both the
     /// last images and what the lake holds durably.
     pub(crate) fn plan_trim(&self) -> Option<WriteBatch> {
-        let last = self.durable.get()?.min(self.imaged().lsn?);
+        let durable =
+            if planted!("shard: the log forgets what is not durable") { self.imaged().lsn } else { self.durable.get() };
+        let last = durable?.min(self.imaged().lsn?);
         let mut batch = WriteBatch::new();
         batch.delete_range(keys::log_through(self.branch, last));
         Some(batch)

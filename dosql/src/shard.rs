@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use lake_api::scope::Access;
 use lake_cdc::{Lsn, Micros, TimelineId};
-use lake_host::{AlarmChange, ShardStorage, StorageError, WriteBatch};
+use lake_host::{AlarmChange, ShardStorage, StorageError, WriteBatch, durable, planted};
 use serde::Deserialize;
 
 use crate::change_log::ChangeLog;
@@ -229,7 +229,7 @@ impl Inner {
                 let mut batch = WriteBatch::new();
                 format::stage(&mut batch);
                 batch.put(keys::shard_meta(), meta.encode());
-                self.apply(&batch)?;
+                durable!("shard: create", self.apply(&batch))?;
                 self.meta = Some(meta);
             }
         }
@@ -362,7 +362,9 @@ impl Inner {
             extra.put(keys::shard_meta(), meta.encode());
         }
         if let Some(key) = key {
-            key.stage(&mut extra, &*self.storage, &ran.answer, stamp)?;
+            if !planted!("shard: a key is not remembered") {
+                key.stage(&mut extra, &*self.storage, &ran.answer, stamp)?;
+            }
         }
         match transaction::commit(engine, &mut ran, stamp, extra) {
             Ok(Committed::Written) => {
@@ -406,7 +408,7 @@ impl Inner {
         {
             let mut batch = WriteBatch::new();
             key.stage_at(&mut batch, &*self.storage, &ran.answer, committed.lsn, at, now)?;
-            self.apply(&batch)?;
+            durable!("shard: remember a key", self.apply(&batch))?;
         }
         Ok(ran.answer.finish(committed.lsn, at))
     }
@@ -424,7 +426,7 @@ impl Inner {
             let mut batch = WriteBatch::new();
             batch.put(keys::shard_meta(), meta.encode());
             batch.alarm = self.outbox.plan_alarm(now).map(|at| AlarmChange::NoLaterThan(at.0));
-            self.apply(&batch)?;
+            durable!("shard: delete", self.apply(&batch))?;
             self.meta = Some(meta);
             self.engine = None;
         }
@@ -441,7 +443,7 @@ impl Inner {
         self.storage.apply(batch).map_err(|error| match error {
             StorageError::Full => ShardError::Full,
             StorageError::Failed(reason) => {
-                self.is_stale = true;
+                self.is_stale = !planted!("shard: memory is trusted after a failed write");
                 ShardError::OutcomeUnknown(reason)
             }
         })
@@ -451,7 +453,7 @@ impl Inner {
         let mut batch = WriteBatch { alarm: Some(AlarmChange::Clear), ..WriteBatch::new() };
         batch.delete_range(keys::everything());
         self.engine = None;
-        self.apply(&batch)?;
+        durable!("shard: wipe", self.apply(&batch))?;
         let reopened = Inner::open(Rc::clone(&self.storage), &self.database)?;
         *self = reopened;
         Ok(())
@@ -468,7 +470,7 @@ impl Inner {
         self.store.set_durable(self.outbox.durable());
         if let Some(at) = reaction.alarm {
             let batch = WriteBatch { alarm: Some(AlarmChange::NoLaterThan(at.0)), ..WriteBatch::new() };
-            if self.storage.apply(&batch).is_ok() {
+            if durable!("shard: set the alarm", self.storage.apply(&batch)).is_ok() {
                 self.outbox.alarm_is_set(Some(at));
             }
         }
@@ -494,7 +496,7 @@ impl Inner {
         if settled != *meta {
             batch.put(keys::shard_meta(), settled.encode());
         }
-        if self.storage.apply(&batch).is_ok() {
+        if durable!("shard: store what the lake has", self.storage.apply(&batch)).is_ok() {
             self.meta = Some(settled);
             self.outbox.alarm_is_set(None);
         }

@@ -25,6 +25,7 @@ mod paths;
 mod process;
 mod script;
 mod serve;
+mod sim;
 mod steps;
 mod test;
 mod toolchain;
@@ -47,6 +48,8 @@ cargo xtask COMMAND
                                              --input FILE: one input again; --write-seeds: the seeds anew
   chaos   the scripts killed under load      --kills N  --seed S
   bench   figures of this machine            --json  [part of a file name]
+  sim     the cores from seeds, with faults  --seeds N  --from S  --planted
+          one seed again                     --seed S  --steps N  --without a,b  --bug NAME  --trace
   build   compile the scripts                --script dosql|lake|query
   deploy  put them on Cloudflare             --dry-run
   token   a token for a lake                 --scopes S  --state DIR | --keys FILE  --hours N  --subject S  --new-keys
@@ -86,6 +89,7 @@ fn command(arguments: &[String]) -> Result<()> {
         "doctor" => doctor::command(options),
         "e2e" => e2e::command(options),
         "fuzz" => fuzz::command(options),
+        "sim" => sim::command(options),
         "setup" => setup(options),
         "test" => test::command(options),
         "token" => keys::command(options),

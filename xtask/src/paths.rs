@@ -24,10 +24,14 @@ pub(crate) fn built_script(name: &str) -> PathBuf {
     root().join("build").join(name)
 }
 
+/// Cargo's folder.
+pub(crate) fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
 /// Cargo's folder for wasm builds. Its own, so that a long script build does not lock `cargo test`.
 pub(crate) fn wasm_target() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    target.join("wasm")
+    target().join("wasm")
 }
 
 /// The fuzzer, its build of the crates and the inputs that it has found.

@@ -21,7 +21,7 @@ pub(crate) fn read(storage: &impl ShardStorage) -> Result<u64, CatalogError> {
 /// Raises the fence to `epoch`, or refuses an epoch below it.
 pub(crate) fn raise(storage: &impl ShardStorage, epoch: u64) -> Result<(), CatalogError> {
     let held = read(storage)?;
-    if epoch < held {
+    if epoch < held && !lake_host::planted!("catalog: an earlier epoch is let in") {
         return Err(CatalogError::Fenced { epoch: held });
     }
     if epoch > held {

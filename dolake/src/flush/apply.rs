@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lake_cdc::{Frame, Lsn};
-use lake_host::{ShardStorage, WriteBatch, durable};
+use lake_host::{ShardStorage, WriteBatch, durable, planted};
 use lake_table::CommittedFlush;
 
 use super::FlushError;
@@ -76,6 +76,9 @@ impl<S: ShardStorage> Lake<S> {
         meta.flushed = intent.end;
         meta.flushed_blob = intent.end_blob;
         meta.flushed_stamp = outcome.max_stamp;
+        if planted!("flush: the tail keeps what is flushed") {
+            meta.flushed_blob = meta.flushed_blob.saturating_sub(1).max(intent.first_blob);
+        }
         meta.commit = committed.number;
         meta.tail_bytes = meta.tail_bytes.saturating_sub(outcome.tail_bytes);
         meta.retained_bytes += outcome.tail_bytes;

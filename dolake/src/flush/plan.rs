@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use lake_cdc::TimelineId;
-use lake_host::ShardStorage;
+use lake_host::{ShardStorage, planted};
 
 use crate::error::LakeError;
 use crate::lake::Lake;
@@ -34,7 +34,10 @@ pub(crate) fn plan_cut<'t>(tail: impl Iterator<Item = &'t TailIndex>) -> Option<
     let (mut whole, mut changes) = ((0, 0), 0);
     for blob in tail {
         changes += blob.changes;
-        if (cut.bytes + blob.bytes > FLUSH_BYTES_MAX || changes > FLUSH_CHANGES_MAX) && whole.0 > 0 {
+        let is_enough = cut.bytes + blob.bytes > FLUSH_BYTES_MAX
+            || changes > FLUSH_CHANGES_MAX
+            || lake_host::rarely!("flush: take one transaction");
+        if is_enough && whole.0 > 0 {
             break;
         }
         cut.blobs.push(blob.clone());
@@ -97,7 +100,9 @@ impl FlushFold {
                     TailEntry::Delete { shape, before } => (shape, before),
                     TailEntry::DropTable { table } => {
                         let table = self.tables.entry(*table).or_default();
-                        table.keys.remove(&blob.shard);
+                        if !planted!("flush: rows before a dropped table stay") {
+                            table.keys.remove(&blob.shard);
+                        }
                         table.dropped.insert(blob.shard);
                         continue;
                     }
@@ -109,7 +114,7 @@ impl FlushFold {
                 table.changes += 1;
                 let expected = !matches!(entry, TailEntry::Insert { .. });
                 // What deleted a row may be among the dead letters; then the row is still there.
-                let existed = expected || has_letters;
+                let existed = (expected || has_letters) && !planted!("flush: old rows are not looked for");
                 let keys = table.keys.entry(blob.shard).or_default();
                 let fold = keys.entry(key).or_insert(Fold { existed, expected, last: None });
                 fold.last = (!matches!(entry, TailEntry::Delete { .. })).then_some(position);

@@ -16,7 +16,10 @@ pub(crate) fn plan_merge(runs: &[IndexRun]) -> Option<Vec<IndexRun>> {
     for run in runs {
         levels.entry(run.level).or_default().push(run.clone());
     }
-    levels.into_values().find(|runs| runs.len() >= INDEX_RUNS_PER_LEVEL)
+    let is_many = |runs: &Vec<IndexRun>| {
+        runs.len() >= INDEX_RUNS_PER_LEVEL || (runs.len() > 1 && lake_host::rarely!("index: merge two runs"))
+    };
+    levels.into_values().find(is_many)
 }
 
 /// One run read in order.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use lake_api::ErrorCode;
 use lake_api::subscribe::{Event, Operation, RelationColumn, ServerMessage, UNACKNOWLEDGED_BATCHES_MAX};
 use lake_cdc::Row;
-use lake_host::ShardStorage;
+use lake_host::{ShardStorage, planted};
 
 use super::encode::{image, iso};
 use super::state::{Subscriber, SubscriberReply};
@@ -91,12 +91,16 @@ impl<S: ShardStorage> Batch<'_, S> {
             // A transaction that does not fit the open batch begins the next one.
             let is_full = self.events.len() + count > self.subscriber.batch_size as usize;
             if is_full && !self.emit(position)? {
+                if planted!("subscriber: the cursor runs ahead") {
+                    self.subscriber.position = position + count as u64;
+                }
                 return Ok(false);
             }
             for entry in &transaction.entries {
                 position += u64::from(entry.is_change());
                 if entry.is_change()
-                    && position > self.subscriber.position
+                    && (position > self.subscriber.position
+                        || planted!("subscriber: what was acknowledged comes again"))
                     && !self.add(transaction, entry, position)?
                 {
                     return Ok(false);

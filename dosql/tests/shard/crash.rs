@@ -187,7 +187,7 @@ fn a_storage_that_cannot_be_read_in_the_middle_of_a_request_leaves_no_transactio
 
 #[test]
 fn each_point_between_durable_effects_can_fail() {
-    for (point, survives) in [("commit.before_apply", false), ("commit.after_apply", true)] {
+    for (point, survives) in [("before shard: commit", false), ("after shard: commit", true)] {
         let mut bench = Bench::new();
         bench.run(TABLE);
         lake_host::arm_fault(point, 0);

@@ -7,6 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use futures::channel::oneshot;
+use futures::lock::Mutex;
 use lake_catalog::{Catalog, CatalogError, Settings};
 use lake_dolake::{CatalogError as Unanswered, LakePorts, TableCatalog};
 use lake_host::Clock;
@@ -24,30 +25,68 @@ pub(crate) struct CatalogObject {
     clock: ManualClock,
     random: SeededRandom,
     simulation: Simulation,
-    catalog: Rc<RefCell<Option<Rc<Catalog<MemoryStorage>>>>>,
-    tasks: Rc<RefCell<Vec<TaskId>>>,
+    present: Rc<RefCell<Rc<Instance>>>,
     lose_answer: Rc<Cell<bool>>,
+}
+
+/// One instance: its memory and the requests that it works on.
+struct Instance {
+    storage: MemoryStorage,
+    catalog: Mutex<Option<Rc<Catalog<MemoryStorage>>>>,
+    tasks: RefCell<Vec<TaskId>>,
+}
+
+impl Instance {
+    fn new(storage: &MemoryStorage) -> Rc<Instance> {
+        Rc::new(Instance { storage: storage.instance(), catalog: Mutex::new(None), tasks: RefCell::default() })
+    }
+
+    /// The catalog, opened and with its last commit record made good, as the shell does it.
+    async fn open(&self, store: &MemoryObjectStore) -> Result<Rc<Catalog<MemoryStorage>>, CatalogError> {
+        let mut held = self.catalog.lock().await;
+        if let Some(catalog) = held.as_ref() {
+            return Ok(Rc::clone(catalog));
+        }
+        let settings = Settings { lake_name: "lake".to_owned(), bucket: "lakehouse".to_owned() };
+        let catalog = Rc::new(Catalog::open(self.storage.clone(), settings)?);
+        catalog.recover(store).await?;
+        *held = Some(Rc::clone(&catalog));
+        Ok(catalog)
+    }
 }
 
 impl CatalogObject {
     pub(crate) fn new(store: &MemoryObjectStore, clock: &ManualClock, simulation: &Simulation) -> CatalogObject {
+        let storage = MemoryStorage::new();
         CatalogObject {
-            storage: MemoryStorage::new(),
+            present: Rc::new(RefCell::new(Instance::new(&storage))),
+            storage,
             store: store.clone(),
             clock: clock.clone(),
             random: simulation.random(),
             simulation: simulation.clone(),
-            catalog: Rc::default(),
-            tasks: Rc::default(),
             lose_answer: Rc::default(),
         }
     }
 
     /// Takes the object out of memory, with every request that it was working on.
     pub(crate) fn evict(&self) {
-        self.catalog.borrow_mut().take();
-        for task in self.tasks.borrow_mut().drain(..) {
+        let old = self.present.replace(Instance::new(&self.storage));
+        for task in old.tasks.take() {
             self.simulation.evict(task);
+        }
+    }
+
+    /// Another instance takes over while this one is at work.
+    pub(crate) fn split(&self) {
+        let old = self.present.replace(Instance::new(&self.storage));
+        old.storage.leave_behind();
+    }
+
+    /// A request has died at a named place: its instance with everything that it worked on.
+    pub(crate) fn died(&self, task: TaskId) {
+        if self.present.borrow().tasks.borrow().contains(&task) {
+            self.evict();
         }
     }
 
@@ -62,46 +101,29 @@ impl CatalogObject {
         self.lose_answer.set(false);
     }
 
-    fn open(&self) -> Result<Rc<Catalog<MemoryStorage>>, CatalogError> {
-        if let Some(catalog) = &*self.catalog.borrow() {
-            return Ok(Rc::clone(catalog));
-        }
-        let settings = Settings { lake_name: "lake".to_owned(), bucket: "lakehouse".to_owned() };
-        let catalog = Rc::new(Catalog::open(self.storage.clone(), settings)?);
-        *self.catalog.borrow_mut() = Some(Rc::clone(&catalog));
-        Ok(catalog)
-    }
-
-    /// A table as somebody who loads it gets it; `None` if it is not there.
-    pub(crate) async fn load(&self, table: &TableName) -> Result<Option<TableState>, CatalogError> {
-        match self.open()?.load_table(&self.store, table).await {
-            Ok(table) => Ok(Some(table)),
-            Err(CatalogError::TableNotFound { .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
     /// Runs a request in the object and brings the answer back, if nothing happens to it.
     async fn ask<T: Serialize + DeserializeOwned + 'static, F: Future<Output = Result<T, CatalogError>>>(
         &self,
         name: &str,
-        act: impl FnOnce(CatalogObject) -> F + 'static,
+        act: impl FnOnce(CatalogObject, Rc<Catalog<MemoryStorage>>) -> F + 'static,
     ) -> Result<T, Unanswered> {
         let (sender, receiver) = oneshot::channel();
-        let object = self.clone();
+        let (object, instance) = (self.clone(), Rc::clone(&self.present.borrow()));
+        let of = Rc::clone(&instance);
         let lose_answer = self.lose_answer.take();
         let task = self.simulation.spawn(name, async move {
-            let outcome = act(object.clone()).await;
-            if matches!(&outcome, Err(CatalogError::StateUnknown(reason)) if reason == "died") {
-                // Died at a named place: what is in memory is gone.
-                object.catalog.borrow_mut().take();
-            }
+            let outcome = match of.open(&object.store).await {
+                Ok(catalog) => act(object, catalog).await,
+                Err(error) => Err(error),
+            };
             if !lose_answer {
                 // The lake may be gone.
                 let _ = sender.send(outcome.map(|value| serde_json::to_string(&value).expect("JSON")));
             }
         });
-        self.tasks.borrow_mut().push(task);
+        let simulation = &self.simulation;
+        instance.tasks.borrow_mut().retain(|task| !simulation.has_ended(*task));
+        instance.tasks.borrow_mut().push(task);
         match receiver.await {
             Ok(Ok(json)) => Ok(serde_json::from_str(&json).expect("what was written")),
             Ok(Err(CatalogError::StateUnknown(reason))) => Err(Unanswered::StateUnknown(reason)),
@@ -120,31 +142,41 @@ fn sent<T: Serialize + DeserializeOwned>(value: &T) -> T {
 impl TableCatalog for CatalogObject {
     async fn ensure_table(&self, request: &EnsureTable) -> Result<TableState, Unanswered> {
         let request = sent(request);
-        self.ask("catalog: ensure table", |object| async move {
+        self.ask("catalog: ensure table", |object, catalog| async move {
             let now = object.clock.now_micros();
-            object.open()?.ensure_table(&object.store, &object.random, now, &request).await
+            catalog.ensure_table(&object.store, &object.random, now, &request).await
         })
         .await
     }
 
     async fn load_table(&self, table: &TableName) -> Result<Option<TableState>, Unanswered> {
         let table = table.clone();
-        self.ask("catalog: load table", |object| async move { object.load(&table).await }).await
+        self.ask("catalog: load table", |object, catalog| async move {
+            match catalog.load_table(&object.store, &table).await {
+                Ok(table) => Ok(Some(table)),
+                Err(CatalogError::TableNotFound { .. }) => Ok(None),
+                Err(error) => Err(error),
+            }
+        })
+        .await
     }
 
     async fn commit(&self, commit: &FlushCommit) -> Result<FlushOutcome, Unanswered> {
         let commit = sent(commit);
-        self.ask("catalog: commit", |object| async move {
+        self.ask("catalog: commit", |object, catalog| async move {
             let now = object.clock.now_micros();
-            object.open()?.commit_flush(&object.store, &object.random, now, &commit).await
+            catalog.commit_flush(&object.store, &object.random, now, &commit).await
         })
         .await
     }
 
     async fn settle(&self, request: &SettleFlush) -> Result<Settlement, Unanswered> {
         let request = sent(request);
-        self.ask("catalog: settle", |object| async move { object.open()?.settle_flush(&object.store, &request).await })
-            .await
+        self.ask(
+            "catalog: settle",
+            |object, catalog| async move { catalog.settle_flush(&object.store, &request).await },
+        )
+        .await
     }
 }
 

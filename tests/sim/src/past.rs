@@ -5,8 +5,11 @@ use lake_api::{ApiError, ErrorCode};
 use lake_cdc::{Micros, View, ViewRequest};
 use lake_dolake::{Lake, ViewAnswer};
 use lake_query::{Engine, LakeError, QueryRequest};
-use lake_test_host::{MemoryObjectStore, MemoryStorage, run};
+use lake_test_host::{MemoryObjectStore, MemoryStorage, SeededRandom, run};
 use serde_json::{Value, json};
+
+use crate::check::Seen;
+use crate::database::Database;
 
 /// Every row, every column, under the names of the moment.
 const SQL: &str = "SELECT *, _shard FROM items ORDER BY _shard, id";
@@ -93,12 +96,7 @@ impl Past {
     }
 
     /// Asks everything again; how many answers there were.
-    pub(crate) fn check(
-        &self,
-        lake: &Lake<MemoryStorage>,
-        store: &MemoryObjectStore,
-        now: i64,
-    ) -> Result<usize, String> {
+    pub(crate) fn check(&self, lake: &Lake<MemoryStorage>, store: &MemoryObjectStore, now: i64) -> Result<(), String> {
         for told in &self.told {
             let request = json!({"sql": SQL, "namespace": told.namespace, "asOf": told.as_of});
             let answer = self.ask(lake, store, now, &request)?.ok_or_else(|| format!("{request}: no answer"))?;
@@ -110,6 +108,92 @@ impl Past {
                 }
             }
         }
-        Ok(self.told.len())
+        Ok(())
     }
+
+    /// How many answers are remembered.
+    pub(crate) fn told(&self) -> usize {
+        self.told.len()
+    }
+
+    /// What the lake says of moments is what the models know of them. Stamps come from history; a moment between a
+    /// transaction and a later one that left no row of history, and so no stamp that is known, is left out.
+    pub(crate) fn check_models(
+        &self,
+        lake: &Lake<MemoryStorage>,
+        store: &MemoryObjectStore,
+        now: i64,
+        databases: &[Database],
+        seen: &Seen,
+        random: &SeededRandom,
+    ) -> Result<(), String> {
+        for namespace in ["shared", "solo"] {
+            let of_namespace: Vec<&Database> =
+                databases.iter().filter(|database| database.plan.namespace == namespace).collect();
+            let stamps: Vec<i64> = seen
+                .stamps
+                .iter()
+                .filter(|((name, ..), _)| of_namespace.iter().any(|d| d.name() == name))
+                .map(|(_, stamp)| *stamp)
+                .collect();
+            for _ in 0..stamps.len().min(MOMENTS) {
+                let at = stamps[random.below(stamps.len())] + random.below(2) as i64;
+                let mut expected = Vec::new();
+                let known = of_namespace.iter().all(|database| rows_at(database, seen, at, &mut expected));
+                if !known {
+                    continue;
+                }
+                expected.sort();
+                let as_of = json!(lake_cdc::text::print(&lake_cdc::Value::TimestampTz(at)));
+                let sql = "SELECT _shard, id, value FROM items ORDER BY _shard, id";
+                let request = json!({"sql": sql, "namespace": namespace, "asOf": as_of});
+                let Some(answer) = self.ask(lake, store, now, &request)? else { continue };
+                let rows = answer["rows"].as_array().cloned().unwrap_or_default();
+                let rows: Vec<(String, i64, String)> =
+                    rows.iter().map(|row| (text(&row[0]), row[1].as_i64().unwrap_or(-1), text(&row[2]))).collect();
+                if rows != expected {
+                    return Err(format!("{request}: {rows:?}, not {expected:?}"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Moments that are compared with the models, of each namespace.
+const MOMENTS: usize = 4;
+
+/// Adds the rows of `items` that a database had at a moment; false if nobody can know.
+fn rows_at(database: &Database, seen: &Seen, at: i64, rows: &mut Vec<(String, i64, String)>) -> bool {
+    let (mut state, mut is_certain) = (None, true);
+    for (number, life) in database.model.lives.iter().enumerate() {
+        for transaction in &life.transactions {
+            match seen.stamps.get(&(database.name().to_owned(), number, transaction.lsn)) {
+                Some(stamp) if *stamp <= at => (state, is_certain) = (Some((number, transaction.lsn)), true),
+                Some(_) => return note(database, state, rows, is_certain),
+                None => is_certain = false,
+            }
+        }
+        // The end of a database has no row in history either.
+        is_certain &= !life.is_over;
+    }
+    note(database, state, rows, is_certain)
+}
+
+fn note(
+    database: &Database,
+    state: Option<(usize, u64)>,
+    rows: &mut Vec<(String, i64, String)>,
+    is_certain: bool,
+) -> bool {
+    if let Some((life, lsn)) = state {
+        let tables = database.model.lives[life].tables_at(lsn);
+        let items = tables.get("items").into_iter().flatten();
+        rows.extend(items.map(|(id, value)| (database.name().to_owned(), *id, value.clone())));
+    }
+    is_certain
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
 }

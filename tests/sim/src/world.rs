@@ -1,117 +1,161 @@
 //! Everything together, and what can happen to it next.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
-use lake_dolake::{CatalogError, FlushError, Lake, LakeError};
-use lake_host::{Clock, arm_fault, disarm_faults};
-use lake_test_host::{ManualClock, MemoryObjectStore, MemoryStorage, SeededRandom, Simulation, TaskId};
+use lake_dolake::Lake;
+use lake_host::{Clock, arm_fault, disarm_faults, throw_coins};
+use lake_test_host::{ManualClock, MemoryObjectStore, MemoryStorage, SeededRandom, Simulation};
+use serde_json::Value;
 
-use crate::catalog_port::{CatalogObject, Ports};
-use crate::check;
+use crate::catalog_port::CatalogObject;
+use crate::check::{self, Seen};
+use crate::database::{Database, Turn};
+use crate::lake_object::{LakeObject, Trouble};
 use crate::past::Past;
-use crate::shard::Database;
+use crate::plan::{Fault, Plan};
 use crate::subscriber::Client;
-
-/// Two databases share a namespace, one has its own.
-const DATABASES: [(&str, &str); 3] = [("left", "shared"), ("right", "shared"), ("solo", "solo")];
-const NAMESPACES: [&str; 2] = ["shared", "solo"];
-
-/// The places to die of all cores, between two durable effects each.
-const PLACES_TO_DIE: [&str; 15] = [
-    "admission.after_apply",
-    "admission.before_apply",
-    "catalog.after_first_metadata",
-    "catalog.after_metadata",
-    "catalog.after_swap",
-    "commit.after_apply",
-    "commit.before_apply",
-    "flush.after_apply",
-    "flush.after_commit",
-    "flush.after_data",
-    "flush.after_deletes",
-    "flush.after_intent",
-    "flush.after_manifests",
-    "flush.before_apply",
-    "flush.before_commit",
-];
+use crate::workload::TABLES;
 
 /// A simulation.
-pub struct World {
-    seed: u64,
+struct World {
+    plan: Plan,
     random: SeededRandom,
     clock: ManualClock,
     simulation: Simulation,
     store: MemoryObjectStore,
     databases: Vec<Database>,
-    lake_storage: MemoryStorage,
-    lake: Option<Rc<Lake<MemoryStorage>>>,
-    flush: Option<TaskId>,
-    flush_outcome: Rc<RefCell<Option<Result<(), FlushError>>>>,
+    lake: LakeObject,
     catalog: CatalogObject,
-    client: Client,
+    clients: Vec<Client>,
     past: Past,
-    told: usize,
+    seen: Seen,
+    /// When the faults that last end.
+    healthy_at: i64,
     has_faults: bool,
-    trace: Vec<String>,
 }
 
 /// How a simulation went.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Run {
     /// What happened, in order.
     pub trace: Vec<String>,
+    /// What did not hold, if something did not.
+    pub failure: Option<String>,
     /// Changes that were acknowledged.
     pub changes: usize,
     /// Databases that were deleted and tables that were dropped.
-    pub ends: usize,
+    pub removals: usize,
     /// Commits of the catalog.
     pub commits: usize,
     /// Answers about moments that were asked for again at the end.
     pub told: usize,
+    /// Events that subscribers consumed.
+    pub events: usize,
+}
+
+/// Something does not hold.
+type Outcome = Result<(), String>;
+
+/// The durable effects of all cores: each has a place to die before it and one after.
+pub const PLACES_TO_DIE: &[&str] = &[
+    "catalog: begin",
+    "catalog: make a table",
+    "catalog: put a hint",
+    "catalog: put metadata",
+    "catalog: put the commit record",
+    "catalog: put the first hint",
+    "catalog: put the first metadata",
+    "catalog: raise the epoch",
+    "catalog: swap",
+    "flush: apply",
+    "flush: commit",
+    "flush: forget the intent",
+    "flush: make a table",
+    "flush: put a data file",
+    "flush: put a delete file",
+    "flush: put a history file",
+    "flush: put a manifest",
+    "flush: settle",
+    "flush: store an index run",
+    "flush: store the intent",
+    "flush: store the outcome",
+    "index: make room for a merged run",
+    "index: store a block of a merged run",
+    "index: store the end of a merged run",
+    "index: take up a merged run",
+    "lake: admit a batch",
+    "lake: begin",
+    "lake: set the alarm",
+    "lake: store a shard",
+    "shard: commit",
+    "shard: create",
+    "shard: delete",
+    "shard: make images",
+    "shard: remember a key",
+    "shard: set the alarm",
+    "shard: store what the lake has",
+    "shard: wipe",
+];
+
+/// Steps between two looks at everything.
+const LOOK_STEPS: usize = 40;
+
+/// Rounds in which all must become quiet.
+const ROUNDS_MAX: usize = 2_000;
+
+/// Runs what a plan says.
+pub fn run(plan: &Plan) -> Run {
+    disarm_faults();
+    throw_coins(if plan.has_coins { plan.seed | 1 } else { 0 });
+    let mut world = World::new(plan);
+    let failure = world.live().err();
+    disarm_faults();
+    throw_coins(0);
+    let lives = |world: &World| world.databases.iter().map(|database| database.model.removals()).sum();
+    let changes = |world: &World| world.databases.iter().map(|database| database.model.all_lines(None).len()).sum();
+    Run {
+        failure,
+        changes: changes(&world),
+        removals: lives(&world),
+        commits: check::last_commit(&world.store).unwrap_or_default() as usize,
+        told: world.past.told(),
+        events: world.clients.iter().map(|client| client.positions.len()).sum(),
+        trace: world.simulation.trace(),
+    }
 }
 
 impl World {
-    /// Nothing has happened yet.
-    pub fn new(seed: u64) -> World {
-        let (clock, simulation) = (ManualClock::default(), Simulation::new(seed));
+    fn new(plan: &Plan) -> World {
+        let (clock, simulation) = (ManualClock::default(), Simulation::new(plan.seed));
         let store = MemoryObjectStore::with_clock(clock.clone());
         store.set_yields(1);
+        let catalog = CatalogObject::new(&store, &clock, &simulation);
         World {
-            seed,
             random: simulation.random(),
-            catalog: CatalogObject::new(&store, &clock, &simulation),
+            lake: LakeObject::new(&simulation, &catalog),
+            catalog,
+            healthy_at: clock.now_micros(),
             clock,
             simulation,
             store,
-            databases: DATABASES.iter().map(|(name, namespace)| Database::new(name, namespace)).collect(),
-            lake_storage: MemoryStorage::new(),
-            lake: None,
-            flush: None,
-            flush_outcome: Rc::default(),
-            client: Client::new("shared"),
+            databases: plan.databases.iter().map(Database::new).collect(),
+            clients: plan.subscribers.iter().map(|(namespace, share)| Client::new(namespace, *share)).collect(),
             past: Past::new(),
-            told: 0,
+            seen: Seen::default(),
             has_faults: true,
-            trace: Vec::new(),
+            plan: plan.clone(),
         }
     }
 
-    /// Lets `steps` things happen, then everything settle. Panics with the seed if something does not hold.
-    pub fn run(mut self, steps: usize) -> Run {
-        for step in 0..steps {
-            self.step();
-            if step % 40 == 39 {
-                self.check_snapshots();
+    fn live(&mut self) -> Outcome {
+        for step in 0..self.plan.steps {
+            self.step()?;
+            if step % LOOK_STEPS == LOOK_STEPS - 1 {
+                self.look()?;
             }
         }
-        self.settle();
-        self.check_end();
-        let changes = self.databases.iter().map(|database| database.model.change_count()).sum();
-        let ends = self.databases.iter().map(|database| database.model.end_count()).sum();
-        let commits = self.store.keys().iter().filter(|key| key.starts_with("_lake/commits/")).count();
-        self.trace.extend(self.simulation.trace());
-        Run { trace: self.trace, changes, ends, commits, told: self.told }
+        self.settle()?;
+        self.check_end()
     }
 
     fn now(&self) -> i64 {
@@ -119,351 +163,429 @@ impl World {
     }
 
     /// One thing happens.
-    fn step(&mut self) {
+    fn step(&mut self) -> Outcome {
+        let mut chance = self.random.below(10_000);
+        let mut is = |share: usize| {
+            let hit = chance < share;
+            chance = chance.saturating_sub(share);
+            hit
+        };
+        let fault = self.plan.faults.iter().find(|(_, share)| is(*share)).map(|(fault, _)| *fault);
+        if let Some(fault) = fault {
+            return self.fault(fault);
+        }
+        if let Some(at) = self.clients.iter().position(|client| is(client.share)) {
+            return self.subscriber_turn(at);
+        }
+        if is(self.plan.readers) {
+            return self.read();
+        }
         let at = self.random.below(self.databases.len());
         match self.random.below(100) {
-            0..20 => self.request(at),
-            20..40 => self.deliver_to_lake(at),
-            40..55 => self.deliver_to_shard(at),
-            55..63 => self.subscriber_turn(),
-            63..85 => self.tasks_turn(),
-            85..92 => self.pass_time(),
-            _ => self.fault(at),
+            0..25 => self.request(at),
+            25..50 => self.deliver_to_lake(at),
+            50..65 => {
+                self.deliver_to_shard(at);
+                Ok(())
+            }
+            65..92 => self.tasks_turn(),
+            _ => self.pass_time(),
         }
     }
 
-    fn request(&mut self, at: usize) {
-        self.note(at, "request");
+    fn turn<T>(&mut self, at: usize, act: impl FnOnce(&mut Database, &Turn<'_>) -> T) -> T {
         let (now, random) = (self.now(), self.random.clone());
-        self.databases[at].request(now, &random);
+        act(&mut self.databases[at], &Turn { now, random: &random })
+    }
+
+    fn request(&mut self, at: usize) -> Outcome {
+        self.note(at, "request");
+        self.turn(at, |database, turn| database.request(turn))
     }
 
     fn deliver_to_shard(&mut self, at: usize) {
         self.note(at, "hears");
-        let (now, random) = (self.now(), self.random.clone());
-        self.databases[at].hear(now, &random);
+        self.turn(at, |database, turn| {
+            database.hear(turn);
+            database.left_turn(turn);
+        });
     }
 
-    fn deliver_to_lake(&mut self, at: usize) {
+    /// The next message of each socket of a database reaches the lake.
+    fn deliver_to_lake(&mut self, at: usize) -> Outcome {
+        let count = self.databases[at].links().count();
+        for number in 0..count {
+            self.deliver_link(at, number)?;
+        }
+        Ok(())
+    }
+
+    fn deliver_link(&mut self, at: usize, number: usize) -> Outcome {
         let now = self.now();
-        let Some(link) = &mut self.databases[at].link else { return };
-        let Some(message) = link.to_lake.pop_front() else {
-            if link.is_over() {
-                self.databases[at].link = None;
+        let Some(link) = self.databases[at].links().nth(number) else { return Ok(()) };
+        let mut connection = link.connection();
+        let Some(message) = link.to_lake.pop_front().filter(|_| link.has_lake) else {
+            if !link.has_shard && link.has_lake {
+                // The lake hears that the shard is gone.
+                link.has_lake = false;
+                let forgotten = self.lake.act(|lake| {
+                    lake.forget(&connection);
+                    Ok(())
+                });
+                return self.after(forgotten.map(|_| ()));
             }
-            return;
+            if link.is_over() && number == 0 {
+                self.databases[at].present.link = None;
+            }
+            return Ok(());
         };
-        let mut connection = link.connection.clone();
         self.note(at, "reaches the lake");
-        let Some(lake) = self.open_lake() else {
+        let received = match self.lake.act(|lake| lake.receive(&mut connection, &message, now)) {
+            Ok(Some(received)) => received,
             // The socket cannot be accepted.
-            return self.databases[at].link.iter_mut().for_each(|link| link.has_lake = false);
-        };
-        let received = match lake.receive(&mut connection, &message, now) {
-            Ok(received) => received,
-            Err(error) => return self.lake_failed(&error),
-        };
-        if let Some(link) = &mut self.databases[at].link {
-            link.connection = connection;
-            if link.has_shard {
-                link.to_shard.extend(received.replies.iter().map(lake_cdc::Frame::encode));
+            Ok(None) => {
+                self.databases[at].links().nth(number).into_iter().for_each(|link| link.has_lake = false);
+                return Ok(());
             }
+            Err(trouble) => return self.after(Err(trouble)),
+        };
+        if let Some(link) = self.databases[at].links().nth(number) {
+            link.attach(&connection);
+            received.replies.iter().for_each(|reply| link.send_to_shard(reply.encode()));
             link.has_lake &= received.close.is_none();
         }
-        if received.tail_grew
-            && let Err(error) = self.client.feed(&lake, now)
-        {
-            self.lake_failed(&error);
+        if received.tail_grew {
+            self.feed()?;
         }
-        self.after_lake_event(&lake);
+        self.after_lake_event()
+    }
+
+    fn feed(&mut self) -> Outcome {
+        let now = self.now();
+        for at in 0..self.clients.len() {
+            let client = &mut self.clients[at];
+            let fed = self.lake.act(|lake| client.feed(lake, now)).map(|_| ());
+            self.after(fed)?;
+        }
+        Ok(())
     }
 
     /// What the lake's shell does after every event.
-    fn after_lake_event(&mut self, lake: &Rc<Lake<MemoryStorage>>) {
-        self.deliver_notices(lake);
-        match lake.after_event(self.now()) {
-            Ok(true) => self.start_flush(lake),
-            Ok(false) => {}
-            Err(error) => self.lake_failed(&error),
-        }
+    fn after_lake_event(&mut self) -> Outcome {
+        self.deliver_notices()?;
+        let taken = self.lake.after_event(self.now());
+        self.after(taken)
     }
 
-    fn start_flush(&mut self, lake: &Rc<Lake<MemoryStorage>>) {
-        if self.flush.is_some() {
-            return;
-        }
-        let (ports, outcome) = (Ports { catalog: self.catalog.clone() }, Rc::clone(&self.flush_outcome));
-        let lake = Rc::clone(lake);
-        self.flush = Some(self.simulation.spawn("flush", async move {
-            let flushed = lake.flush(&ports).await;
-            *outcome.borrow_mut() = Some(flushed.map(|_| ()));
-        }));
-    }
-
-    fn deliver_notices(&mut self, lake: &Lake<MemoryStorage>) {
-        for notice in lake.take_notices() {
+    fn deliver_notices(&mut self) -> Outcome {
+        let notices = match self.lake.act(|lake| Ok(lake.take_notices())) {
+            Ok(notices) => notices.unwrap_or_default(),
+            Err(trouble) => return self.after(Err(trouble)),
+        };
+        for notice in notices {
             for database in &mut self.databases {
-                let link = database.link.as_mut().filter(|link| link.has_lake && link.has_shard);
-                let is_known =
-                    |link: &&mut crate::link::Link| link.connection.database.as_ref() == Some(&notice.database);
-                if let Some(link) = link.filter(is_known) {
-                    link.to_shard.push_back(notice.frame.encode());
+                for link in database.links().filter(|link| link.has_lake) {
+                    if link.connection().wants(&notice) {
+                        link.send_to_shard(notice.frame.encode());
+                    }
                 }
             }
         }
+        Ok(())
     }
 
-    fn subscriber_turn(&mut self) {
-        let (now, random) = (self.now(), self.random.clone());
-        let Some(lake) = self.open_lake() else { return };
-        if let Err(error) = self.client.step(&lake, now, &random) {
-            self.lake_failed(&error);
-        }
-    }
-
-    /// A flush goes on, or begins because somebody reads.
-    fn tasks_turn(&mut self) {
-        for _ in 0..1 + self.random.below(8) {
-            self.simulation.step();
-        }
-        self.finish_flush();
-        // Somebody reads through the catalog.
-        if self.random.one_in(12)
-            && let Some(lake) = self.open_lake()
-        {
-            self.start_flush(&lake);
-        }
-    }
-
-    fn finish_flush(&mut self) {
-        let Some(outcome) = self.flush_outcome.borrow_mut().take() else { return };
-        self.flush = None;
-        if let Some(lake) = self.lake.clone() {
-            self.deliver_notices(&lake);
-            if let Err(error) = lake.after_flush(self.now())
-                && !matches!(error, LakeError::Closed)
-            {
-                self.lake_failed(&error);
-            }
-        }
+    /// What the lake's shell does when the lake cannot go on: it drops it and closes its sockets.
+    fn after(&mut self, outcome: Result<(), Trouble>) -> Outcome {
         match outcome {
-            Ok(()) => self.trace.push("flushed".to_owned()),
-            Err(error) => {
-                self.trace.push(format!("flush failed: {error}"));
-                if let FlushError::PositionConflict { .. } = error {
-                    panic!("seed {}: {error}", self.seed);
-                }
-                match error {
-                    FlushError::Lake(error) => self.lake_failed(&error),
-                    // Died at a named place: what is in memory is gone.
-                    FlushError::Catalog(CatalogError::Failed(reason)) if reason == "fault" => self.evict_lake(),
-                    _ => {}
-                }
+            Ok(()) => Ok(()),
+            Err(Trouble::GaveUp(why)) if self.has_faults => {
+                self.simulation.trace_line(format!("the lake gave up: {why}"));
+                self.lake.give_up();
+                self.close_sockets();
+                Ok(())
             }
+            Err(Trouble::GaveUp(why) | Trouble::Broken(why)) => Err(why),
         }
     }
 
-    fn pass_time(&mut self) {
+    fn close_sockets(&mut self) {
+        for link in self.databases.iter_mut().flat_map(Database::links) {
+            link.has_lake = false;
+            link.to_lake.clear();
+        }
+        self.clients.iter_mut().for_each(Client::disconnect);
+    }
+
+    fn subscriber_turn(&mut self, at: usize) -> Outcome {
+        let (now, random) = (self.now(), self.random.clone());
+        self.simulation.trace_line(format!("subscriber {at}"));
+        let client = &mut self.clients[at];
+        let stepped = self.lake.act(|lake| client.step(lake, now, &random)).map(|_| ());
+        self.after(stepped)?;
+        self.after_lake_event()
+    }
+
+    /// Somebody reads through the catalog: what is in the tail is committed first.
+    fn read(&mut self) -> Outcome {
+        self.simulation.trace_line("read".to_owned());
+        match self.lake.open() {
+            Ok(Some(_)) => self.lake.start_flush(),
+            Ok(None) => {}
+            Err(trouble) => return self.after(Err(trouble)),
+        }
+        Ok(())
+    }
+
+    /// What is under way goes on.
+    fn tasks_turn(&mut self) -> Outcome {
+        for _ in 0..1 + self.random.below(60) {
+            self.simulation.step();
+            self.bury()?;
+        }
+        self.finish_flushes()
+    }
+
+    /// Who died takes its object's memory along.
+    fn bury(&mut self) -> Outcome {
+        for (task, _) in self.simulation.take_deaths() {
+            self.catalog.died(task);
+            let outcome = self.lake.died(task);
+            self.after(outcome)?;
+        }
+        Ok(())
+    }
+
+    fn finish_flushes(&mut self) -> Outcome {
+        let finished = self.lake.finish_flushes(self.now());
+        self.after(finished.map(|_| ()))?;
+        self.deliver_notices()
+    }
+
+    fn pass_time(&mut self) -> Outcome {
         let milliseconds = [1, 20, 300, 2_000, 15_000][self.random.below(5)];
+        self.advance(milliseconds)
+    }
+
+    fn advance(&mut self, milliseconds: i64) -> Outcome {
         self.clock.advance_ms(milliseconds);
-        self.tick();
+        let now = self.now();
+        if self.has_faults && self.healthy_at <= now {
+            self.heal();
+        }
+        for at in 0..self.databases.len() {
+            self.turn(at, |database, turn| database.tick(turn));
+        }
+        let ticked = self.lake.tick(now);
+        self.after(ticked)
     }
 
-    fn tick(&mut self) {
-        let (now, random) = (self.now(), self.random.clone());
-        for database in &mut self.databases {
-            database.tick(now, &random);
-        }
-        if self.lake_storage.take_due_alarm(now) {
-            self.lake_alarm();
-        }
-    }
-
-    fn lake_alarm(&mut self) {
-        match self.open_lake() {
-            Some(lake) => self.after_lake_event(&lake),
-            // The platform calls again.
-            None => self.lake_storage.alarm_failed(self.now()),
-        }
-    }
-
-    fn fault(&mut self, at: usize) {
-        let kind = self.random.below(17);
-        let passes = self.random.below(4) as u32;
-        self.trace.push(format!("fault {kind} {passes} at {at}"));
-        let (now, random) = (self.now(), self.random.clone());
-        match kind {
-            0 => self.databases[at].evict(),
-            1 => self.evict_lake(),
-            2 => self.close_and_evict_lake(),
-            3 => self.catalog.evict(),
-            4 | 5 => self.databases[at].break_link(now, &random),
-            6 => self.client.disconnect(),
-            7 => self.databases[at].storage.fail_apply_after(passes),
-            8 => self.databases[at].storage.lose_apply_answer_after(passes),
-            9 => self.lake_storage.fail_apply_after(passes),
-            10 => self.lake_storage.lose_apply_answer_after(passes),
-            11 => self.catalog.storage.fail_apply_after(passes),
-            12 => self.catalog.storage.lose_apply_answer_after(passes),
-            13 => self.store.fail_put_after(passes),
-            14 => self.store.lose_response_after(passes),
-            15 => self.catalog.lose_next_answer(),
-            _ => arm_fault(PLACES_TO_DIE[self.random.below(PLACES_TO_DIE.len())], passes),
-        }
-    }
-
-    /// The lake, opened if it is not in memory. `None` while its storage fails.
-    fn open_lake(&mut self) -> Option<Rc<Lake<MemoryStorage>>> {
-        if self.lake.is_none() {
-            let hash_key = [self.random.next_u64(), self.random.next_u64()];
-            match Lake::open(self.lake_storage.clone(), hash_key) {
-                Ok(lake) => self.lake = Some(Rc::new(lake)),
-                Err(error) => self.trace.push(format!("the lake does not open: {error}")),
-            }
-        }
-        self.lake.clone()
-    }
-
-    /// The lake is evicted while its sockets hibernate.
-    fn evict_lake(&mut self) {
-        if let Some(task) = self.flush.take() {
-            self.simulation.evict(task);
-        }
-        self.flush_outcome.borrow_mut().take();
-        self.lake = None;
-    }
-
-    fn close_and_evict_lake(&mut self) {
-        self.evict_lake();
-        for database in &mut self.databases {
-            if let Some(link) = &mut database.link {
-                link.has_lake = false;
-                link.to_lake.clear();
-            }
-        }
-        self.client.disconnect();
-    }
-
-    /// What is stored is unknown: the shell drops the lake and closes its sockets.
-    fn lake_failed(&mut self, error: &LakeError) {
-        // A place to die looks like damage, so that nobody goes on after it.
-        let is_fault = matches!(error, LakeError::Storage(_) | LakeError::Damaged { what: "fault", .. });
-        if !is_fault || !self.has_faults {
-            panic!("seed {}: the lake failed: {error}", self.seed);
-        }
-        self.trace.push(format!("the lake failed: {error}"));
-        self.close_and_evict_lake();
-    }
-
-    /// Faults end, and everything gets the time it needs.
-    fn settle(&mut self) {
-        self.trace.push("settle".to_owned());
-        disarm_faults();
-        self.has_faults = false;
+    /// Faults that last are over.
+    fn heal(&mut self) {
         for database in &self.databases {
             database.storage.revive();
         }
-        self.lake_storage.revive();
-        self.catalog.revive();
+        self.lake.storage.revive();
+        self.catalog.storage.revive();
         self.store.come_up();
-        let is_quiet = |world: &mut World| {
-            let Some(lake) = world.open_lake() else { return false };
-            let (position, flushed) = lake.positions();
-            world.flush.is_none()
-                && position == flushed
-                && world.databases.iter().all(Database::is_settled)
-                && world.client.is_quiet()
-        };
-        for _ in 0..2_000 {
-            self.settle_round();
+        self.store.set_yields(1);
+    }
+
+    fn fault(&mut self, fault: Fault) -> Outcome {
+        let at = self.random.below(self.databases.len());
+        let object = self.random.below(3);
+        let passes = self.random.below(4) as u32;
+        let is_lost = self.random.one_in(2);
+        self.simulation.trace_line(format!("fault {} {object} {passes} {is_lost} {at}", fault.name()));
+        let now = self.now();
+        let storage = [&self.databases[at].storage, &self.lake.storage, &self.catalog.storage][object].clone();
+        match (fault, object) {
+            (Fault::Evict, 0) => self.databases[at].evict(),
+            (Fault::Evict, 1) => self.lake.evict(),
+            (Fault::Evict, _) => self.catalog.evict(),
+            (Fault::Close, _) => {
+                self.lake.evict();
+                self.close_sockets();
+            }
+            (Fault::Split, 0) => self.databases[at].split(),
+            (Fault::Split, 1) => self.lake.split(),
+            (Fault::Split, _) => self.catalog.split(),
+            (Fault::Break, _) => self.turn(at, |database, turn| database.break_link(turn)),
+            (Fault::HalfOpen, _) => self.databases[at].links().for_each(crate::link::Link::fall_silent),
+            (Fault::Die, _) => {
+                let place = PLACES_TO_DIE[self.random.below(PLACES_TO_DIE.len())];
+                let side = if is_lost { "after" } else { "before" };
+                arm_fault(&format!("{side} {place}"), passes);
+            }
+            (Fault::Storage, _) if is_lost => storage.lose_apply_answer_after(passes),
+            (Fault::Storage, _) => storage.fail_apply_after(passes),
+            (Fault::Full, _) => {
+                storage.fill_up();
+                self.healthy_at = now + 5_000_000;
+            }
+            (Fault::Put, 0) => self.store.fail_put_after(passes),
+            (Fault::Put, 1) => self.store.lose_response_after(passes),
+            (Fault::Put, _) => self.store.repeat_put_after(passes, 1 + self.random.below(20) as u32),
+            (Fault::Read, _) => self.store.fail_get_after(passes),
+            (Fault::Down, _) => {
+                self.store.go_down();
+                self.healthy_at = now + 5_000_000;
+            }
+            (Fault::Slow, _) => {
+                self.store.set_yields(8);
+                self.healthy_at = now + 5_000_000;
+            }
+            (Fault::Answer, _) => self.catalog.lose_next_answer(),
+            (Fault::Client, _) => self.databases[at].loses_answer = true,
+            (Fault::Subscriber, _) => {
+                let count = self.clients.len().max(1);
+                self.clients.iter_mut().skip(self.random.below(count)).take(1).for_each(Client::disconnect);
+            }
+            (Fault::Alarm, 0) => self.turn(at, |database, turn| database.alarm(turn)),
+            (Fault::Alarm, _) => {
+                let taken = self.lake.alarm(now);
+                return self.after(taken);
+            }
+            // A key is remembered for a day: a client must know by then.
+            (Fault::Day, _) if self.databases.iter().all(|database| !database.needs_client()) => {
+                return self.advance(24 * 3_600_000);
+            }
+            (Fault::Day, _) => {}
+        }
+        Ok(())
+    }
+
+    /// Faults end, and everything gets the time it needs.
+    fn settle(&mut self) -> Outcome {
+        self.simulation.trace_line("settle".to_owned());
+        disarm_faults();
+        throw_coins(0);
+        self.heal();
+        self.catalog.revive();
+        // What was left behind by a fault may still give up.
+        for _ in 0..4 {
+            self.settle_round()?;
+        }
+        self.has_faults = false;
+        for _ in 0..ROUNDS_MAX {
+            self.settle_round()?;
             // Twice, because a turn of one may give another something to do.
-            if is_quiet(self) {
-                self.settle_round();
-                if is_quiet(self) {
-                    return;
+            if self.is_quiet()? {
+                self.settle_round()?;
+                if self.is_quiet()? {
+                    return Ok(());
                 }
             }
         }
         let waiting: Vec<_> =
-            self.databases.iter().filter(|database| !database.is_settled()).map(|d| &d.name).collect();
-        let positions = self.lake.as_ref().map(|lake| lake.positions());
-        let tail = self.trace.iter().rev().take(40).collect::<Vec<_>>();
-        panic!(
-            "seed {}: it does not settle; waiting: {waiting:?}, positions {positions:?}, last: {tail:#?}",
-            self.seed
-        );
+            self.databases.iter().filter(|database| !database.is_settled()).map(Database::name).collect();
+        let status = self.lake_status();
+        Err(format!("it does not settle; waiting: {waiting:?}, the lake: {status:?}"))
     }
 
-    fn settle_round(&mut self) {
-        self.clock.advance_ms(500);
-        self.tick();
-        let (now, random) = (self.now(), self.random.clone());
+    fn is_quiet(&mut self) -> Result<bool, String> {
+        let Ok(Some(lake)) = self.lake.open() else { return Ok(false) };
+        let (position, flushed) = lake.positions();
+        Ok(!self.lake.is_flushing()
+            && position == flushed
+            && self.databases.iter().all(Database::is_settled)
+            && self.clients.iter().all(Client::is_quiet))
+    }
+
+    fn settle_round(&mut self) -> Outcome {
+        self.advance(500)?;
         for at in 0..self.databases.len() {
             if !self.databases[at].is_settled() {
-                self.databases[at].wake(now, &random);
+                self.turn(at, |database, turn| database.wake(turn));
                 if self.databases[at].needs_client() {
-                    self.request(at);
+                    self.request(at)?;
                 }
             }
             for _ in 0..8 {
-                self.deliver_to_lake(at);
+                self.deliver_to_lake(at)?;
                 self.deliver_to_shard(at);
             }
         }
         for _ in 0..20 {
-            self.subscriber_turn();
-            self.tasks_turn();
+            for at in 0..self.clients.len() {
+                self.subscriber_turn(at)?;
+            }
+            self.tasks_turn()?;
         }
+        Ok(())
     }
 
-    fn check_snapshots(&mut self) {
-        // An engine that meets a failing catalog has nothing to say about its tables.
-        self.catalog.storage.revive();
-        self.store.come_up();
-        for namespace in NAMESPACES {
-            if let Err(error) = check::snapshots_are_prefixes(&self.catalog, &self.databases, namespace) {
-                panic!("seed {}: {namespace}: {error}", self.seed);
-            }
+    fn lake_status(&mut self) -> Option<Value> {
+        let lake: Rc<Lake<MemoryStorage>> = self.lake.open().ok().flatten()?;
+        lake.status().ok()
+    }
+
+    /// What must hold at any time.
+    fn look(&mut self) -> Outcome {
+        let last = check::last_commit(&self.store)?;
+        let record = (last > 0).then(|| check::record(&self.store, last)).transpose()?;
+        if let Some(status) = self.lake_status() {
+            check::positions_are_in_order(&status, record.as_ref(), &self.databases)?;
         }
-        self.observe();
+        if let Some(record) = &record {
+            check::commit_is_one_state(&self.store, record, &self.databases, &mut self.seen)?;
+            check::snapshots_stay(&self.store, record, &self.random, &mut self.seen)?;
+            let earlier = check::record(&self.store, 1 + self.random.below(last as usize) as u64)?;
+            check::commit_is_one_state(&self.store, &earlier, &self.databases, &mut self.seen)?;
+        }
+        for client in &self.clients {
+            check::subscriber_is_in_order(client, &self.databases, false)?;
+        }
+        check::bucket_is_in_order(&self.store)?;
+        self.observe()
     }
 
     /// Somebody notes what is now, and what was a moment ago.
-    fn observe(&mut self) {
+    fn observe(&mut self) -> Outcome {
+        // A query that meets a failing bucket has nothing to say.
+        if self.has_faults && self.healthy_at > self.now() {
+            return Ok(());
+        }
         let (now, ago) = (self.now(), self.random.below(20_000_000) as i64);
-        let Some(lake) = self.open_lake() else { return };
-        for namespace in NAMESPACES {
-            let databases = DATABASES.iter().filter(|(_, of)| *of == namespace).count();
-            if let Err(error) = self.past.observe(&lake, &self.store, (namespace, databases), (now, ago)) {
-                panic!("seed {}: {error}", self.seed);
+        let Ok(Some(lake)) = self.lake.open() else { return Ok(()) };
+        for namespace in ["shared", "solo"] {
+            let of_namespace = |database: &&Database| database.plan.namespace == namespace;
+            let databases = self.databases.iter().filter(of_namespace).count();
+            if databases > 0 {
+                self.past.observe(&lake, &self.store, (namespace, databases), (now, ago))?;
             }
         }
+        Ok(())
     }
 
-    fn check_end(&mut self) {
-        let must = |outcome: Result<(), String>, seed: u64| {
-            if let Err(error) = outcome {
-                panic!("seed {seed}: {error}");
+    fn check_end(&mut self) -> Outcome {
+        self.look()?;
+        let last = check::last_commit(&self.store)?;
+        let record = check::record(&self.store, last)?;
+        check::commit_is_complete(&record, &self.databases)?;
+        for client in &self.clients {
+            check::subscriber_is_in_order(client, &self.databases, true)?;
+        }
+        for at in 0..self.databases.len() {
+            for table in TABLES {
+                let found = self.turn(at, |database, turn| database.select(table, turn))?;
+                let database = &self.databases[at];
+                let rows = database.model.tables.get(table).into_iter().flatten();
+                let expected: Vec<(i64, String)> = rows.map(|(id, value)| (*id, value.clone())).collect();
+                if found != expected {
+                    return Err(format!("{}: the shard has {found:?} in {table}, not {expected:?}", database.name()));
+                }
             }
-        };
-        for namespace in NAMESPACES {
-            must(check::tables_are_complete(&self.catalog, &self.databases, namespace), self.seed);
         }
-        must(check::subscriber_is_complete(&self.client, &self.databases), self.seed);
-        let (now, random) = (self.now(), self.random.clone());
-        for database in &mut self.databases {
-            let answer = database.select(now, &random);
-            must(answer.and_then(|answer| check::shard_is_true(&answer, &database.model)), self.seed);
+        let (now, position) = (self.now(), record.position);
+        let Ok(Some(lake)) = self.lake.open() else { return Err("the lake does not open".to_owned()) };
+        if lake.positions().1.0 != position {
+            return Err(format!("the last commit is at {position}, the lake at {:?}", lake.positions()));
         }
-        self.observe();
-        let told = self.lake.as_ref().map(|lake| self.past.check(lake, &self.store, now));
-        self.told = told.map_or(0, |told| told.unwrap_or_else(|error| panic!("seed {}: {error}", self.seed)));
-        let position = self.lake.as_ref().map_or(0, |lake| lake.positions().1.0);
-        must(check::bucket_is_in_order(&self.store, position), self.seed);
+        self.past.check(&lake, &self.store, now)?;
+        self.past.check_models(&lake, &self.store, now, &self.databases, &self.seen, &self.random)
     }
 
-    fn note(&mut self, at: usize, what: &str) {
-        let line = format!("{} {what}", self.databases[at].name);
-        self.trace.push(line);
+    fn note(&self, at: usize, what: &str) {
+        self.simulation.trace_line(format!("{} {what}", self.databases[at].name()));
     }
 }
