@@ -3,6 +3,7 @@
 //! Parsing is sqlparser's; this crate settles what it leaves open: what a `?` means, how names fold, what an
 //! unnamed column is called, and which SQLSTATE a refusal carries. It knows no catalog and no engine.
 
+mod bounded;
 mod column_name;
 mod command;
 mod depth;

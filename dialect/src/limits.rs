@@ -6,6 +6,10 @@ pub const SQL_BYTES_MAX: usize = 8 << 20;
 /// Deepest nesting of an expression or query. The parser and the translators recurse, on a stack of one megabyte.
 pub const RECURSION_MAX: usize = 50;
 
+/// How often each token may be read as the start of an operand, on average. The parser reads what is ambiguous again, twice
+/// as often on each level of brackets; sensible statements need two or three.
+pub const OPERANDS_PER_TOKEN_MAX: usize = 32;
+
 /// Deepest tree of operators in one expression: it is walked by recursion on a stack of one megabyte. In workerd a
 /// shard's stack ended between 400 and 600, and the lake's planner takes a second for 200.
 pub const EXPRESSION_DEPTH_MAX: usize = 200;

@@ -10,6 +10,7 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
+use crate::bounded::BoundedDialect;
 use crate::command;
 use crate::depth::{self, is_constant};
 use crate::error::SqlError;
@@ -27,15 +28,16 @@ pub fn parse(sql: &str) -> Result<(Vec<Statement>, usize), SqlError> {
     if sql.contains('\0') {
         return Err(SqlError::new("22021", "invalid byte sequence for encoding \"UTF8\": 0x00"));
     }
-    let dialect = PostgreSqlDialect {};
-    let mut tokens = Tokenizer::new(&dialect, sql)
+    let mut tokens = Tokenizer::new(&PostgreSqlDialect {}, sql)
         .tokenize_with_location()
         .map_err(|error| SqlError::new(sqlstate::SYNTAX_ERROR, format!("syntax error: {}", error.message)))?;
     let count = number_placeholders(&mut tokens)?;
     depth::check(&tokens)?;
     let unsupported = command::unsupported_in(&tokens);
+    let dialect = BoundedDialect::new(tokens.len());
     let mut parser = Parser::new(&dialect).with_recursion_limit(RECURSION_MAX).with_tokens_with_locations(tokens);
     let statements = parser.parse_statements().map_err(|error| match (error, unsupported) {
+        _ if dialect.is_exhausted() => describe(ParserError::RecursionLimitExceeded),
         (ParserError::ParserError(_), Some(name)) => SqlError::unsupported(name),
         (error, _) => describe(error),
     })?;
