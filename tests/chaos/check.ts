@@ -11,7 +11,7 @@ import type { DuckDb, Rows } from './duckdb.ts'
 import { Account, type SeenChange } from './history.ts'
 import type { Ledger } from './ledger.ts'
 import type { Subscriber } from './subscriber.ts'
-import { pause } from './traffic.ts'
+import { pause, PAUSE_MS } from './traffic.ts'
 import { mustEqual, Wrong } from './wrong.ts'
 
 /** How long the lake may take for what it was told to be there, once there is no load. */
@@ -151,7 +151,7 @@ export class Check {
       const lake = (await insist(() => client.status()))['lake'] as Record<string, unknown>
       if (lake['flushed'] === lake['position']) return
       if (Date.now() > deadline) throw new Wrong('the lake has not committed what it accepted', [JSON.stringify(lake)])
-      await pause(20)
+      await pause(PAUSE_MS)
     }
   }
 
@@ -186,7 +186,7 @@ async function insist<T>(ask: () => Promise<T>): Promise<T> {
       return await ask()
     } catch (error) {
       if (!(error instanceof LakeError) || !error.retryable || Date.now() > deadline) throw error
-      await pause(20)
+      await pause(PAUSE_MS)
     }
   }
 }

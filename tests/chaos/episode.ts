@@ -24,6 +24,9 @@ const WRITERS = 2
 /** In this share of all cases a kill is followed by another before anything was compared. */
 const IN_A_ROW = 0.25
 
+/** Answers after which a lake that was started counts as warm. */
+const WARM = 25
+
 /** How long a look at everything may take before it counts as stuck. */
 const STUCK_MS = 180_000
 
@@ -167,8 +170,8 @@ export class Episode {
     const dice = this.#chance.next()
     if (dice < 0.3) {
       const ms = this.#chance.between(30, 1_500)
-      // From the first answer on: a start takes longer than some of these moments.
-      return ['under load', kill => at(1, 'acknowledged', () => void pause(ms).then(kill))]
+      // Once it is warm: the first moments after a start are those of `recovery`.
+      return ['under load', kill => at(WARM, 'acknowledged', () => void pause(ms).then(kill))]
     }
     if (dice < 0.6) {
       const count = this.#chance.between(1, 400)

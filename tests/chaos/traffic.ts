@@ -6,8 +6,8 @@
 import { LakeError } from '../../sdk-ts/src/index.ts'
 import { Gate } from './gate.ts'
 
-/** How long one who was told to wait does. */
-const PAUSE_MS = 25
+/** How long one who was told to come again waits. */
+export const PAUSE_MS = 25
 
 /** The state of a run. */
 export class Traffic {
@@ -17,8 +17,6 @@ export class Traffic {
   readonly load = new Gate()
   /** Answers lost. */
   inDoubt = 0
-  /** Requests that the server asked to send again later. */
-  refusals = 0
   isOver = false
   /** How often the runtime was killed. */
   kills = 0
@@ -72,7 +70,7 @@ export class Traffic {
         try {
           await act()
         } catch (error) {
-          if (error instanceof LakeError && error.retryable) await this.refused(error)
+          if (error instanceof LakeError && error.retryable) await pause(PAUSE_MS)
           else if (kills === this.kills) throw error
           await this.up.pass()
         }
@@ -84,12 +82,6 @@ export class Traffic {
   /** Somebody runs until it is over; if it ends otherwise, so does the run. */
   join(run: Promise<void>): void {
     run.catch(error => this.failed.reject(error))
-  }
-
-  /** The server asked to come again. */
-  async refused(_: LakeError): Promise<void> {
-    this.refusals += 1
-    await pause(PAUSE_MS)
   }
 
   /** A writer got its answer. */

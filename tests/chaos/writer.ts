@@ -7,7 +7,7 @@ import { ConnectionError, type LakeClient, LakeError, type Statement } from '../
 import { ACCOUNTS, type Effect, type Values } from './bank.ts'
 import type { Chance } from './chance.ts'
 import type { Ledger, Transaction } from './ledger.ts'
-import type { Traffic } from './traffic.ts'
+import { pause, PAUSE_MS, type Traffic } from './traffic.ts'
 
 /** How far apart the keys of two writers are. */
 const KEYS = 1_000_000
@@ -70,7 +70,7 @@ export class Writer {
           if (this.#chance.is(ABANDONED)) return this.#ledger.abandon(transaction)
           await this.#traffic.up.pass()
         } else {
-          await this.#traffic.refused(error)
+          await pause(PAUSE_MS)
         }
       }
     }
