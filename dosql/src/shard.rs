@@ -308,9 +308,9 @@ impl Inner {
         let request = Request::parse(body)?;
         match (self.plan_reads(&request, now, seed), &request) {
             (Ok(Some(plans)), _) => return self.answer_reads(&request, &plans),
-            (Err(error), Request::One(_)) => return Err(error),
             // A statement of a list may need what one before it makes.
-            (Err(_), Request::List(_)) | (Ok(None), _) => {}
+            (Err(ShardError::Sql(_)), Request::List(_)) | (Ok(None), _) => {}
+            (Err(error), _) => return Err(error),
         }
         self.write(&request, key.as_ref(), timeline, now)
     }

@@ -13,6 +13,16 @@ fn check(session: &mut Session, sql: &str, expected: &str) {
 }
 
 #[test]
+fn what_an_aggregate_gathers_is_bounded() {
+    let mut session = Session::new();
+    let gathered = |session: &mut Session, elements: usize| {
+        session.rows(&format!("SELECT cardinality(array_agg(repeat('x', 5000))) FROM generate_series(1, {elements})"))
+    };
+    assert_eq!(gathered(&mut session, 1_000), "[[1000]]");
+    assert!(gathered(&mut session, 5_000).starts_with("54000"));
+}
+
+#[test]
 fn rows_go_in_and_come_out_typed() {
     let mut session = Session::new();
     session.run("CREATE TABLE orders (id bigint PRIMARY KEY, customer text NOT NULL, amount numeric(10,2), paid boolean DEFAULT false, created_at timestamptz DEFAULT now())");
@@ -216,6 +226,10 @@ fn deep_statements() {
         format!("SELECT 1{}", " UNION ALL SELECT 1".repeat(150)),
         format!("SELECT '1'{}", "::text".repeat(500)),
         format!("SELECT ARRAY[1]{}", "[1]".repeat(500)),
+        format!(
+            "WITH c0 AS (SELECT 1){} SELECT * FROM c999",
+            (1..1_000).map(|at| format!(", c{at} AS (SELECT * FROM c{})", at - 1)).collect::<String>()
+        ),
     ] {
         let outcome = session.rows(&statement);
         assert!(outcome.starts_with("54001") || outcome.starts_with("42"), "{outcome} {}", &statement[..60]);

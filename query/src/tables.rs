@@ -85,7 +85,10 @@ pub(crate) async fn open(
     }
     let Some(cut) = cut else { return current(client, table, wanted, schema::present(table), &all(table)).await };
     let users = schema::at(table, cut)?;
-    if let Some(tail) = tail_within(client, table, cut).await? {
+    // A flush writes the columns that there are when it writes: a file of current rows may lack one that was dropped after
+    // its rows were committed, and only history has the values.
+    let is_whole = !schema::has_dropped(table, &users)?;
+    if is_whole && let Some(tail) = tail_within(client, table, cut).await? {
         return current(client, table, wanted, users, &tail).await;
     }
     past(client, table, wanted, users, cut).await

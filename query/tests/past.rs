@@ -260,3 +260,19 @@ fn two_fields_that_clocks_give_one_name_are_told_apart() {
     assert_eq!(answer["rows"], json!([[1, "pen", 1, null]]));
     assert_eq!(answer["columns"][3]["name"], json!("item__12"));
 }
+
+#[test]
+fn a_column_that_was_dropped_while_its_rows_were_flushed_has_its_values() {
+    let mut world = World::new();
+    world.accept(&[(1, Insert, "a", 1, "pen", 1), (2, Insert, "a", 2, "ink", 2)]);
+    world.loses_items = true;
+    world.flush();
+    let table = &mut world.view.tables[0];
+    let item = table.fields.remove(1);
+    let alterations = vec![Alteration { at: point(3), before: Before::Named(2, "item".into()) }];
+    table.past =
+        Some(ViewPast { created: Some(point(1)), dropped: vec![item], alterations, ..ViewPast::default() });
+    world.view.position = LakePosition(3);
+    check_rows(&world, "SELECT id, item, qty FROM orders ORDER BY id", 2, json!([[1, "pen", 1], [2, "ink", 2]]));
+    check_rows(&world, "SELECT * FROM orders ORDER BY id", 3, json!([[1, 1], [2, 2]]));
+}

@@ -88,6 +88,7 @@ impl<'a> Failure<'a> {
             }
             _ if message.contains("too many")
                 || message.contains("Expression tree is too large")
+                || message.contains("nested too deep")
                 || message.contains("parser stack") =>
             {
                 SqlError::new(sqlstate::STATEMENT_TOO_COMPLEX, format!("the statement is too complex: {message}"))

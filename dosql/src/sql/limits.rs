@@ -18,6 +18,10 @@ pub(crate) const COLUMNS_MAX: usize = lake_cdc::limits::COLUMNS_MAX;
 /// Longest text that a function may build: the size of an answer.
 pub(crate) const TEXT_BYTES_MAX: usize = 16 << 20;
 
+/// Memory of the elements that an aggregate gathers. They are copied, printed and stored by SQLite, four times in all, in
+/// an isolate of 128 MB that other shards share.
+pub(crate) const ARRAY_BYTES_MAX: usize = 8 << 20;
+
 /// Most members of UNION chains and deepest subqueries: the translator recurses on a stack of one megabyte.
 pub(crate) const QUERY_DEPTH_MAX: usize = 40;
 

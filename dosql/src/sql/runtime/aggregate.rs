@@ -15,7 +15,7 @@ use rusqlite::types::{Value as SqliteValue, ValueRef};
 use super::super::decimal::Decimal;
 use super::super::input::{float, to_value};
 use super::super::interval::Interval;
-use super::super::limits::TEXT_BYTES_MAX;
+use super::super::limits::{ARRAY_BYTES_MAX, TEXT_BYTES_MAX};
 use super::super::pg_type::PgType;
 use super::cast::encode_array;
 use super::{carry, decimal, decimal_of, float_of, int_of, integer, interval_of, out_of_range, str_of, string};
@@ -386,12 +386,18 @@ impl Accumulator for StringAgg {
 #[derive(Default)]
 struct ArrayAgg {
     elements: Vec<Value>,
+    bytes: usize,
 }
 
 impl Accumulator for ArrayAgg {
     fn add(&mut self, a: &[ValueRef<'_>]) -> Result<(), SqlError> {
         let ty = PgType::from_name(str_of(a, 0)?).unwrap_or(PgType::Text);
-        if self.elements.len() > TEXT_BYTES_MAX / 16 {
+        let payload = match a[1] {
+            ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len(),
+            ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) => 0,
+        };
+        self.bytes += size_of::<Value>() + payload;
+        if self.bytes > ARRAY_BYTES_MAX {
             return Err(SqlError::new(sqlstate::PROGRAM_LIMIT, "the array of array_agg() is too long"));
         }
         self.elements.push(to_value(a[1], &ty));
