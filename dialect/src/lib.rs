@@ -11,6 +11,7 @@ mod error;
 mod ident;
 pub mod limits;
 mod parse;
+mod size;
 pub mod sqlstate;
 
 pub use column_name::column_name;

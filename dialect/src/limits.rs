@@ -3,6 +3,16 @@
 /// Longest text of one request's SQL. A multi-row INSERT of literals is the longest sensible one; bodies end at 16 MiB.
 pub const SQL_BYTES_MAX: usize = 8 << 20;
 
+/// Most tokens of a text, white space among them: the 65,535 parameters of a statement, with commas and spaces, are
+/// 200,000. On wasm so many values take 60 MB of the isolate's 128 while they are read.
+pub const TOKENS_MAX: usize = 250_000;
+
+/// Most names and keywords of a text. On wasm a selected column takes 1.5 kB while it is read, a derived table 7 kB.
+pub const WORDS_MAX: usize = 20_000;
+
+/// Most statements of a text, of which one at most is run: each takes 8 kB.
+pub const STATEMENTS_MAX: usize = 2_000;
+
 /// Deepest nesting of an expression or query. The parser and the translators recurse, on a stack of one megabyte.
 pub const RECURSION_MAX: usize = 50;
 

@@ -15,6 +15,7 @@ use crate::command;
 use crate::depth::{self, is_constant};
 use crate::error::SqlError;
 use crate::limits::{PARAMETERS_MAX, RECURSION_MAX, SQL_BYTES_MAX};
+use crate::size;
 use crate::sqlstate;
 
 /// Statements of a text, with `$1…` for every placeholder, and how many parameters they name.
@@ -28,9 +29,11 @@ pub fn parse(sql: &str) -> Result<(Vec<Statement>, usize), SqlError> {
     if sql.contains('\0') {
         return Err(SqlError::new("22021", "invalid byte sequence for encoding \"UTF8\": 0x00"));
     }
+    size::check_text(sql)?;
     let mut tokens = Tokenizer::new(&PostgreSqlDialect {}, sql)
         .tokenize_with_location()
         .map_err(|error| SqlError::new(sqlstate::SYNTAX_ERROR, format!("syntax error: {}", error.message)))?;
+    size::check_tokens(&tokens)?;
     let count = number_placeholders(&mut tokens)?;
     depth::check(&tokens)?;
     let unsupported = command::unsupported_in(&tokens);
