@@ -37,7 +37,7 @@ async function loadTables({ client, namespaces, traffic }: Reading, chance: Chan
   await loaded
 }
 
-/** Asks our SQL for now, and for moments of the past. */
+/** Asks our SQL for the present and for moments of the past. */
 async function readLake({ client, namespaces, answers }: Reading, chance: Chance): Promise<void> {
   const namespace = chance.oneOf(namespaces)
   await answers.askNow(namespace)
