@@ -184,12 +184,18 @@ mod tests {
 
     #[test]
     fn a_chain_of_operators_has_an_end() {
-        let links = ["+1", "||'x'", " AND a", " OR a = 1 AND b = 2", "::text", " IS NULL", "->'k'", " UNION SELECT 1"];
+        let links = ["+1", "||'x'", " AND a", " OR a = 1 AND b = 2", "::text", " IS NULL", "->'k'"];
         for link in links {
             check(&format!("SELECT a{}", link.repeat(150)), Ok(()));
             check(&format!("SELECT a{}", link.repeat(250)), Err("54001"));
             check(&format!("SELECT a{}", link.repeat(4_000)), Err("54001"));
         }
+    }
+
+    #[test]
+    fn a_chain_of_queries_has_an_end() {
+        check(&format!("SELECT 1{}", " UNION SELECT 1".repeat(60)), Ok(()));
+        check(&format!("SELECT 1{}", " UNION SELECT 1".repeat(61)), Err("54001"));
     }
 
     #[test]

@@ -5,6 +5,13 @@
 /// The isolate has 128 MB; the module, decoded pages and the answer need the rest.
 pub const MEMORY_BYTES_MAX: usize = 48 << 20;
 
+/// Most tables of WITH in one statement: each is planned inside of the one that names it, by recursion. In workerd the
+/// stack ended between 60 and 150.
+pub const WITH_TABLES_MAX: usize = 50;
+
+/// Deepest WITH inside of WITH: the planner looks for the tables of each level twice, so every level doubles the time.
+pub const WITH_DEPTH_MAX: usize = 8;
+
 /// Most tables one statement may name: each costs reads before the first row.
 pub const TABLES_MAX: usize = 32;
 

@@ -166,6 +166,19 @@ fn times_behave_as_in_postgres() {
 }
 
 #[test]
+fn tables_of_with_are_bounded_in_number_and_depth() {
+    let world = World::new();
+    let chain = |count: usize| {
+        let tables: Vec<String> = (1..count).map(|at| format!("t{at} AS (SELECT * FROM t{})", at - 1)).collect();
+        format!("WITH t0 AS (SELECT 1 AS n), {} SELECT * FROM t{}", tables.join(", "), count - 1)
+    };
+    let nested = |depth: usize| format!("{}SELECT 1{}", "WITH a AS (".repeat(depth), ") SELECT * FROM a".repeat(depth));
+    let is_too_complex = |sql: String| world.rows(&sql).is_err_and(|error| error.starts_with("54001"));
+    assert!(!is_too_complex(chain(15)) && is_too_complex(chain(51)));
+    assert!(!is_too_complex(nested(4)) && is_too_complex(nested(9)) && is_too_complex(nested(40)));
+}
+
+#[test]
 fn a_statement_has_a_budget() {
     let all = "orders a, orders b, orders c, orders d, orders e, orders f, orders g, orders h, orders i, orders j";
     let sql = format!(

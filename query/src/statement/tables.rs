@@ -11,7 +11,7 @@ use lake_dialect::fold;
 
 use super::read::sql_error;
 use super::versions::{Version, unmark};
-use crate::limits::TABLES_MAX;
+use crate::limits::{TABLES_MAX, WITH_DEPTH_MAX, WITH_TABLES_MAX};
 use crate::request::{Moment, moment_of_text};
 use crate::tables::{HISTORY_SUFFIX, TableUse};
 
@@ -36,7 +36,8 @@ pub(crate) fn collect(
     versions: &[Version],
     params: &[serde_json::Value],
 ) -> Result<Vec<Named>, ApiError> {
-    let mut collector = Collector { namespace, moment, versions, params, scopes: Vec::new(), found: Vec::new() };
+    let mut collector =
+        Collector { namespace, moment, versions, params, scopes: Vec::new(), with_tables: 0, found: Vec::new() };
     match query.visit(&mut collector) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(collector.found),
@@ -50,6 +51,8 @@ struct Collector<'a> {
     params: &'a [serde_json::Value],
     /// Names of WITH, innermost last.
     scopes: Vec<Vec<String>>,
+    /// How many tables of WITH there were so far.
+    with_tables: usize,
     found: Vec<Named>,
 }
 
@@ -57,8 +60,15 @@ impl VisitorMut for Collector<'_> {
     type Break = ApiError;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<ApiError> {
-        let names = query.with.iter().flat_map(|with| &with.cte_tables).map(|table| fold(&table.alias.name)).collect();
+        let tables = query.with.iter().flat_map(|with| &with.cte_tables);
+        let names: Vec<String> = tables.map(|table| fold(&table.alias.name)).collect();
+        self.with_tables += names.len();
         self.scopes.push(names);
+        let depth = self.scopes.iter().filter(|names| !names.is_empty()).count();
+        if self.with_tables > WITH_TABLES_MAX || depth > WITH_DEPTH_MAX {
+            let limits = format!("at most {WITH_TABLES_MAX} tables, {WITH_DEPTH_MAX} deep");
+            return ControlFlow::Break(sql_error("54001", format!("WITH has too many tables: {limits}")));
+        }
         ControlFlow::Continue(())
     }
 
