@@ -1,10 +1,11 @@
 //! Joining a shard's table to the lake's: the lake's table is the union of what its shards have.
 //!
 //! A column is joined to a field once, by its name or a former one, and keeps it under every later name. What cannot be
-//! joined (one name, two types) is a contradiction: it stops that shard's table only. All functions work on copies
-//! that are thrown away if they fail.
+//! joined (one name, two types) is a contradiction: it stops that shard's table only. So is what Iceberg does not allow:
+//! one flush commits the tables of all shards, and must be able to build each schema. `join` works on a copy of the
+//! table that is thrown away if it fails.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use lake_cdc::{Column, ColumnType, Relation, is_reserved_column, limits::COLUMNS_MAX};
 
@@ -39,6 +40,7 @@ pub(crate) fn join(
     let alone = table.users == 0;
     let is_new = table.fields.is_empty();
     check_names(relation)?;
+    let fields_before = table.fields.clone();
     let mut claims = claim_fields(table, source, relation);
     for (index, column) in relation.columns.iter().enumerate() {
         let replaced = match claims[index].and_then(|id| table.field(id)) {
@@ -68,7 +70,6 @@ pub(crate) fn join(
             None => add_field(table, column, is_new && relation.key.contains(&index)),
         };
         claims[index] = Some(id);
-        source.columns.insert(column.id.0, id);
         if let Some(field) = table.field_mut(id) {
             take_up(field, column);
         }
@@ -82,8 +83,12 @@ pub(crate) fn join(
             field.dropped = true;
         }
     }
-    check_table(table)?;
+    if !are_same(&fields_before, &table.fields) {
+        check_table(table)?;
+    }
     table.users += 1;
+    // Only now: what failed has given no ids. Columns that are gone never come again.
+    source.columns = relation.columns.iter().zip(&ids).map(|(column, id)| (column.id.0, *id)).collect();
     let fields = relation.columns.iter().zip(&ids).map(|(column, id)| ShapeField {
         field_id: *id,
         name: column.name.clone(),
@@ -170,20 +175,33 @@ fn join_key(table: &mut LakeTable, key: Vec<i32>, alone: bool) -> Result<(), Str
 }
 
 fn check_names(relation: &Relation) -> Result<(), String> {
-    if relation.name.ends_with("_history") {
+    if relation.name.to_lowercase().ends_with("_history") {
         return Err(format!("the name {} is reserved for history", relation.name));
     }
+    // The catalog separates names with one of them, and refuses others.
+    if relation.name.contains(char::is_control) {
+        return Err(format!("the name {:?} has a control character", relation.name));
+    }
     let hidden = relation.has_hidden_key();
-    match relation.columns.iter().find(|c| is_reserved_column(&c.name) && !(hidden && c.name == "_key")) {
+    let is_reserved = |column: &&Column| is_reserved_column(&column.name.to_lowercase());
+    match relation.columns.iter().filter(is_reserved).find(|column| !(hidden && column.name == "_key")) {
         Some(column) => Err(format!("the column name {} is reserved", column.name)),
         None => Ok(()),
     }
 }
 
+/// True if a schema of the one is a schema of the other.
+fn are_same(before: &[Field], after: &[Field]) -> bool {
+    before.len() == after.len()
+        && before.iter().zip(after).all(|(before, after)| {
+            (&before.name, before.dropped, &before.column_type) == (&after.name, after.dropped, &after.column_type)
+        })
+}
+
 fn check_table(table: &LakeTable) -> Result<(), String> {
-    let mut names = BTreeSet::new();
+    let mut names = HashSet::new();
     for field in table.active() {
-        if !names.insert(field.name.to_ascii_lowercase()) {
+        if !field.take_name(&field.name, &mut names) {
             return Err(format!("two columns would be named {}", field.name));
         }
     }
@@ -191,7 +209,8 @@ fn check_table(table: &LakeTable) -> Result<(), String> {
     if table.fields.len() > 2 * COLUMNS_MAX {
         return Err("the lake's table would have too many columns".to_owned());
     }
-    Ok(())
+    let schemas = table.current_schema().and_then(|_| table.history_schema());
+    schemas.map(drop).map_err(|error| format!("the lake's table would have no schema: {error}"))
 }
 
 #[cfg(test)]

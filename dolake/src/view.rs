@@ -128,14 +128,16 @@ impl<S: ShardStorage> Lake<S> {
 
     fn view_past(&self, table: &LakeTable) -> ViewPast {
         let state = self.state();
-        let names = state.shards.values().map(|shard| (shard.number, shard.database.as_str()));
-        let names = names.collect::<HashMap<u32, &str>>();
+        let shards = state.shards.values().map(|shard| (shard.number, shard.database.as_str()));
+        let shards = shards.collect::<HashMap<u32, &str>>();
         let past = &table.past;
         let removals = past.removals.iter().filter_map(|removal| {
-            let shard = (*names.get(&removal.shard)?).to_owned();
+            let shard = (*shards.get(&removal.shard)?).to_owned();
             Some(Removal { shard, upto: LakePosition(removal.upto), at: point(removal.at) })
         });
+        let mut names = table.names_in_history();
         let dropped = table.fields.iter().filter(|field| field.dropped);
+        let dropped = dropped.map(|field| view_field(table, field, names.remove(&field.id).unwrap_or_default()));
         let alterations = past.alterations.iter().map(|alteration| Alteration {
             at: point(alteration.at),
             before: match &alteration.before {
@@ -146,7 +148,7 @@ impl<S: ShardStorage> Lake<S> {
         });
         ViewPast {
             created: past.created.map(point),
-            dropped: dropped.map(|field| view_field(table, field, table.name_in_history(field))).collect(),
+            dropped: dropped.collect(),
             alterations: alterations.collect(),
             names_since: past.names_since.map(point),
             removals: removals.collect(),

@@ -173,3 +173,67 @@ fn names_of_the_lake_are_refused() {
     assert!(shop.join(0, vec![column(2, "_shard", &[], ColumnType::Text)]).is_err());
     assert!(shop.join(0, vec![column(2, "_key", &[], ColumnType::Text)]).is_err());
 }
+
+#[test]
+fn what_was_dropped_keeps_out_of_the_way_of_what_looks_like_it() {
+    let mut shop = Shop::new();
+    let text = |id, name| column(id, name, &[], ColumnType::Text);
+    shop.join(0, vec![text(2, "x"), text(3, "x__11"), text(4, "X__11_")]).unwrap();
+    shop.join(0, vec![text(3, "x__11"), text(4, "X__11_")]).unwrap();
+    shop.join(0, vec![text(3, "x__11"), text(4, "X__11_"), column(5, "x", &[], ColumnType::Int4)]).unwrap();
+    shop.check(&["x__11", "X__11_", "x"], &["x__11__", "x__11", "X__11_", "x"]);
+}
+
+#[test]
+fn an_element_of_a_list_has_a_name_too() {
+    let list = |id, name| column(id, name, &[], ColumnType::Array(Box::new(ColumnType::Int4)));
+    let element = |id| column(id, "tags.Element", &[], ColumnType::Text);
+    let mut shop = Shop::new();
+    assert!(shop.join(0, vec![list(2, "tags"), element(3)]).is_err());
+    assert!(shop.join(0, vec![element(3), list(2, "tags")]).is_err());
+    shop.join(0, vec![list(2, "tags")]).unwrap();
+    shop.join(0, vec![element(3)]).unwrap();
+    shop.check(&["tags.Element"], &["tags__11", "tags.Element"]);
+    shop.join(0, vec![list(4, "tags")]).unwrap();
+    shop.check(&["tags"], &["tags__11", "tags.Element__13", "tags"]);
+}
+
+#[test]
+fn what_history_is_partitioned_by_has_a_name() {
+    let mut shop = Shop::new();
+    shop.join(0, vec![column(2, "_commit_timestamp_day", &[], ColumnType::Text)]).unwrap();
+    assert!(shop.table.current_schema().unwrap().field_by_name("_commit_timestamp_day").is_some());
+    assert!(shop.table.history_schema().unwrap().field_by_name("_commit_timestamp_day__11").is_some());
+}
+
+#[test]
+fn names_that_differ_only_by_case_are_a_contradiction() {
+    for (one, other) in [("a", "A"), ("ä", "Ä")] {
+        let mut shop = Shop::new();
+        shop.join(0, vec![column(2, one, &[], ColumnType::Text)]).unwrap();
+        assert!(shop.join(1, vec![column(2, other, &[], ColumnType::Text)]).is_err());
+    }
+    let mut shop = Shop::new();
+    assert!(shop.join(0, vec![column(2, "_Operation", &[], ColumnType::Text)]).is_err());
+}
+
+#[test]
+fn a_table_name_that_no_catalog_takes_is_a_contradiction() {
+    for name in ["\u{1f}", "a\u{1f}b", "a\0", "Orders_History"] {
+        let relation = Relation { name: name.into(), ..relation(vec![]) };
+        let mut table = LakeTable::new(1, "default", name);
+        assert!(join(&mut table, &mut SourceTable::new(name), &relation, None).is_err(), "{name:?}");
+    }
+}
+
+#[test]
+fn what_failed_to_join_has_given_no_ids() {
+    let mut shop = Shop::new();
+    shop.join(0, vec![column(2, "a", &[], ColumnType::Text)]).unwrap();
+    let mine = |name| column(2, name, &[], ColumnType::Text);
+    assert!(shop.join(1, vec![mine("b"), column(3, "A", &[], ColumnType::Text)]).is_err());
+    // The field that the column would have had is another shard's by now.
+    shop.join(2, vec![column(9, "c", &[], ColumnType::Text)]).unwrap();
+    shop.join(1, vec![mine("b")]).unwrap();
+    shop.check(&["a", "c", "b"], &["a", "c", "b"]);
+}

@@ -1,5 +1,7 @@
 //! A table of the lake: the union of what its shards have, and the Iceberg schemas that follow from it.
 
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use iceberg::spec::{
@@ -96,7 +98,8 @@ impl LakeTable {
 
     /// The schema of the current rows.
     pub(crate) fn current_schema(&self) -> Result<Schema, iceberg::Error> {
-        let mut fields = self.active().map(|field| field.nested(&field.name)).collect::<Vec<NestedFieldRef>>();
+        let names = names_of(self.active().collect(), &CURRENT_NAMES);
+        let mut fields = nested(self.active(), &names);
         fields.push(required(system::SHARD, "_shard", PrimitiveType::String));
         fields.push(required(system::COMMIT_TIMESTAMP, "_commit_timestamp", PrimitiveType::Timestamptz));
         Schema::builder().with_fields(fields).build()
@@ -104,8 +107,7 @@ impl LakeTable {
 
     /// The schema of history: all fields there ever were.
     pub(crate) fn history_schema(&self) -> Result<Schema, iceberg::Error> {
-        let mut fields =
-            self.fields.iter().map(|field| field.nested(&self.name_in_history(field))).collect::<Vec<NestedFieldRef>>();
+        let mut fields = nested(self.fields.iter(), &self.names_in_history());
         fields.push(required(system::OPERATION, "_operation", PrimitiveType::String));
         fields.push(required(system::POSITION, "_position", PrimitiveType::Long));
         fields.push(required(system::SHARD, "_shard", PrimitiveType::String));
@@ -115,25 +117,67 @@ impl LakeTable {
         Schema::builder().with_fields(fields).build()
     }
 
-    /// A name belongs to the field that has it now; earlier holders carry their id.
-    pub(crate) fn name_in_history(&self, field: &Field) -> String {
-        let is_later = |other: &Field| (other.dropped, -other.id) < (field.dropped, -field.id);
-        let taken = self
-            .fields
-            .iter()
-            .any(|other| other.id != field.id && other.name.eq_ignore_ascii_case(&field.name) && is_later(other));
-        if taken { format!("{}__{}", field.name, field.id) } else { field.name.clone() }
+    /// Names by field id. One belongs to the field that has it now; earlier holders carry their id.
+    pub(crate) fn names_in_history(&self) -> HashMap<i32, String> {
+        names_of(self.fields.iter().collect(), &HISTORY_NAMES)
     }
 
     /// History is partitioned by the day of the commit.
     pub(crate) fn history_spec() -> Result<UnboundPartitionSpec, iceberg::Error> {
         Ok(UnboundPartitionSpec::builder()
-            .add_partition_field(system::COMMIT_TIMESTAMP, "_commit_timestamp_day", Transform::Day)?
+            .add_partition_field(system::COMMIT_TIMESTAMP, PARTITION_NAME, Transform::Day)?
             .build())
     }
 }
 
+/// Of what history is partitioned by. Iceberg refuses a column of the name.
+const PARTITION_NAME: &str = "_commit_timestamp_day";
+
+/// What no field of the current rows can be called.
+const CURRENT_NAMES: [&str; 2] = ["_shard", "_commit_timestamp"];
+
+/// What no field of history can be called.
+const HISTORY_NAMES: [&str; 7] =
+    ["_shard", "_commit_timestamp", "_operation", "_position", "_lsn", "_transaction_id", PARTITION_NAME];
+
+/// A name for each field, so that a schema of them can be built whatever the fields are called: shards feed many tables
+/// through one flush, and a schema that cannot be built would stop all of them.
+///
+/// Present fields come before dropped ones, and late ones before early ones. Who comes too late carries the field's id,
+/// and as many underscores as it needs to be alone.
+fn names_of(mut fields: Vec<&Field>, own: &[&str]) -> HashMap<i32, String> {
+    fields.sort_by_key(|field| (field.dropped, Reverse(field.id)));
+    let mut taken = own.iter().map(|name| (*name).to_owned()).collect::<HashSet<String>>();
+    let (first, late): (Vec<&Field>, Vec<&Field>) =
+        fields.into_iter().partition(|field| field.take_name(&field.name, &mut taken));
+    let mut names = first.into_iter().map(|field| (field.id, field.name.clone())).collect::<HashMap<i32, String>>();
+    for field in late {
+        let mut name = format!("{}__{}", field.name, field.id);
+        while !field.take_name(&name, &mut taken) {
+            name.push('_');
+        }
+        names.insert(field.id, name);
+    }
+    names
+}
+
+fn nested<'f>(fields: impl Iterator<Item = &'f Field>, names: &HashMap<i32, String>) -> Vec<NestedFieldRef> {
+    fields.map(|field| field.nested(names.get(&field.id).unwrap_or(&field.name))).collect()
+}
+
 impl Field {
+    /// Takes `name` if nobody has it. Names that differ only by case are one, and a list's element has a name too.
+    pub(crate) fn take_name(&self, name: &str, taken: &mut HashSet<String>) -> bool {
+        let name = name.to_lowercase();
+        let element = self.element_id.is_some().then(|| format!("{name}.element"));
+        let is_free = !taken.contains(&name) && !element.as_ref().is_some_and(|element| taken.contains(element));
+        if is_free {
+            taken.insert(name);
+            taken.extend(element);
+        }
+        is_free
+    }
+
     fn nested(&self, name: &str) -> NestedFieldRef {
         let kind = match &self.column_type {
             ColumnType::Array(element) => Type::List(ListType {
