@@ -56,6 +56,17 @@ pub const REMOVALS_MAX: usize = 8_192;
 /// one kept are refused.
 pub const ALTERATIONS_MAX: usize = 1_024;
 
+/// Bytes of those changes, for the same reason as below: one can carry a key of many columns.
+pub const ALTERATION_BYTES_MAX: usize = 256 << 10;
+
+/// Bytes of a table's fields in its stored row of at most 2 MB, next to the alterations and removals above, of which all
+/// together are less than 1.1 MB. Beyond, the shard that would add to it contradicts the table.
+pub const FIELD_BYTES_MAX: usize = 768 << 10;
+
+/// Former names that a field keeps, by which a shard that was not heard of for some renames is joined to it. Beyond, one
+/// that comes with an older name for the first time gets a column of its own.
+pub const FORMER_NAMES_MAX: usize = 16;
+
 /// How long flushed batches are kept for subscribers.
 pub const RETENTION_MICROS: i64 = 24 * 3_600_000_000;
 

@@ -12,6 +12,7 @@ use crate::limits::{
     BUSY_RETRY_MS, DEAD_LETTER_BYTES_MAX, PENDING_BYTES_MAX, SLOW_DELAY_MS_PER_MIB, TAIL_BYTES_MAX, TAIL_BYTES_SLOW,
 };
 use crate::stage::{Refusal, Stage, Staged};
+use crate::state::Pending;
 use crate::stored::{Shard, keys, seal_json};
 
 /// What the lake knows of one producer's socket. Small enough for the socket's attachment, so that it survives
@@ -213,26 +214,18 @@ impl<S: ShardStorage> Lake<S> {
         let (before, database, timeline) = (shard.accepted(), shard.database.clone(), shard.timeline());
         let held = self.state_mut().pending.remove(&timeline.0).unwrap_or_default();
         let mut gap = None;
-        let (staged, pending, duplicates) = {
+        let staged = {
             let state = self.state();
             let mut stage = Stage::new(&state, &self.storage, shard, now);
             stage.pending = held;
-            for part in parts {
-                match stage.part(part) {
-                    Ok(Admission::Fresh | Admission::Duplicate) => {}
-                    Ok(Admission::Gap { expected }) => {
-                        gap = Some(expected);
-                        break;
-                    }
-                    Err(Refusal::Lake(error)) => return Err(error),
-                    Err(Refusal::Malformed(message)) => {
-                        drop(state);
-                        return self.refuse_shard(&database, RefusalReason::Malformed, message);
-                    }
-                }
+            stage_parts(stage, parts, &mut gap)
+        };
+        let (staged, pending, duplicates) = match staged {
+            Ok(staged) => staged,
+            Err(Refusal::Lake(error)) => return Err(error),
+            Err(Refusal::Malformed(message)) => {
+                return self.refuse_shard(&database, RefusalReason::Malformed, message);
             }
-            let (pending, duplicates) = (std::mem::take(&mut stage.pending), stage.duplicates);
-            (if stage.is_empty() { None } else { Some(stage.finish()?) }, pending, duplicates)
         };
         let grew = match staged {
             Some(staged) => match self.store(staged)? {
@@ -276,8 +269,8 @@ impl<S: ShardStorage> Lake<S> {
         let staged = {
             let state = self.state();
             let mut stage = Stage::new(&state, &self.storage, shard, now);
-            match stage.end() {
-                Ok(()) => stage.finish()?,
+            match stage.end().and_then(|()| stage.finish()) {
+                Ok(staged) => staged,
                 Err(Refusal::Lake(error)) => return Err(error),
                 Err(Refusal::Malformed(message)) => return Ok(Received::refuse(RefusalReason::Malformed, message)),
             }
@@ -313,6 +306,23 @@ enum Stored {
     Accepted,
     /// Nothing was written.
     Full,
+}
+
+/// Stages parts up to the first gap: the write, what has no end yet, and how many were known.
+fn stage_parts<S: ShardStorage>(
+    mut stage: Stage<'_, S>,
+    parts: Vec<TransactionPart>,
+    gap: &mut Option<Lsn>,
+) -> Result<(Option<Staged>, Pending, u64), Refusal> {
+    for part in parts {
+        if let Admission::Gap { expected } = stage.part(part)? {
+            *gap = Some(expected);
+            break;
+        }
+    }
+    let (pending, duplicates) = (std::mem::take(&mut stage.pending), stage.duplicates);
+    let staged = if stage.is_empty() { None } else { Some(stage.finish()?) };
+    Ok((staged, pending, duplicates))
 }
 
 /// The delay asked for as the tail grows towards its bound.

@@ -9,6 +9,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use lake_cdc::{Column, ColumnType, Relation, is_reserved_column, limits::COLUMNS_MAX};
 
+use crate::limits::{FIELD_BYTES_MAX, FORMER_NAMES_MAX};
 use crate::stored::{Field, LakeTable, Shape, ShapeField, SourceTable};
 
 /// Takes a source's claim off the table it fed.
@@ -157,6 +158,7 @@ fn take_up(field: &mut Field, column: &Column) {
         let former = std::mem::replace(&mut field.name, column.name.clone());
         field.former.retain(|name| *name != column.name);
         field.former.push(former);
+        field.former.drain(..field.former.len().saturating_sub(FORMER_NAMES_MAX));
     }
 }
 
@@ -208,6 +210,10 @@ fn check_table(table: &LakeTable) -> Result<(), String> {
     // Twice the columns of one shard: room for shards that disagree, and for what was dropped.
     if table.fields.len() > 2 * COLUMNS_MAX {
         return Err("the lake's table would have too many columns".to_owned());
+    }
+    let bytes = serde_json::to_vec(&table.fields).map_or(usize::MAX, |json| json.len());
+    if bytes > FIELD_BYTES_MAX {
+        return Err("the lake's table would have too many names".to_owned());
     }
     let schemas = table.current_schema().and_then(|_| table.history_schema());
     schemas.map(drop).map_err(|error| format!("the lake's table would have no schema: {error}"))

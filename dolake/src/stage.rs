@@ -279,6 +279,8 @@ impl<'a, S: ShardStorage> Stage<'a, S> {
         } else if table.name.eq_ignore_ascii_case(&relation.name) {
             Err(format!("the name {} differs from {} only by case", relation.name, table.name))
         } else {
+            // Shards refuse it. Whoever lets them: the source still stands for its old rows, and so for those of a new
+            // table of the old name, whose key space is the same; dropping the one would remove the rows of both.
             Err(format!("table {} was renamed to {}, which is not supported", table.name, relation.name))
         };
         match joined {
@@ -458,8 +460,9 @@ impl<'a, S: ShardStorage> Stage<'a, S> {
         self.blobs.push((TailIndex::of(number, &blob, bytes.len()), keep.then(|| Rc::new(blob))));
     }
 
-    /// The one write.
-    pub(crate) fn finish(mut self) -> Result<Staged, LakeError> {
+    /// The one write. What no storage takes is refused here, and so stops only the shard that sent it: a write that fails
+    /// ends the instance for all of them.
+    pub(crate) fn finish(mut self) -> Result<Staged, Refusal> {
         if let Some((blob, _)) = self.open.take() {
             self.seal(blob, true);
         }
@@ -490,6 +493,9 @@ impl<'a, S: ShardStorage> Stage<'a, S> {
         }
         batch.put(keys::shard(&self.shard.database), seal_json("shard", &self.shard)?);
         batch.put(keys::META, seal_json("meta", &self.meta)?);
+        if let Some(bytes) = batch.oversized_row() {
+            return Err(Refusal::Malformed(format!("the lake would have to store a row of {bytes} bytes")));
+        }
         Ok(Staged {
             batch,
             shard: self.shard,

@@ -4,10 +4,10 @@
 
 mod support;
 
-use lake_cdc::{ColumnType, Frame, Lsn, RefusalReason, ViewRequest};
+use lake_cdc::{ColumnType, Entry, Frame, Lsn, RefusalReason, Relation, TableId, ViewRequest};
 use lake_dolake::limits::{VIEW_CHANGES_MAX, VIEW_TAIL_BYTES_MAX};
 use lake_dolake::{Connection, Lake, ViewAnswer};
-use lake_host::{Clock, KeyRange, ShardStorage};
+use lake_host::{Clock, KeyRange, ROW_BYTES_MAX, ShardStorage, WriteBatch, blob};
 use lake_test_host::MemoryStorage;
 use support::shard::{Shard, column};
 use support::{World, receive, send_all};
@@ -133,4 +133,53 @@ fn a_tail_that_grows_slows_its_shards_and_then_refuses_them() {
         }
     }
     panic!("the tail has no bound");
+}
+
+#[test]
+fn a_row_that_no_storage_takes_is_refused_to_its_shard_only() {
+    let world = World::new(33);
+    let lake = world.open();
+    let mut shard = Shard::with_rows("a", 1, 0..3);
+    send_all(&world, &lake, &shard);
+    drop(lake);
+    // What inputs cannot make: a table's row with no room for one more removal.
+    let (key, row) = world.storage.scan(&KeyRange::prefix(b"t/"), 1).unwrap().remove(0);
+    let mut table: serde_json::Value = serde_json::from_slice(blob::open(1, &row).unwrap()).unwrap();
+    table["fields"][0]["former"] = vec!["x".repeat(ROW_BYTES_MAX - row.len() - key.len() - 10)].into();
+    let mut batch = WriteBatch::new();
+    batch.put(key, blob::seal(1, &serde_json::to_vec(&table).unwrap()));
+    world.storage.apply(&batch).unwrap();
+    let lake = world.open();
+    shard.drop_table("orders");
+    shard.commit();
+    let mut connection = Connection::default();
+    receive(&world, &lake, &mut connection, &Frame::Hello(shard.hello()));
+    let received = receive(&world, &lake, &mut connection, &shard.frame(shard.log.last().unwrap().lsn));
+    assert!(matches!(received.replies[0], Frame::Refused { reason: RefusalReason::Malformed, .. }));
+    assert!(received.close.is_some());
+    let mut other = Shard::new("b", 2);
+    other.create("things");
+    other.put("things", 1, Some("x"));
+    other.commit();
+    send_all(&world, &lake, &other);
+    world.flush(&lake).unwrap();
+    assert_eq!(support::read::rows(&world, "default", "things").len(), 1);
+}
+
+#[test]
+fn a_key_of_many_columns_that_is_another_each_time_ends_no_lake() {
+    let world = World::new(34);
+    let lake = world.open();
+    let mut shard = Shard::new("a", 1);
+    for round in 0..350 {
+        let columns = (1..=200).map(|id| column(id, &format!("c{id}"), ColumnType::Int4)).collect();
+        let key = (0..200).map(|index| (index + round) % 200).collect();
+        let table_id = TableId(round as u32 + 1);
+        shard.entry(Entry::Relation(Relation { table_id, name: "orders".into(), columns, key }));
+        shard.entry(Entry::DropTable(table_id));
+        shard.commit();
+    }
+    send_all(&world, &lake, &shard);
+    let stored = world.storage.scan(&KeyRange::prefix(b"t/"), 1).unwrap().remove(0).1.len();
+    assert!((250_000..330_000).contains(&stored), "{stored}");
 }

@@ -407,7 +407,7 @@ impl TableWrite {
         self.files.next_run += 1;
         entries.into_iter().for_each(|entry| writer.push(entry, &mut batch));
         let run = writer.finish(&mut batch);
-        let is_kept = !(planted!("index: a run is one flush behind") && self.files.next_run % 4 == 0);
+        let is_kept = !(planted!("index: a run is one flush behind") && self.files.next_run.is_multiple_of(4));
         self.files.runs.extend(run.filter(|_| is_kept));
         durable!("flush: store an index run", lake.write_batch(&batch))
     }

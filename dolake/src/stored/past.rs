@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::LakeTable;
-use crate::limits::{ALTERATIONS_MAX, REMOVALS_MAX};
+use crate::limits::{ALTERATION_BYTES_MAX, ALTERATIONS_MAX, REMOVALS_MAX};
 
 /// When something happened: known to states at and after a position, and its transaction's stamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +61,13 @@ pub(crate) struct TablePast {
     pub(crate) removals_unknown: Option<Gap>,
 }
 
+impl Alteration {
+    /// Bytes in the table's fact.
+    fn size(&self) -> usize {
+        serde_json::to_vec(self).map_or(usize::MAX, |json| json.len() + 1)
+    }
+}
+
 impl Point {
     fn or_earlier(self, other: Point) -> Point {
         Point(self.0.min(other.0), self.1.min(other.1))
@@ -81,25 +88,38 @@ impl TablePast {
         let mut found = Vec::new();
         for field in &after.fields {
             match before.field(field.id) {
-                None => found.push(Before::Absent(field.id)),
+                None => found.push(Alteration { at, before: Before::Absent(field.id) }),
                 Some(old) if old.dropped => {}
                 Some(old) if old.name != field.name || field.dropped => {
-                    found.push(Before::Named(field.id, old.name.clone()));
+                    found.push(Alteration { at, before: Before::Named(field.id, old.name.clone()) });
                 }
                 Some(_) => {}
             }
         }
         if before.key != after.key {
-            found.push(Before::Key(before.key.clone()));
+            found.push(Alteration { at, before: Before::Key(before.key.clone()) });
         }
         let is_altered = !found.is_empty();
-        let past = &mut after.past;
-        past.alterations.extend(found.into_iter().map(|before| Alteration { at, before }));
-        let over = past.alterations.len().saturating_sub(ALTERATIONS_MAX);
-        for gone in past.alterations.drain(..over) {
-            past.names_since = Some(past.names_since.map_or(gone.at, |since| since.or_later(gone.at)));
+        if is_altered {
+            after.past.alterations.extend(found);
+            after.past.forget_alterations();
         }
         is_altered
+    }
+
+    /// Keeps the latest alterations that are within both bounds.
+    fn forget_alterations(&mut self) {
+        let (mut kept, mut bytes) = (0, 0);
+        for alteration in self.alterations.iter().rev().take(ALTERATIONS_MAX) {
+            bytes = alteration.size().saturating_add(bytes);
+            if bytes > ALTERATION_BYTES_MAX {
+                break;
+            }
+            kept += 1;
+        }
+        for gone in self.alterations.drain(..self.alterations.len() - kept) {
+            self.names_since = Some(self.names_since.map_or(gone.at, |since| since.or_later(gone.at)));
+        }
     }
 
     /// Notes that a shard's rows are gone.
@@ -147,6 +167,10 @@ impl TablePast {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::FIELD_BYTES_MAX;
+    use crate::stored::Field;
+    use lake_cdc::ColumnType;
+    use lake_host::ROW_BYTES_MAX;
 
     fn removal(shard: u32, at: u64) -> Removal {
         Removal { shard, upto: at - 1, at: Point(at, at as i64 * 10) }
@@ -198,6 +222,59 @@ mod tests {
         assert_eq!(table.past.names_since, Some(Point(1, 5)));
         let same = table.clone();
         assert!(!TablePast::note_alterations(&same, &mut table, Point(9_999, 9)));
+    }
+
+    /// Fields in `count`, with names as long as they get in a stored row.
+    fn with_fields(count: i32) -> LakeTable {
+        let mut table = LakeTable::new(1, "default", "orders");
+        table.fields = (0..count)
+            .map(|number| Field {
+                id: 1_000 + number,
+                element_id: None,
+                name: format!("{number:04}{}", "\u{1}".repeat(59)),
+                former: Vec::new(),
+                column_type: ColumnType::Text,
+                required: true,
+                users: 1,
+                dropped: false,
+            })
+            .collect();
+        table
+    }
+
+    #[test]
+    fn keys_and_names_of_many_bytes_are_let_go_of_before_the_row_is_too_large() {
+        let mut table = with_fields(500);
+        for number in 0..300u64 {
+            let before = table.clone();
+            table.key = (0..500).map(|index| 1_000 + (index + number as i32) % 500).collect();
+            table.fields.iter_mut().take(2).for_each(|field| field.name.replace_range(..4, &format!("{number:04}")));
+            assert!(TablePast::note_alterations(&before, &mut table, Point(number + 1, 5)));
+        }
+        let bytes = serde_json::to_vec(&table.past.alterations).unwrap().len();
+        assert!((ALTERATION_BYTES_MAX - 4_000..ALTERATION_BYTES_MAX + 2).contains(&bytes), "{bytes}");
+        let oldest = table.past.alterations[0].at;
+        assert!(oldest.0 > 100 && table.past.names_since.is_some_and(|since| oldest.0 - since.0 <= 1), "{oldest:?}");
+    }
+
+    #[test]
+    fn the_largest_table_fits_a_row() {
+        let mut table = with_fields(500);
+        table.key = (1_000..1_500).collect();
+        let room = FIELD_BYTES_MAX - serde_json::to_vec(&table.fields).unwrap().len();
+        table.fields[0].former.push("x".repeat(room - 2));
+        let before = table.clone();
+        table.fields.iter_mut().for_each(|field| field.dropped = true);
+        for _ in 0..3 {
+            assert!(TablePast::note_alterations(&before, &mut table, Point(u64::MAX, i64::MIN)));
+        }
+        for number in 0..=REMOVALS_MAX as u32 {
+            let at = Point(u64::MAX, i64::MIN);
+            table.past.note_removal(Removal { shard: u32::MAX - number, upto: u64::MAX, at });
+        }
+        assert!(table.past.names_since.is_some() && table.past.removals_unknown.is_some());
+        let row = crate::stored::seal_json("table", &table).unwrap();
+        assert!((1_700_000..ROW_BYTES_MAX - 50_000).contains(&row.len()), "{}", row.len());
     }
 
     #[test]
