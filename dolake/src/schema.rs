@@ -12,12 +12,14 @@ use lake_cdc::{Column, ColumnType, Relation, is_reserved_column, limits::COLUMNS
 use crate::limits::{FIELD_BYTES_MAX, FORMER_NAMES_MAX};
 use crate::stored::{Field, LakeTable, Shape, ShapeField, SourceTable};
 
-/// Takes a source's claim off the table it fed.
-pub(crate) fn release(table: &mut LakeTable, shape: &Shape) {
+/// Takes a source's claim off the table it fed, in a transaction stamped `stamp`.
+pub(crate) fn release(table: &mut LakeTable, shape: &Shape, stamp: i64) {
     table.users = table.users.saturating_sub(1);
     for claimed in &shape.fields {
         if let Some(field) = table.field_mut(claimed.field_id) {
             field.users = field.users.saturating_sub(1);
+            // If it takes the field up again, it lets go of it later still.
+            field.released = field.released.max(Some(stamp));
         }
     }
 }
@@ -143,6 +145,7 @@ fn add_field(table: &mut LakeTable, column: &Column, required: bool) -> i32 {
         column_type: column.column_type.clone(),
         required,
         users: 0,
+        released: None,
         dropped: false,
     });
     id

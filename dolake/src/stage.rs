@@ -271,7 +271,7 @@ impl<'a, S: ShardStorage> Stage<'a, S> {
             .clone()
             .unwrap_or_else(|| LakeTable::new(self.meta.next_table, &self.shard.namespace, &relation.name));
         if let Some(previous) = &previous {
-            schema::release(&mut table, previous);
+            schema::release(&mut table, previous, self.stamp);
             self.tables.insert(table.number, table.clone());
         }
         let joined = if table.name == relation.name {
@@ -286,6 +286,7 @@ impl<'a, S: ShardStorage> Stage<'a, S> {
         match joined {
             Ok(shape) => {
                 self.meta.next_table = self.meta.next_table.max(table.number + 1);
+                TablePast::note_user(&mut table, &shape, previous.as_deref(), self.stamp);
                 source.table = Some(table.number);
                 source.shape = Some(self.number_shape(shape));
                 source.contradiction = None;
@@ -345,7 +346,7 @@ impl<'a, S: ShardStorage> Stage<'a, S> {
             let shape = self.shape(shape)?;
             if let Some(mut table) = self.table(shape.table) {
                 let before = table.clone();
-                schema::release(&mut table, &shape);
+                schema::release(&mut table, &shape, self.stamp);
                 schema::drop_unused(&mut table);
                 self.is_turn |= TablePast::note_alterations(&before, &mut table, self.point());
                 self.tables.insert(table.number, table);

@@ -212,3 +212,87 @@ fn a_key_that_was_another_is_told() {
     assert_eq!(keys.collect::<Vec<Vec<i32>>>(), [vec![told.dropped[0].field_id]]);
     assert_eq!(told.dropped[0].name, "id");
 }
+
+/// A transaction stamped `second` seconds after the first one of any shard.
+fn commit_at(shard: &mut Shard, second: i64) {
+    shard.commit();
+    shard.log.last_mut().unwrap().stamp = at_second(second);
+}
+
+fn at_second(second: i64) -> Micros {
+    Micros(1_760_000_001_000_000 + second * 1_000_000)
+}
+
+fn id() -> Column {
+    column(1, "id", ColumnType::Int8)
+}
+
+fn note() -> Column {
+    column(2, "note", ColumnType::Text)
+}
+
+/// Two shards have a table since second 0 and do `change` to it: one at second 100, which the lake hears of first, the
+/// other at second 50. What was before it ends then.
+fn check_ends(change: &[Column], second: i64, before: impl Fn(&ViewPast, &View) -> Before) {
+    let world = World::new(48);
+    let lake = world.open();
+    let mut shards = [Shard::with_rows("a", 1, 0..1), Shard::with_rows("b", 2, 0..1)];
+    shards.iter().for_each(|shard| send_all(&world, &lake, shard));
+    for (shard, second) in shards.iter_mut().zip([100, 50]) {
+        shard.relation("orders", change.to_vec());
+        commit_at(shard, second);
+        send_all(&world, &lake, shard);
+    }
+    let told = past(&world, &lake);
+    let ends = told.alterations.iter().map(|alteration| (alteration.at.stamp, alteration.before.clone()));
+    let expected = (at_second(second), before(&told, &view(&lake, true)));
+    assert_eq!(ends.collect::<Vec<(Micros, Before)>>(), [expected]);
+}
+
+#[test]
+fn a_column_ends_with_the_last_shard_that_had_it_by_their_stamps() {
+    check_ends(&[id()], 100, |told, _| Before::Named(told.dropped[0].field_id, "note".into()));
+}
+
+#[test]
+fn a_column_and_a_name_begin_with_the_first_shard_that_had_them_by_their_stamps() {
+    let added = column(3, "extra", ColumnType::Int4);
+    check_ends(&[id(), note(), added], 50, |_, now| Before::Absent(now.tables[0].fields[2].field_id));
+    let field = |now: &View| now.tables[0].fields[1].field_id;
+    check_ends(&[id(), renamed(2, "remark", "note")], 50, |_, now| Before::Named(field(now), "note".into()));
+}
+
+#[test]
+fn a_database_that_ends_lets_go_of_its_columns_when_the_lake_hears_of_it() {
+    let world = World::new(50);
+    let lake = world.open();
+    let mut a = Shard::with_rows("a", 1, 0..1);
+    let b = Shard::with_rows("b", 2, 0..1);
+    send_all(&world, &lake, &a);
+    send_all(&world, &lake, &b);
+    world.clock.advance_ms(3_600_000);
+    end(&world, &lake, &b);
+    a.relation("orders", vec![id()]);
+    commit_at(&mut a, 50);
+    send_all(&world, &lake, &a);
+    let told = past(&world, &lake);
+    assert_eq!(told.alterations[0].at.stamp, told.removals[0].at.stamp);
+    assert!(told.alterations[0].at.stamp > at_second(3_000));
+}
+
+#[test]
+fn a_table_begins_with_the_first_shard_that_had_it_by_their_stamps() {
+    let world = World::new(49);
+    let lake = world.open();
+    let mut late = Shard::with_rows("a", 1, 0..1);
+    late.log[0].stamp = at_second(60);
+    late.relation("orders", vec![id(), renamed(2, "remark", "note")]);
+    commit_at(&mut late, 120);
+    let early = Shard::with_rows("b", 2, 0..1);
+    send_all(&world, &lake, &late);
+    assert_eq!(past(&world, &lake).created, Some(point(0, at_second(60))));
+    send_all(&world, &lake, &early);
+    let told = past(&world, &lake);
+    assert_eq!(told.created, Some(point(0, at_second(0))));
+    assert_eq!(told.alterations[0].at.stamp, at_second(120));
+}

@@ -33,7 +33,7 @@ impl Shop {
     fn join(&mut self, shard: usize, columns: Vec<Column>) -> Result<(), String> {
         let (source, shape) = &mut self.sources[shard];
         if let Some(shape) = shape.as_ref() {
-            release(&mut self.table, shape);
+            release(&mut self.table, shape, 0);
         }
         let mut table = self.table.clone();
         let joined = join(&mut table, source, &relation(columns), shape.as_ref())?;
@@ -142,7 +142,7 @@ fn a_table_that_only_one_shard_has_can_come_back_with_another_key() {
     let mut shop = Shop::new();
     shop.join(0, vec![column(2, "a", &[], ColumnType::Text)]).unwrap();
     let (source, shape) = &mut shop.sources[0];
-    release(&mut shop.table, shape.as_ref().unwrap());
+    release(&mut shop.table, shape.as_ref().unwrap(), 0);
     drop_unused(&mut shop.table);
     *source = SourceTable::new("orders");
     *shape = None;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::LakeTable;
+use super::{LakeTable, Shape};
 use crate::limits::{ALTERATION_BYTES_MAX, ALTERATIONS_MAX, REMOVALS_MAX};
 
 /// When something happened: known to states at and after a position, and its transaction's stamp.
@@ -61,6 +61,15 @@ pub(crate) struct TablePast {
     pub(crate) removals_unknown: Option<Gap>,
 }
 
+impl Before {
+    fn field(&self) -> Option<i32> {
+        match self {
+            Before::Absent(id) | Before::Named(id, _) => Some(*id),
+            Before::Key(_) => None,
+        }
+    }
+}
+
 impl Alteration {
     /// Bytes in the table's fact.
     fn size(&self) -> usize {
@@ -84,13 +93,17 @@ impl TablePast {
     }
 
     /// Notes what `after` has become since `before`; false if its columns are the same.
+    ///
+    /// A field ends when the last shard lets go of it, by the shards' stamps: not when the lake hears of that.
     pub(crate) fn note_alterations(before: &LakeTable, after: &mut LakeTable, at: Point) -> bool {
         let mut found = Vec::new();
         for field in &after.fields {
+            let end = Point(at.0, field.released.map_or(at.1, |released| released.max(at.1)));
             match before.field(field.id) {
                 None => found.push(Alteration { at, before: Before::Absent(field.id) }),
                 Some(old) if old.dropped => {}
                 Some(old) if old.name != field.name || field.dropped => {
+                    let at = if field.dropped { end } else { at };
                     found.push(Alteration { at, before: Before::Named(field.id, old.name.clone()) });
                 }
                 Some(_) => {}
@@ -119,6 +132,41 @@ impl TablePast {
         }
         for gone in self.alterations.drain(..self.alterations.len() - kept) {
             self.names_since = Some(self.names_since.map_or(gone.at, |since| since.or_later(gone.at)));
+        }
+    }
+
+    /// A shard's rows have `shape` from `stamp` on, and had `previous` before, if they were there. The table, its fields
+    /// and their names began with the first shard that had them, by the shards' stamps: not with the first that the lake
+    /// heard of.
+    pub(crate) fn note_user(table: &mut LakeTable, shape: &Shape, previous: Option<&Shape>, stamp: i64) {
+        let (fields, past) = (&table.fields, &mut table.past);
+        if previous.is_none()
+            && let Some(created) = &mut past.created
+        {
+            created.1 = created.1.min(stamp);
+        }
+        for column in &shape.fields {
+            let had = previous.and_then(|shape| shape.fields.iter().find(|had| had.field_id == column.field_id));
+            if had.is_some_and(|had| had.name == column.name) {
+                continue;
+            }
+            let of_field = |alteration: &&mut Alteration| alteration.before.field() == Some(column.field_id);
+            let mut alterations = past.alterations.iter_mut().filter(of_field);
+            let Some(had) = had else {
+                if let Some(began) = alterations.find(|alteration| matches!(alteration.before, Before::Absent(_))) {
+                    began.at.1 = began.at.1.min(stamp);
+                }
+                continue;
+            };
+            let is_present = fields.iter().any(|field| field.id == column.field_id && field.name == column.name);
+            if let Some(renamed) = alterations.next_back()
+                && is_present
+                && matches!(&renamed.before, Before::Named(_, name) if *name == had.name)
+            {
+                // Not before what came before it.
+                let least = alterations.next_back().map_or(i64::MIN, |earlier| earlier.at.1);
+                renamed.at.1 = renamed.at.1.min(stamp.max(least));
+            }
         }
     }
 
@@ -236,6 +284,7 @@ mod tests {
                 column_type: ColumnType::Text,
                 required: true,
                 users: 1,
+                released: Some(i64::MIN),
                 dropped: false,
             })
             .collect();

@@ -40,6 +40,9 @@ pub(crate) struct Field {
     pub(crate) required: bool,
     /// Shards' tables that have it.
     pub(crate) users: u32,
+    /// The latest stamp at which one let go of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) released: Option<i64>,
     /// Gone from the current rows; history keeps it.
     pub(crate) dropped: bool,
 }

@@ -77,6 +77,7 @@ fn a_table_and_what_feeds_it() {
             column_type: ColumnType::Int8,
             required: true,
             users: 1,
+            released: None,
             dropped: false,
         },
         Field {
@@ -87,12 +88,17 @@ fn a_table_and_what_feeds_it() {
             column_type: ColumnType::Array(Box::new(ColumnType::Varchar(5))),
             required: false,
             users: 0,
+            released: None,
             dropped: true,
         },
     ];
     check("table", table.clone());
     table.past = past();
-    check("table with a past", table);
+    check("table with a past", table.clone());
+    table.fields.truncate(1);
+    table.fields[0].released = Some(-7);
+    table.past = TablePast::default();
+    check("table with a field that a shard let go of", table);
     let mut source = SourceTable::new("orders");
     source.columns.insert(1, 10);
     check("source", source);
