@@ -112,6 +112,9 @@ pub const SUBSCRIBER_BATCH_BYTES: usize = 1 << 20;
 /// Batches that are read for one subscriber before others get their turn.
 pub const FEED_BLOBS_MAX: usize = 16;
 
+/// Tables without a row that are made for one reader: each costs a request to the catalog, and the reader waits.
+pub const MADE_TABLES_MAX: usize = 32;
+
 /// Tables whose metadata stays in memory between flushes: a hundred snapshots take about 100 KB.
 pub const METADATA_CACHE_TABLES: usize = 32;
 

@@ -1,6 +1,6 @@
 //! What the lake has in memory: a copy of its storage, read once on waking and kept in step by every write.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -64,6 +64,8 @@ pub(crate) struct State {
     pub(crate) last_commit_at: i64,
     /// This instance has taken an epoch.
     pub(crate) has_epoch: bool,
+    /// Tables that had no row yet and were made all the same.
+    pub(crate) made: HashSet<u32>,
 }
 
 impl State {
@@ -97,6 +99,7 @@ impl State {
             waiters: Vec::new(),
             last_commit_at: i64::MIN,
             has_epoch: false,
+            made: HashSet::new(),
         };
         scan_all(storage, keys::shards(), |_, value| {
             let shard: Shard = open_json("shard", value)?;

@@ -340,6 +340,27 @@ fn a_row_whose_deletion_became_a_dead_letter_does_not_come_twice() {
     assert_eq!(found(&rows(&world, "default", "orders")), model(&[&first, &second], "orders"));
 }
 
+#[test]
+fn a_table_without_a_row_is_made_for_who_wants_to_read() {
+    let world = World::new(19);
+    let lake = world.open();
+    let mut shard = Shard::new("default", 1);
+    shard.create("orders");
+    shard.commit();
+    send_all(&world, &lake, &shard);
+    world.flush(&lake).unwrap();
+    for name in ["orders", "orders_history"] {
+        let metadata = world.catalog.metadata("default", name).unwrap();
+        assert_eq!((metadata.current_snapshot_id(), rows(&world, "default", name).len()), (None, 0), "{name}");
+    }
+    world.flush(&lake).unwrap();
+    shard.put("orders", 1, Some("first"));
+    shard.commit();
+    send_all(&world, &lake, &shard);
+    world.flush(&lake).unwrap();
+    check(&world, &[&shard], "orders");
+}
+
 /// A busy history: flushed, changed, with more in the tail.
 fn busy(world: &World) -> (Lake<MemoryStorage>, Shard) {
     let lake = world.open();

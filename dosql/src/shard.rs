@@ -361,10 +361,10 @@ impl Inner {
             format::stage(&mut extra);
             extra.put(keys::shard_meta(), meta.encode());
         }
-        if let Some(key) = key {
-            if !planted!("shard: a key is not remembered") {
-                key.stage(&mut extra, &*self.storage, &ran.answer, stamp)?;
-            }
+        if let Some(key) = key
+            && !planted!("shard: a key is not remembered")
+        {
+            key.stage(&mut extra, &*self.storage, &ran.answer, stamp)?;
         }
         match transaction::commit(engine, &mut ran, stamp, extra) {
             Ok(Committed::Written) => {

@@ -56,8 +56,7 @@ pub(crate) fn at(table: &ViewTable, cut: Cut) -> Result<Vec<UserColumn>> {
 /// True if one of these columns, or the key that they have, is not the present one.
 pub(crate) fn has_dropped(table: &ViewTable, users: &[UserColumn]) -> Result<bool> {
     let past = past_of(table)?;
-    let is_dropped =
-        |user: &UserColumn| past.dropped.iter().any(|field| Some(field.field_id) == user.column.field_id);
+    let is_dropped = |user: &UserColumn| past.dropped.iter().any(|field| Some(field.field_id) == user.column.field_id);
     let key = |columns: &[UserColumn]| -> HashSet<Option<i32>> {
         columns.iter().filter(|user| user.key).map(|user| user.column.field_id).collect()
     };

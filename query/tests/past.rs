@@ -270,8 +270,7 @@ fn a_column_that_was_dropped_while_its_rows_were_flushed_has_its_values() {
     let table = &mut world.view.tables[0];
     let item = table.fields.remove(1);
     let alterations = vec![Alteration { at: point(3), before: Before::Named(2, "item".into()) }];
-    table.past =
-        Some(ViewPast { created: Some(point(1)), dropped: vec![item], alterations, ..ViewPast::default() });
+    table.past = Some(ViewPast { created: Some(point(1)), dropped: vec![item], alterations, ..ViewPast::default() });
     world.view.position = LakePosition(3);
     check_rows(&world, "SELECT id, item, qty FROM orders ORDER BY id", 2, json!([[1, "pen", 1], [2, "ink", 2]]));
     check_rows(&world, "SELECT * FROM orders ORDER BY id", 3, json!([[1, 1], [2, 2]]));

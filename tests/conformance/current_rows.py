@@ -30,6 +30,16 @@ def check(table, columns, last):
     return expected
 
 
+def case_a_table_without_a_row_is_empty():
+    last = sql("default", "CREATE TABLE nothing_yet (id integer PRIMARY KEY, note text)")
+    names = ["id", "note"]
+    equal(query("SELECT * FROM nothing_yet", after=after("default", last))["rows"], [])
+    equal(duckdb.execute('SELECT * FROM lake."default".nothing_yet').fetchall(), [])
+    equal(pyiceberg.load_table("default.nothing_yet").scan().to_arrow().num_rows, 0)
+    last = sql("default", "INSERT INTO nothing_yet VALUES (1, 'something')")
+    equal(check("nothing_yet", names, last), [["1", "something"]])
+
+
 def case_inserted_rows_are_read_by_all():
     sql("default", "CREATE TABLE orders (id integer PRIMARY KEY, customer text, amount numeric(10,2))")
     last = sql("default", "INSERT INTO orders VALUES (1, 'ada', 10.50), (2, NULL, 0), (3, '', -3.25)")

@@ -23,9 +23,9 @@ use lake_table::{CommittedFlush, SettleFlush, Settlement};
 
 use crate::error::{FlushError, LakeError};
 use crate::lake::Lake;
-use crate::limits::{COMMIT_INTERVAL_MICROS, FLUSH_RETRY_MICROS};
+use crate::limits::{COMMIT_INTERVAL_MICROS, FLUSH_RETRY_MICROS, MADE_TABLES_MAX};
 use crate::ports::{LakePorts, TableCatalog};
-use crate::stored::{Intent, Outcome, TableOutcome, TailEntry, keys, seal_json};
+use crate::stored::{Intent, LakeTable, Outcome, TableFiles, TableOutcome, TailEntry, keys, seal_json};
 use plan::{Cut, FlushFold, plan_cut};
 use write::{ChangeMark, TableWrite};
 
@@ -64,7 +64,7 @@ impl<S: ShardStorage> Lake<S> {
             {
                 let state = self.state();
                 if state.meta.flushed_blob >= target && state.intent.is_none() {
-                    return Ok(flushed);
+                    break;
                 }
             }
             let waiting = {
@@ -98,6 +98,31 @@ impl<S: ShardStorage> Lake<S> {
                     state.last_commit_at = ports.now_micros() + FLUSH_RETRY_MICROS;
                     return Err(error);
                 }
+            }
+        }
+        self.make_empty_tables(ports).await;
+        Ok(flushed)
+    }
+
+    /// Makes the tables of which no row has been committed yet: whoever created one expects to find it empty. One that
+    /// cannot be made is tried again by the next call and keeps nobody else waiting.
+    async fn make_empty_tables<P: LakePorts>(&self, ports: &P) {
+        let unmade: Vec<LakeTable> = {
+            let state = self.state();
+            let is_unmade = |table: &&LakeTable| {
+                let has_commit = |files: &TableFiles| files.metadata_location.is_some();
+                table.users > 0
+                    && !state.made.contains(&table.number)
+                    && !state.files.get(&table.number).is_some_and(has_commit)
+            };
+            state.tables.values().filter(is_unmade).take(MADE_TABLES_MAX).cloned().collect()
+        };
+        for table in unmade {
+            let made = self.load_tables(ports, &table).await;
+            let mut state = self.state_mut();
+            match made {
+                Ok(_) => drop(state.made.insert(table.number)),
+                Err(error) => state.counters.last_flush_error = Some(format!("{}: {error}", table.name)),
             }
         }
     }

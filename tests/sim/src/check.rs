@@ -102,10 +102,13 @@ fn table_is_at(
         of_database.find(|watermark| timelines.contains(&watermark.timeline)).map(|watermark| watermark.lsn)
     };
     let found = model.lives.iter().enumerate().rev().find_map(|(life, of)| Some((life, watermark(&of.timelines)?)));
-    // A database that has ended may not be in the record any more.
+    // A database that has ended is not in the records of later commits, also of those that come before its last rows.
     let states = match found {
         Some((life, lsn)) => vec![(life, lsn)],
-        None => (0..model.lives.len()).filter(|life| model.lives[*life].is_over).map(|life| (life, u64::MAX)).collect(),
+        None => {
+            let over = model.lives.iter().enumerate().filter(|(_, of)| of.is_over);
+            over.flat_map(|(life, of)| of.transactions.iter().map(move |of| (life, of.lsn))).collect()
+        }
     };
     let mut problem = format!("is not empty, and no commit of the database is known: {rows:?}");
     if found.is_none() && lines.is_empty() && rows.is_empty() {
