@@ -20,6 +20,8 @@ pub struct ViewRequest {
     pub snapshot_id: Option<i64>,
     /// Tell what history does not: the query names a moment, or changes.
     pub past: bool,
+    /// Positions that the query names, to be resolved to the ends of transactions. Sent only with `past`.
+    pub positions: Vec<LakePosition>,
 }
 
 /// One consistent state of the tables that a query names.
@@ -29,6 +31,8 @@ pub struct View {
     pub position: LakePosition,
     /// The position that the request's snapshot id stands for; `None` if none was asked for or it is unknown.
     pub snapshot_position: Option<LakePosition>,
+    /// Each position that was asked for and the last one at or before it that no transaction straddles.
+    pub whole_positions: Vec<(LakePosition, LakePosition)>,
     /// The tables that were asked for and exist.
     pub tables: Vec<ViewTable>,
     /// Last accepted stamp of each shard that feeds the namespaces asked for: a time is final once all have passed it.
@@ -145,6 +149,13 @@ impl View {
             writer.text(shard);
             writer.signed(stamp.0);
         }
+        if with_past {
+            writer.varint(self.whole_positions.len() as u64);
+            for (asked, whole) in &self.whole_positions {
+                writer.varint(asked.0);
+                writer.varint(whole.0);
+            }
+        }
         writer.into_bytes()
     }
 
@@ -169,8 +180,15 @@ impl View {
         for _ in 0..count {
             stamps.push((reader.text("a shard")?.to_owned(), Micros(reader.signed("a stamp")?)));
         }
+        let mut whole_positions = Vec::new();
+        if with_past {
+            for _ in 0..reader.count("positions")? {
+                let asked = LakePosition(reader.varint("a position")?);
+                whole_positions.push((asked, LakePosition(reader.varint("a position")?)));
+            }
+        }
         reader.finish()?;
-        Ok(View { position, snapshot_position, tables, stamps })
+        Ok(View { position, snapshot_position, whole_positions, tables, stamps })
     }
 }
 
@@ -188,6 +206,10 @@ impl ViewRequest {
         writer.varint(self.after.as_ref().map_or(0, |(_, lsn)| lsn.get()));
         writer.u8(u8::from(self.snapshot_id.is_some()));
         writer.signed(self.snapshot_id.unwrap_or_default());
+        if self.past {
+            writer.varint(self.positions.len() as u64);
+            self.positions.iter().for_each(|position| writer.varint(position.0));
+        }
         writer.into_bytes()
     }
 
@@ -204,8 +226,14 @@ impl ViewRequest {
         let lsn = Lsn::new(reader.varint("an lsn")?);
         let found = reader.bool("a snapshot id")?;
         let snapshot_id = Some(reader.signed("a snapshot id")?).filter(|_| found);
+        let mut positions = Vec::new();
+        if past {
+            for _ in 0..reader.count("positions")? {
+                positions.push(LakePosition(reader.varint("a position")?));
+            }
+        }
         reader.finish()?;
-        Ok(ViewRequest { tables, after: database.zip(lsn), snapshot_id, past })
+        Ok(ViewRequest { tables, after: database.zip(lsn), snapshot_id, past, positions })
     }
 }
 
@@ -312,6 +340,7 @@ mod tests {
         View {
             position: LakePosition(12),
             snapshot_position: None,
+            whole_positions: Vec::new(),
             tables: vec![ViewTable {
                 namespace: "default".into(),
                 name: "orders".into(),
@@ -339,6 +368,7 @@ mod tests {
         let mut view = view();
         let field =
             |field_id, name: &str| ViewField { field_id, name: name.into(), column_type: ColumnType::Text, key: false };
+        view.whole_positions = vec![(LakePosition(9), LakePosition(7))];
         view.tables[0].past = Some(ViewPast {
             created: Some(point(1, -1)),
             dropped: vec![field(11, "note__11"), field(12, "note")],
@@ -362,6 +392,7 @@ mod tests {
                 after: Lsn::new(9).map(|lsn| ("shop".into(), lsn)),
                 snapshot_id: Some(-4),
                 past,
+                positions: if past { vec![LakePosition(9)] } else { Vec::new() },
             };
             assert_eq!(ViewRequest::decode(&request.encode()), Ok(request));
         }

@@ -45,6 +45,9 @@ pub const STAGE_ATTEMPTS_MAX: u32 = 5;
 /// Tail bytes of the tables of one view. Beyond, the caller flushes first: a view is decoded and sent in one piece.
 pub const VIEW_TAIL_BYTES_MAX: u64 = 8 << 20;
 
+/// Positions of one request for a view that are resolved: each reads a blob or more.
+pub const POSITIONS_MAX: usize = 16;
+
 /// Changes of the tables of one view, for the same reason: each is a row with its own strings.
 pub const VIEW_CHANGES_MAX: u64 = 50_000;
 

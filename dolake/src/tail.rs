@@ -117,6 +117,22 @@ pub(crate) fn read_next<S: ShardStorage>(
     Ok(Some((end, number, bytes)))
 }
 
+/// The blob before (`end`, `number`), with its place.
+pub(crate) fn read_before<S: ShardStorage>(
+    storage: &S,
+    end: u64,
+    number: u64,
+) -> Result<Option<(u64, u64, TailBlob)>, LakeError> {
+    let range = KeyRange { start: keys::tail(0, 0), end: Some(keys::tail(end, number)) };
+    let Some((key, _)) = storage.last(&range)? else { return Ok(None) };
+    let number_at = |range: std::ops::Range<usize>| key.get(range).and_then(|bytes| bytes.try_into().ok());
+    let place = number_at(2..10).zip(number_at(10..18));
+    let Some((end, number)) = place.map(|(end, number)| (u64::from_be_bytes(end), u64::from_be_bytes(number))) else {
+        return Err(LakeError::damaged("tail", "a row of the tail has no place in it"));
+    };
+    read_blob(storage, end, number).map(|blob| Some((end, number, blob)))
+}
+
 /// A blob that must be there.
 pub(crate) fn read_blob<S: ShardStorage>(storage: &S, end: u64, number: u64) -> Result<TailBlob, LakeError> {
     match read_next(storage, end, number)? {

@@ -13,9 +13,9 @@ use std::pin::pin;
 use crate::error::LakeError;
 use crate::flush::transaction_id;
 use crate::lake::Lake;
-use crate::limits::{VIEW_CHANGES_MAX, VIEW_TAIL_BYTES_MAX};
+use crate::limits::{POSITIONS_MAX, VIEW_CHANGES_MAX, VIEW_TAIL_BYTES_MAX};
 use crate::stored::{self, Field, LakeTable, Shape, Shard, TailBlob, TailEntry, keys};
-use crate::tail::TailIndex;
+use crate::tail::{TailIndex, read_before, read_next};
 
 /// The answer to a request for a view.
 #[derive(Debug, PartialEq)]
@@ -39,6 +39,9 @@ impl<S: ShardStorage> Lake<S> {
             }
         }
         let snapshot_position = request.snapshot_id.map(|id| self.snapshot_position(id)).transpose()?.flatten();
+        let whole = |position: &LakePosition| Ok((*position, LakePosition(self.whole_position(position.0)?)));
+        let whole_positions =
+            request.positions.iter().take(POSITIONS_MAX).map(whole).collect::<Result<_, LakeError>>()?;
         let (tables, blobs) = {
             let state = self.state();
             let numbers = request.tables.iter().filter_map(|(namespace, name)| {
@@ -78,6 +81,7 @@ impl<S: ShardStorage> Lake<S> {
         Ok(ViewAnswer::Ready(Box::new(View {
             position: LakePosition(state.meta.position),
             snapshot_position,
+            whole_positions,
             tables: tables.into_iter().map(|(_, view)| view).collect(),
             stamps: shards.map(|shard| (shard.database.clone(), Micros(shard.stamp))).collect(),
         })))
@@ -101,6 +105,29 @@ impl<S: ShardStorage> Lake<S> {
                 return Ok(answer);
             }
         }
+    }
+
+    /// The last position at or before `wanted` that no transaction straddles. Of what is kept no more, `wanted` itself.
+    fn whole_position(&self, wanted: u64) -> Result<u64, LakeError> {
+        let Some((end, number, bytes)) = read_next(&self.storage, wanted, 0)? else { return Ok(wanted) };
+        let blob = TailBlob::decode(&bytes)?;
+        if blob.base >= wanted {
+            return Ok(wanted);
+        }
+        if let Some(whole) = blob.last_end(wanted) {
+            return Ok(whole);
+        }
+        // It lies in the first transaction of the blob, which may have begun in one before.
+        let (mut start, mut place) = (blob.base, (end, number));
+        while let Some((end, number, blob)) =
+            read_before(&self.storage, place.0, place.1)?.filter(|(.., b)| b.continues)
+        {
+            (start, place) = (blob.start_of_last(), (end, number));
+            if blob.transactions.len() > 1 {
+                break;
+            }
+        }
+        Ok(start)
     }
 
     /// The position that a snapshot of any of our tables stands for, also after the snapshot expired.

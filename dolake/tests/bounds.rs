@@ -102,7 +102,7 @@ fn a_view_of_many_narrow_rows_wants_a_flush_first() {
     send_all(&world, &lake, &shard);
     assert!(lake.tail_bytes() < VIEW_TAIL_BYTES_MAX);
     let tables = vec![("default".to_owned(), "orders".to_owned())];
-    let request = ViewRequest { tables, after: None, snapshot_id: None, past: false };
+    let request = ViewRequest { tables, after: None, snapshot_id: None, past: false, positions: Vec::new() };
     assert_eq!(lake.view(&request).unwrap(), ViewAnswer::NeedsFlush);
 }
 

@@ -511,6 +511,7 @@ fn a_view_has_the_tail_and_the_snapshot_at_one_position() {
         after: Some(("default".into(), shard.log.last().unwrap().lsn)),
         snapshot_id: None,
         past: false,
+        positions: Vec::new(),
     };
     let ViewAnswer::Ready(view) = lake.view(&request).unwrap() else { panic!("a view") };
     assert_eq!(view.tables.len(), 1);
@@ -538,6 +539,7 @@ fn a_view_waits_for_what_was_written() {
         after: Some(("default".into(), lsn)),
         snapshot_id: None,
         past: false,
+        positions: Vec::new(),
     };
     assert!(matches!(lake.view(&request).unwrap(), ViewAnswer::Behind(Some(_))));
     let answer = run(async {
@@ -558,8 +560,13 @@ fn a_dropped_table_in_the_tail_is_flushed_before_a_view() {
     shard.drop_table("orders");
     shard.commit();
     send_all(&world, &lake, &shard);
-    let request =
-        ViewRequest { tables: vec![("default".into(), "orders".into())], after: None, snapshot_id: None, past: false };
+    let request = ViewRequest {
+        tables: vec![("default".into(), "orders".into())],
+        after: None,
+        snapshot_id: None,
+        past: false,
+        positions: Vec::new(),
+    };
     assert_eq!(lake.view(&request).unwrap(), ViewAnswer::NeedsFlush);
     world.flush(&lake).unwrap();
     assert!(matches!(lake.view(&request).unwrap(), ViewAnswer::Ready(_)));

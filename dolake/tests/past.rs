@@ -15,7 +15,7 @@ use support::{World, receive, send_all};
 
 fn view(lake: &Lake<MemoryStorage>, past: bool) -> View {
     let tables = vec![("default".into(), "orders".into())];
-    match lake.view(&ViewRequest { tables, after: None, snapshot_id: None, past }).unwrap() {
+    match lake.view(&ViewRequest { tables, after: None, snapshot_id: None, past, positions: Vec::new() }).unwrap() {
         ViewAnswer::Ready(view) => *view,
         other => panic!("{other:?}"),
     }
@@ -295,4 +295,52 @@ fn a_table_begins_with_the_first_shard_that_had_it_by_their_stamps() {
     let told = past(&world, &lake);
     assert_eq!(told.created, Some(point(0, at_second(0))));
     assert_eq!(told.alterations[0].at.stamp, at_second(120));
+}
+
+/// What the lake makes of positions.
+fn whole(lake: &Lake<MemoryStorage>, positions: impl IntoIterator<Item = u64>) -> Vec<(u64, u64)> {
+    let mut found = Vec::new();
+    for position in positions {
+        let tables = vec![("default".into(), "orders".into())];
+        let positions = vec![LakePosition(position)];
+        let request = ViewRequest { tables, after: None, snapshot_id: None, past: true, positions };
+        let ViewAnswer::Ready(view) = lake.view(&request).unwrap() else { panic!("no view") };
+        found.extend(view.whole_positions.iter().map(|(asked, whole)| (asked.0, whole.0)));
+    }
+    found
+}
+
+#[test]
+fn a_position_inside_a_transaction_means_the_end_of_the_one_before() {
+    let world = World::new(50);
+    let lake = world.open();
+    let mut shard = Shard::with_rows("a", 1, 0..3);
+    send_all(&world, &lake, &shard);
+    // Its rows fill several blobs, in the last of which another transaction begins.
+    let note = "x".repeat(600_000);
+    (10..15).for_each(|id| shard.put("orders", id, Some(&note)));
+    shard.commit();
+    (20..22).for_each(|id| shard.put("orders", id, Some("y")));
+    shard.commit();
+    send_all(&world, &lake, &shard);
+    let expected = [(1, 0), (2, 0), (3, 3), (4, 3), (5, 3), (6, 3), (7, 3), (8, 8), (9, 8), (10, 10)]
+        .map(|(asked, is)| (asked, is));
+    assert_eq!(whole(&lake, 1..=10), expected);
+    world.flush(&lake).unwrap();
+    assert_eq!(whole(&world.open(), 1..=10), expected, "flushed, and in another instance");
+}
+
+#[test]
+fn a_removal_is_a_position_of_its_own() {
+    let world = World::new(51);
+    let lake = world.open();
+    let mut shard = Shard::with_rows("a", 1, 0..3);
+    shard.drop_table("orders");
+    shard.commit();
+    shard.create("orders");
+    (0..2).for_each(|id| shard.put("orders", id, Some("again")));
+    shard.commit();
+    send_all(&world, &lake, &shard);
+    world.flush(&lake).unwrap();
+    assert_eq!(whole(&lake, 3..=6), [(3, 3), (4, 4), (5, 4), (6, 6)]);
 }

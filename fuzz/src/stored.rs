@@ -70,7 +70,7 @@ fn use_lake(world: &World, flushes: bool) {
     let Ok(lake) = world.open_lake() else { return };
     let tables = ["g", "orders"].map(|name| ("default".to_owned(), name.to_owned())).to_vec();
     for past in [false, true] {
-        let request = ViewRequest { tables: tables.clone(), after: None, snapshot_id: None, past };
+        let request = ViewRequest { tables: tables.clone(), after: None, snapshot_id: None, past, positions: Vec::new() };
         let _ = std::hint::black_box(lake.view(&request));
     }
     let mut subscriber = None;

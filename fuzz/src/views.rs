@@ -44,7 +44,7 @@ pub fn seeds() -> Seeds {
     };
     let view = |past| View {
         position: LakePosition(12),
-        snapshot_position: Some(LakePosition(3)),
+        snapshot_position: Some(LakePosition(3)), whole_positions: Vec::new(),
         tables: vec![ViewTable {
             namespace: "default".into(),
             name: "orders".into(),
@@ -70,6 +70,7 @@ pub fn seeds() -> Seeds {
         after: Lsn::new(9).map(|lsn| ("shop".into(), lsn)),
         snapshot_id: past.then_some(-4),
         past,
+        positions: past.then_some(LakePosition(9)).into_iter().collect(),
     };
     vec![
         chosen(0, "view", view(None).encode()),

@@ -139,7 +139,7 @@ impl World {
     /// The view of both tables, for a query.
     pub fn view(&self, past: bool) -> View {
         let tables = ["g", "orders"].map(|name| ("default".to_owned(), name.to_owned())).to_vec();
-        let request = ViewRequest { tables, after: None, snapshot_id: None, past };
+        let request = ViewRequest { tables, after: None, snapshot_id: None, past, positions: Vec::new() };
         match self.open_lake().expect("opens").view(&request) {
             Ok(ViewAnswer::Ready(view)) => *view,
             other => panic!("no view: {other:?}"),

@@ -112,7 +112,12 @@ async fn view<L: Lake>(lake: &L, request: &QueryRequest, named: &[Named], past: 
     if snapshots.any(|id| Some(id) != snapshot_id) {
         return Err(read::sql_error("0A000", "a statement with several snapshot ids is not supported"));
     }
-    Ok(lake.view(&ViewRequest { tables, after: request.after()?, snapshot_id, past }).await?)
+    let positions = named.iter().filter_map(|named| match named.table.moment {
+        Moment::Position(position) => Some(position),
+        _ => None,
+    });
+    let positions = positions.collect();
+    Ok(lake.view(&ViewRequest { tables, after: request.after()?, snapshot_id, past, positions }).await?)
 }
 
 /// The view's table of each name.

@@ -51,7 +51,12 @@ pub(crate) fn cut(moment: Moment, view: &View) -> Result<Option<Cut>> {
     match moment {
         Moment::Now => Ok(None),
         Moment::Stamp(stamp) => Ok(Some(Cut::Stamp(stamp.0))),
-        Moment::Position(wanted) => position(wanted),
+        Moment::Position(wanted) => {
+            position(wanted)?;
+            // Inside of a transaction there is no state of the tables.
+            let mut whole = view.whole_positions.iter().filter(|(asked, _)| *asked == wanted);
+            position(whole.next().map_or(wanted, |(_, whole)| *whole))
+        }
         Moment::Snapshot(id) => match view.snapshot_position {
             Some(wanted) => position(wanted),
             None => Err(refuse("22023", format!("no table of the statement has a snapshot {id}"))),

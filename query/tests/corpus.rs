@@ -39,7 +39,13 @@ impl Lake for Corpus {
 impl Corpus {
     fn new() -> Corpus {
         Corpus {
-            view: View { position: LakePosition(0), snapshot_position: None, tables: vec![], stamps: vec![] },
+            view: View {
+                position: LakePosition(0),
+                snapshot_position: None,
+                whole_positions: Vec::new(),
+                tables: vec![],
+                stamps: vec![],
+            },
             created: BTreeSet::new(),
         }
     }

@@ -275,3 +275,18 @@ fn a_column_that_was_dropped_while_its_rows_were_flushed_has_its_values() {
     check_rows(&world, "SELECT id, item, qty FROM orders ORDER BY id", 2, json!([[1, "pen", 1], [2, "ink", 2]]));
     check_rows(&world, "SELECT * FROM orders ORDER BY id", 3, json!([[1, 1], [2, 2]]));
 }
+
+#[test]
+fn a_position_inside_a_transaction_is_the_one_that_the_lake_says() {
+    let mut world = World::new();
+    world.accept(&[(1, Insert, "a", 1, "pen", 1), (2, Insert, "a", 2, "ink", 2), (3, Update, "a", 1, "pen", 3)]);
+    world.flush();
+    world.view.whole_positions = vec![(LakePosition(2), LakePosition(1))];
+    let rows = |position: u64| {
+        let request = json!({"sql": "SELECT id, qty FROM orders ORDER BY id", "asOf": {"position": position}});
+        world.ask(&request).map(|answer| answer["rows"].clone())
+    };
+    assert_eq!(rows(2), Ok(json!([[1, 1]])));
+    assert_eq!(rows(3), Ok(json!([[1, 3], [2, 2]])));
+    assert_eq!(rows(4).map_err(|error| error.split(' ').next().unwrap_or_default().to_owned()), Err("22023".into()));
+}

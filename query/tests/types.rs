@@ -119,6 +119,7 @@ fn view(fields: Vec<ViewField>, tail: Vec<TailChange>, metadata_location: Option
     Fixed(View {
         position: LakePosition(3),
         snapshot_position: None,
+        whole_positions: Vec::new(),
         tables: vec![ViewTable {
             namespace: "default".into(),
             name: "types".into(),

@@ -69,6 +69,13 @@ pub(crate) enum TailEntry {
     EndOfShard,
 }
 
+impl TailTransaction {
+    /// Entries that take a position.
+    fn changes(&self) -> u64 {
+        self.entries.iter().filter(|entry| entry.is_change()).count() as u64
+    }
+}
+
 impl TailRow {
     pub(crate) fn of(row: &Row) -> TailRow {
         let mut writer = Writer::new();
@@ -145,8 +152,22 @@ fn number(reader: &mut Reader<'_>) -> Result<u32, DecodeError> {
 impl TailBlob {
     /// Position of the last change.
     pub(crate) fn end(&self) -> u64 {
-        let changes = self.transactions.iter().flat_map(|t| &t.entries).filter(|entry| entry.is_change()).count();
-        self.base + changes as u64
+        self.base + self.transactions.iter().map(TailTransaction::changes).sum::<u64>()
+    }
+
+    /// Position before the first change of its last transaction, of what this blob has of it.
+    pub(crate) fn start_of_last(&self) -> u64 {
+        self.end() - self.transactions.last().map_or(0, TailTransaction::changes)
+    }
+
+    /// The end of the last transaction that ends here at or before `wanted`.
+    pub(crate) fn last_end(&self, wanted: u64) -> Option<u64> {
+        let ended = self.transactions.len().saturating_sub(usize::from(self.continues));
+        let ends = self.transactions.iter().take(ended).scan(self.base, |end, transaction| {
+            *end += transaction.changes();
+            Some(*end)
+        });
+        ends.take_while(|end| *end <= wanted).last()
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {

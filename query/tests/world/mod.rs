@@ -114,6 +114,7 @@ impl World {
         let view = View {
             position: LakePosition(0),
             snapshot_position: None,
+            whole_positions: Vec::new(),
             tables: vec![ViewTable {
                 namespace: "default".into(),
                 name: "orders".into(),

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::check::Seen;
 use crate::database::Database;
+use crate::workload::TOTAL;
 
 /// Every row, every column, under the names of the moment.
 const SQL: &str = "SELECT *, _shard FROM items ORDER BY _shard, id";
@@ -78,7 +79,7 @@ impl Past {
             self.told.push(Told { namespace, as_of, columns: answer["columns"].clone(), rows: answer["rows"].clone() });
         }
         let tables = vec![(namespace.to_owned(), "items".to_owned())];
-        let request = ViewRequest { tables, after: None, snapshot_id: None, past: false };
+        let request = ViewRequest { tables, after: None, snapshot_id: None, past: false, positions: Vec::new() };
         let stamps = match lake.view(&request) {
             Ok(ViewAnswer::Ready(view)) => view.stamps,
             _ => return Ok(()),
@@ -114,6 +115,30 @@ impl Past {
     /// How many answers are remembered.
     pub(crate) fn told(&self) -> usize {
         self.told.len()
+    }
+
+    /// Money is moved in one transaction, so at any position that can be named each database has all of it or no account.
+    pub(crate) fn check_balances(
+        &self,
+        lake: &Lake<MemoryStorage>,
+        store: &MemoryObjectStore,
+        now: i64,
+        random: &SeededRandom,
+    ) -> Result<(), String> {
+        let last = lake.positions().0.0;
+        for namespace in ["shared", "solo"] {
+            for _ in 0..MOMENTS {
+                let at = 1 + random.below(last.max(1) as usize);
+                let sql = "SELECT _shard, sum(value) FROM accounts GROUP BY _shard";
+                let request = json!({"sql": sql, "namespace": namespace, "asOf": {"position": at}});
+                let Some(answer) = self.ask(lake, store, now, &request)? else { continue };
+                let rows = answer["rows"].as_array().cloned().unwrap_or_default();
+                if let Some(row) = rows.iter().find(|row| text(&row[1]) != TOTAL) {
+                    return Err(format!("{request}: {row}, and not {TOTAL} in all"));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// What the lake says of moments is what the models know of them. Stamps come from history; a moment between a

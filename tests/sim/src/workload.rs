@@ -42,6 +42,8 @@ const COLUMNS_MAX: usize = 3;
 /// Accounts of the bank, and what is on each.
 const ACCOUNTS: i64 = 5;
 const BALANCE: i64 = 100;
+/// What is on all of them, as an answer says it.
+pub(crate) const TOTAL: &str = "500";
 /// Where rows of bulk loads begin.
 const BULK: i64 = 100_000;
 

@@ -582,6 +582,7 @@ impl World {
             return Err(format!("the last commit is at {position}, the lake at {:?}", lake.positions()));
         }
         self.past.check(&lake, &self.store, now)?;
+        self.past.check_balances(&lake, &self.store, now, &self.random)?;
         self.past.check_models(&lake, &self.store, now, &self.databases, &self.seen, &self.random)
     }
 
