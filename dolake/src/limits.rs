@@ -45,6 +45,10 @@ pub const STAGE_ATTEMPTS_MAX: u32 = 5;
 /// Tail bytes of the tables of one view. Beyond, the caller flushes first: a view is decoded and sent in one piece.
 pub const VIEW_TAIL_BYTES_MAX: u64 = 8 << 20;
 
+/// Ended timelines of a database that are remembered, so that nobody speaks for them again. One who still could is an
+/// instance that its object left behind, and such a one does not outlive many deletions of its database.
+pub const FORMER_TIMELINES_MAX: usize = 64;
+
 /// Positions of one request for a view that are resolved: each reads a blob or more.
 pub const POSITIONS_MAX: usize = 16;
 

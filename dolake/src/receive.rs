@@ -105,10 +105,10 @@ impl<S: ShardStorage> Lake<S> {
         let known = self.state().shards.get(&hello.database).cloned();
         let refuse = |reason, message: String| self.refuse_shard(&hello.database, reason, message);
         let shard = match known {
+            Some(shard) if shard.has_ended(hello.timeline) => {
+                return Ok(Received::refuse(RefusalReason::Ended, "the timeline has been ended"));
+            }
             Some(shard) if shard.timeline() == hello.timeline => {
-                if shard.ended {
-                    return Ok(Received::refuse(RefusalReason::Ended, "the timeline has been ended"));
-                }
                 if shard.namespace != hello.namespace {
                     let message = format!("database {} feeds namespace {}", shard.database, shard.namespace);
                     return refuse(RefusalReason::NamespaceConflict, message);

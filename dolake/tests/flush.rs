@@ -341,6 +341,29 @@ fn a_row_whose_deletion_became_a_dead_letter_does_not_come_twice() {
 }
 
 #[test]
+fn a_timeline_that_has_ended_is_not_taken_again_however_often_the_database_was_made_since() {
+    let world = World::new(22);
+    let lake = world.open();
+    let lives = [1, 2, 3].map(|timeline| Shard::with_rows("default", timeline, 0..3));
+    for shard in &lives {
+        send_all(&world, &lake, shard);
+        let mut connection = Connection::default();
+        receive(&world, &lake, &mut connection, &Frame::Hello(shard.hello()));
+        let lsn = Some(shard.log.last().unwrap().lsn);
+        assert_eq!(receive(&world, &lake, &mut connection, &Frame::End { lsn }).replies, [Frame::Ended]);
+    }
+    let lake = world.open();
+    for shard in &lives {
+        // An instance of its object that was left behind.
+        let reply = receive(&world, &lake, &mut Connection::default(), &Frame::Hello(shard.hello()));
+        let [Frame::Refused { reason, .. }] = reply.replies.as_slice() else { panic!("{reply:?}") };
+        assert_eq!(*reason, RefusalReason::Ended);
+    }
+    world.flush(&lake).unwrap();
+    assert_eq!(rows(&world, "default", "orders_history").len(), 9);
+}
+
+#[test]
 fn a_table_without_a_row_is_made_for_who_wants_to_read() {
     let world = World::new(19);
     let lake = world.open();

@@ -3,6 +3,8 @@
 use lake_cdc::{Lsn, TimelineId};
 use serde::{Deserialize, Serialize};
 
+use crate::limits::FORMER_TIMELINES_MAX;
+
 /// One database and its present timeline.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Shard {
@@ -11,6 +13,10 @@ pub(crate) struct Shard {
     pub(crate) database: String,
     pub(crate) namespace: String,
     timeline: String,
+    /// Timelines that were ended before, the latest at the end. An instance of the object that was left behind may still
+    /// speak for one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    former: Vec<String>,
     /// The timeline was ended by DELETE.
     pub(crate) ended: bool,
     accepted: u64,
@@ -25,12 +31,19 @@ pub(crate) struct Shard {
 }
 
 impl Shard {
+    /// True for a timeline that was ended, the present one among them.
+    pub(crate) fn has_ended(&self, timeline: TimelineId) -> bool {
+        let timeline = timeline.to_string();
+        self.former.contains(&timeline) || (self.ended && self.timeline == timeline)
+    }
+
     pub(crate) fn new(number: u32, database: &str, namespace: &str, timeline: TimelineId) -> Shard {
         Shard {
             number,
             database: database.to_owned(),
             namespace: namespace.to_owned(),
             timeline: timeline.to_string(),
+            former: Vec::new(),
             ended: false,
             accepted: 0,
             durable: 0,
@@ -68,7 +81,11 @@ impl Shard {
 
     /// Goes on with a new timeline under the same name.
     pub(crate) fn restart(&mut self, timeline: TimelineId, namespace: &str) {
+        let mut former = std::mem::take(&mut self.former);
+        former.push(std::mem::take(&mut self.timeline));
+        former.drain(..former.len().saturating_sub(FORMER_TIMELINES_MAX));
         *self = Shard {
+            former,
             refusal: self.refusal.take(),
             refusals: self.refusals,
             dead_letters: self.dead_letters,

@@ -33,6 +33,8 @@ pub(crate) struct Seen {
 struct HistoryRow {
     position: u64,
     lsn: u64,
+    /// Timeline and position.
+    transaction_id: String,
     stamp: i64,
     change: (String, i64, String),
 }
@@ -116,7 +118,7 @@ fn table_is_at(
     }
     for (life, lsn) in states {
         let expected = model.lines(life, lsn, Some(table));
-        if let Err(error) = are_same(lines, &expected) {
+        if let Err(error) = are_same(model, lines, &expected) {
             problem = format!("history at {life}/{lsn}: {error}");
             continue;
         }
@@ -128,22 +130,29 @@ fn table_is_at(
         }
         problem = format!("at {life}/{lsn} has the rows {rows:?}, not {at_lsn:?}");
     }
-    Err(problem)
+    let lives: Vec<_> = model.lives.iter().map(|life| (&life.timelines, life.last_lsn(), life.is_over)).collect();
+    Err(format!("{problem}; lives {lives:?}, watermarks {:?}", record.watermarks))
 }
 
-fn are_same(lines: &[HistoryRow], expected: &[Line<'_>]) -> Outcome {
+fn are_same(model: &Model, lines: &[HistoryRow], expected: &[Line<'_>]) -> Outcome {
     if lines.len() != expected.len() {
-        let at = lines.iter().zip(expected).position(|(line, wanted)| !is_same(line, wanted));
-        return Err(format!("{} changes and not {}, apart from {at:?} on", lines.len(), expected.len()));
+        let at = lines.iter().zip(expected).position(|(line, wanted)| !is_same(model, line, wanted));
+        let tail = |from: usize| lines.iter().skip(from).take(3).collect::<Vec<_>>();
+        let rest = tail(at.unwrap_or(expected.len()));
+        return Err(format!("{} changes and not {}, apart from {at:?} on: {rest:?}", lines.len(), expected.len()));
     }
-    match lines.iter().zip(expected).find(|(line, wanted)| !is_same(line, wanted)) {
+    match lines.iter().zip(expected).find(|(line, wanted)| !is_same(model, line, wanted)) {
         Some((line, wanted)) => Err(format!("{line:?} is not {wanted:?}")),
         None => Ok(()),
     }
 }
 
-fn is_same(line: &HistoryRow, wanted: &Line<'_>) -> bool {
+fn is_same(model: &Model, line: &HistoryRow, wanted: &Line<'_>) -> bool {
     let ((operation, id, value), change) = (&line.change, wanted.change);
+    let mut timelines = model.lives[wanted.life].timelines.iter();
+    if !timelines.any(|timeline| line.transaction_id == format!("{timeline}-{}", wanted.lsn)) {
+        return false;
+    }
     (line.lsn, operation.as_str(), *id, value) == (wanted.lsn, change.operation, change.id, &change.value)
 }
 
@@ -338,15 +347,16 @@ fn history(
     namespace: &str,
     table: &str,
 ) -> Result<BTreeMap<String, Vec<HistoryRow>>, String> {
-    let columns = ["_position", "_lsn", "_commit_timestamp", "_shard", "_operation", "id", "value"];
+    let columns = ["_position", "_lsn", "_transaction_id", "_commit_timestamp", "_shard", "_operation", "id", "value"];
     let mut found = BTreeMap::<String, Vec<HistoryRow>>::new();
     for row in rows(store, record, namespace, &format!("{table}_history"), &columns)? {
-        let [position, lsn, stamp, shard, operation, id, value] = <[String; 7]>::try_from(row).unwrap_or_default();
+        let [position, lsn, transaction_id, stamp, shard, operation, id, value] =
+            <[String; 8]>::try_from(row).unwrap_or_default();
         let stamp = lake_cdc::text::parse(&lake_cdc::ColumnType::TimestampTz, &stamp);
         let Ok(lake_cdc::Value::TimestampTz(stamp)) = stamp else { return Err("a stamp that is none".to_owned()) };
         let (position, lsn) = (position.parse().unwrap_or_default(), lsn.parse().unwrap_or_default());
         let change = (operation, id.parse().unwrap_or(-1), value);
-        found.entry(shard).or_default().push(HistoryRow { position, lsn, stamp, change });
+        found.entry(shard).or_default().push(HistoryRow { position, lsn, transaction_id, stamp, change });
     }
     for (shard, rows) in &mut found {
         rows.sort_by_key(|row| row.position);
