@@ -168,22 +168,6 @@ fn a_deleted_database_loses_its_rows_and_its_successor_keeps_its_own() {
 }
 
 #[test]
-fn another_timeline_under_a_known_name_is_refused_and_seen() {
-    let world = World::new(7);
-    let lake = world.open();
-    send_all(&world, &lake, &Shard::with_rows("a", 1, 0..3));
-    let other = Shard::with_rows("a", 2, 0..3);
-    let refused = receive(&world, &lake, &mut Connection::default(), &Frame::Hello(other.hello()));
-    assert!(matches!(refused.replies[0], Frame::Refused { reason: RefusalReason::TimelineConflict, .. }));
-    let status = lake.status().unwrap();
-    assert_eq!(status["shards"][0]["refusals"], "1");
-    let mut behind = Shard::new("a", 1);
-    behind.log.clear();
-    let refused = receive(&world, &lake, &mut Connection::default(), &Frame::Hello(behind.hello()));
-    assert!(matches!(refused.replies[0], Frame::Refused { reason: RefusalReason::ShardBehind, .. }));
-}
-
-#[test]
 fn one_shard_migrates_and_the_other_does_not_yet() {
     let world = World::new(8);
     let lake = world.open();
@@ -338,29 +322,6 @@ fn a_row_whose_deletion_became_a_dead_letter_does_not_come_twice() {
     let status = lake.status().unwrap();
     assert_eq!((&status["deadLetters"], &status["missingRows"]), (&"1".into(), &"0".into()), "{status}");
     assert_eq!(found(&rows(&world, "default", "orders")), model(&[&first, &second], "orders"));
-}
-
-#[test]
-fn a_timeline_that_has_ended_is_not_taken_again_however_often_the_database_was_made_since() {
-    let world = World::new(22);
-    let lake = world.open();
-    let lives = [1, 2, 3].map(|timeline| Shard::with_rows("default", timeline, 0..3));
-    for shard in &lives {
-        send_all(&world, &lake, shard);
-        let mut connection = Connection::default();
-        receive(&world, &lake, &mut connection, &Frame::Hello(shard.hello()));
-        let lsn = Some(shard.log.last().unwrap().lsn);
-        assert_eq!(receive(&world, &lake, &mut connection, &Frame::End { lsn }).replies, [Frame::Ended]);
-    }
-    let lake = world.open();
-    for shard in &lives {
-        // An instance of its object that was left behind.
-        let reply = receive(&world, &lake, &mut Connection::default(), &Frame::Hello(shard.hello()));
-        let [Frame::Refused { reason, .. }] = reply.replies.as_slice() else { panic!("{reply:?}") };
-        assert_eq!(*reason, RefusalReason::Ended);
-    }
-    world.flush(&lake).unwrap();
-    assert_eq!(rows(&world, "default", "orders_history").len(), 9);
 }
 
 #[test]
