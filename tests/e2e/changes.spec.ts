@@ -111,7 +111,7 @@ test('another timeline under a known name is refused until the old one has ended
   assert.deepEqual(await late.changes(inserts(1, 7)), { kind: 'accepted', lsn: 1n })
   late.close()
   const dead = await Producer.connect(lake)
-  refused(await dead.hello({ database: 'again', timeline: 1, committed: 1 }), 'timelineConflict')
+  refused(await dead.hello({ database: 'again', timeline: 1, committed: 1 }), 'ended')
 })
 
 test('a shard that is behind what the lake holds is refused, not taken for a duplicate', async () => {
