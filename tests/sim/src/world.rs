@@ -508,6 +508,12 @@ impl World {
         for _ in 0..20 {
             for at in 0..self.clients.len() {
                 self.subscriber_turn(at)?;
+                // Some take one event at a time, and there are many to catch up on.
+                for _ in 0..20 {
+                    if !self.clients[at].is_quiet() {
+                        self.subscriber_turn(at)?;
+                    }
+                }
             }
             self.tasks_turn()?;
         }
