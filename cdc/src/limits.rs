@@ -27,3 +27,6 @@ pub const NUMERIC_DEFAULT: (u8, u8) = (38, 9);
 
 /// Deepest nesting of a JSON text: its reader recurses, and the stack of a wasm module is one megabyte.
 pub const JSON_DEPTH_MAX: usize = 128;
+
+/// Positions that one request for a view may have resolved: each reads a batch or more of the lake's.
+pub const VIEW_POSITIONS_MAX: usize = 16;

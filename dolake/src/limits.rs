@@ -49,9 +49,6 @@ pub const VIEW_TAIL_BYTES_MAX: u64 = 8 << 20;
 /// instance that its object left behind, and such a one does not outlive many deletions of its database.
 pub const FORMER_TIMELINES_MAX: usize = 64;
 
-/// Positions of one request for a view that are resolved: each reads a blob or more.
-pub const POSITIONS_MAX: usize = 16;
-
 /// Changes of the tables of one view, for the same reason: each is a row with its own strings.
 pub const VIEW_CHANGES_MAX: u64 = 50_000;
 

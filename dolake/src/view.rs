@@ -2,6 +2,7 @@
 
 use futures::channel::oneshot;
 use futures::future::{Either, select};
+use lake_cdc::limits::VIEW_POSITIONS_MAX;
 use lake_cdc::{
     Alteration, Before, Gap, LakePosition, Lsn, Micros, Point, Removal, Row, TailChange, TailOperation, Value, View,
     ViewField, ViewPast, ViewRequest, ViewTable,
@@ -13,7 +14,7 @@ use std::pin::pin;
 use crate::error::LakeError;
 use crate::flush::transaction_id;
 use crate::lake::Lake;
-use crate::limits::{POSITIONS_MAX, VIEW_CHANGES_MAX, VIEW_TAIL_BYTES_MAX};
+use crate::limits::{VIEW_CHANGES_MAX, VIEW_TAIL_BYTES_MAX};
 use crate::stored::{self, Field, LakeTable, Shape, Shard, TailBlob, TailEntry, keys};
 use crate::tail::{TailIndex, read_before, read_next};
 
@@ -41,7 +42,7 @@ impl<S: ShardStorage> Lake<S> {
         let snapshot_position = request.snapshot_id.map(|id| self.snapshot_position(id)).transpose()?.flatten();
         let whole = |position: &LakePosition| Ok((*position, LakePosition(self.whole_position(position.0)?)));
         let whole_positions =
-            request.positions.iter().take(POSITIONS_MAX).map(whole).collect::<Result<_, LakeError>>()?;
+            request.positions.iter().take(VIEW_POSITIONS_MAX).map(whole).collect::<Result<_, LakeError>>()?;
         let (tables, blobs) = {
             let state = self.state();
             let numbers = request.tables.iter().filter_map(|(namespace, name)| {

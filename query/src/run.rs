@@ -1,5 +1,6 @@
 //! One query from its request to its answer.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,7 +15,8 @@ use futures::StreamExt;
 use futures::future::{Either, select, try_join_all};
 use lake_api::answer::{AnswerColumn, RowWriter};
 use lake_api::{ApiError, ErrorCode};
-use lake_cdc::{Micros, View, ViewRequest, ViewTable};
+use lake_cdc::limits::VIEW_POSITIONS_MAX;
+use lake_cdc::{LakePosition, Micros, View, ViewRequest, ViewTable};
 use lake_dialect::ast::Statement;
 use lake_host::ObjectStore;
 
@@ -116,7 +118,12 @@ async fn view<L: Lake>(lake: &L, request: &QueryRequest, named: &[Named], past: 
         Moment::Position(position) => Some(position),
         _ => None,
     });
-    let positions = positions.collect();
+    // None may be left as it was asked for: inside of a transaction that is no state of the tables.
+    let positions = positions.collect::<BTreeSet<LakePosition>>().into_iter().collect::<Vec<LakePosition>>();
+    if positions.len() > VIEW_POSITIONS_MAX {
+        let message = format!("a statement names at most {VIEW_POSITIONS_MAX} positions");
+        return Err(read::sql_error("54000", message));
+    }
     Ok(lake.view(&ViewRequest { tables, after: request.after()?, snapshot_id, past, positions }).await?)
 }
 

@@ -290,3 +290,16 @@ fn a_position_inside_a_transaction_is_the_one_that_the_lake_says() {
     assert_eq!(rows(3), Ok(json!([[1, 3], [2, 2]])));
     assert_eq!(rows(4).map_err(|error| error.split(' ').next().unwrap_or_default().to_owned()), Err("22023".into()));
 }
+
+#[test]
+fn a_statement_with_more_positions_than_the_lake_resolves_is_refused() {
+    let world = removed();
+    let code = |sql: String| {
+        let answer = world.ask(&json!({"sql": sql}));
+        answer.map(|_| ()).map_err(|error| error.split(' ').next().unwrap_or_default().to_owned())
+    };
+    let same = (0..20).map(|_| "SELECT id FROM orders AT (POSITION => 3)").collect::<Vec<_>>().join(" UNION ALL ");
+    assert_eq!(code(same), Ok(()));
+    let parts = (0..17).map(|at| format!("SELECT id FROM orders AT (POSITION => {at})"));
+    assert_eq!(code(parts.collect::<Vec<String>>().join(" UNION ALL ")), Err("54000".into()));
+}

@@ -52,7 +52,9 @@ enum Kind {
 /// Takes the versions out of `sql`.
 pub(crate) fn extract(sql: &str) -> Result<(String, Vec<Version>), ApiError> {
     let upper = sql.to_ascii_uppercase();
-    if !["SYSTEM_TIME", "VERSION", "TIMESTAMP"].iter().any(|word| upper.contains(word)) || sql.contains(MARK) {
+    if !["SYSTEM_TIME", "VERSION", "TIMESTAMP", "SNAPSHOT", "POSITION"].iter().any(|word| upper.contains(word))
+        || sql.contains(MARK)
+    {
         return Ok((sql.to_owned(), Vec::new()));
     }
     let pieces = pieces(sql);
