@@ -21,10 +21,10 @@ fn drive<T>(future: impl Future<Output = Result<T, iceberg::Error>>) -> Result<T
 }
 
 /// An entry whose sequence numbers and snapshot are known.
-pub(crate) type Entry = ManifestEntry;
+pub type Entry = ManifestEntry;
 
 /// The manifests of a snapshot; none for a table without one.
-pub(crate) async fn read_manifest_list<R: ReadFile>(
+pub async fn read_manifest_list<R: ReadFile>(
     files: &R,
     metadata: &TableMetadata,
     snapshot_id: Option<i64>,
@@ -39,7 +39,7 @@ pub(crate) async fn read_manifest_list<R: ReadFile>(
 /// The live entries of a manifest, with what they inherit from the list.
 ///
 /// Spec, "Manifest inheritance": an added entry without numbers has those of its manifest.
-pub(crate) async fn read_manifest<R: ReadFile>(files: &R, file: &ManifestFile) -> Result<Vec<Entry>, TableError> {
+pub async fn read_manifest<R: ReadFile>(files: &R, file: &ManifestFile) -> Result<Vec<Entry>, TableError> {
     let bytes = files.read(&file.manifest_path).await?;
     let (entries, _) = Manifest::parse_avro(&bytes)?.into_parts();
     let mut live = Vec::with_capacity(entries.len());

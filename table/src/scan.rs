@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use iceberg::spec::{DataContentType, DataFile, Datum, ManifestContentType, TableMetadata};
+use iceberg::spec::{DataContentType, DataFile, Datum, ManifestContentType, ManifestFile, TableMetadata};
 
 use crate::error::{ReadFile, TableError};
-use crate::manifest::{read_manifest, read_manifest_list};
+use crate::manifest::{Entry, read_manifest, read_manifest_list};
 use crate::position_delete::referenced_data_file;
 
 /// One data file of a scan.
@@ -55,12 +55,20 @@ pub async fn plan_scan<R: ReadFile>(
     ranges: &[FieldRange],
 ) -> Result<Vec<ScanFile>, TableError> {
     let manifests = read_manifest_list(files, metadata, snapshot_id).await?;
-    let mut scan = Vec::new();
-    let mut by_path: BTreeMap<String, Vec<(i64, i32, DataFile)>> = BTreeMap::new();
     // Asked for together: one after the other, each would wait for the store's latency.
     let reads = manifests.iter().map(|manifest| read_manifest(files, manifest));
     let entries = futures::future::try_join_all(reads).await?;
-    for (manifest, entries) in manifests.iter().zip(entries) {
+    scan_of(manifests.into_iter().zip(entries), ranges)
+}
+
+/// The same for who has read the manifests: each with its live entries.
+pub fn scan_of(
+    manifests: impl IntoIterator<Item = (ManifestFile, Vec<Entry>)>,
+    ranges: &[FieldRange],
+) -> Result<Vec<ScanFile>, TableError> {
+    let mut scan = Vec::new();
+    let mut by_path: BTreeMap<String, Vec<(i64, i32, DataFile)>> = BTreeMap::new();
+    for (manifest, entries) in manifests {
         let spec = manifest.partition_spec_id;
         for entry in entries {
             let sequence_number = entry.sequence_number.unwrap_or_default();

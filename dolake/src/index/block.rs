@@ -42,7 +42,7 @@ impl RunWriter {
     /// Adds an entry; they come in order.
     pub(crate) fn push(&mut self, entry: Entry, batch: &mut WriteBatch) {
         self.entries.push(entry);
-        if self.entries.len() == INDEX_BLOCK_ENTRIES {
+        if self.entries.len() == INDEX_BLOCK_ENTRIES || lake_host::rarely!("index: a block of few entries") {
             self.close_block(batch);
         }
     }

@@ -102,6 +102,11 @@ impl MemoryObjectStore {
         self.state.borrow().objects.get(key).map(|stored| stored.bytes.to_vec())
     }
 
+    /// How many bytes an object has, for a test to look at.
+    pub fn size(&self, key: &str) -> Option<usize> {
+        self.state.borrow().objects.get(key).map(|stored| stored.bytes.len())
+    }
+
     /// Keys of objects that were put over one that was there: the product does so with `version-hint.text` only.
     pub fn overwritten(&self) -> Vec<String> {
         self.state.borrow().overwritten.clone()

@@ -9,7 +9,7 @@ use lake_table::commit_record_key;
 use lake_test_host::{MemoryObjectStore, SeededRandom};
 use serde_json::Value;
 
-use crate::bucket::{read_metadata, read_snapshot};
+use crate::bucket::{Bucket, Row};
 use crate::database::Database;
 use crate::model::{Line, Model};
 use crate::subscriber::Client;
@@ -59,7 +59,7 @@ pub(crate) fn record(store: &MemoryObjectStore, number: u64) -> Result<CommitRec
 
 /// In a commit each database is up to one transaction, the same in all of its tables, current rows and history.
 pub(crate) fn commit_is_one_state(
-    store: &MemoryObjectStore,
+    bucket: &Bucket,
     record: &CommitRecord,
     databases: &[Database],
     seen: &mut Seen,
@@ -73,8 +73,8 @@ pub(crate) fn commit_is_one_state(
             databases.iter().filter(|database| database.plan.namespace == namespace).collect();
         let models: Vec<Model> = of_namespace.iter().map(|database| database.doubtful_model()).collect();
         for table in TABLES {
-            let mut current = current(store, record, namespace, table)?;
-            let mut history = history(store, record, namespace, table)?;
+            let mut current = current(bucket, record, namespace, table)?;
+            let mut history = history(bucket, record, namespace, table)?;
             for (database, model) in of_namespace.iter().zip(&models) {
                 let name = database.name();
                 let rows = current.remove(name).unwrap_or_default();
@@ -200,19 +200,19 @@ pub(crate) fn commit_is_complete(record: &CommitRecord, databases: &[Database]) 
 
 /// The files of a retained snapshot are there, and the snapshot is what it was whenever it was read before.
 pub(crate) fn snapshots_stay(
-    store: &MemoryObjectStore,
+    bucket: &Bucket,
     record: &CommitRecord,
     random: &SeededRandom,
     seen: &mut Seen,
 ) -> Outcome {
     for table in &record.tables {
-        let metadata = read_metadata(store, &table.metadata_location)?;
+        let metadata = bucket.metadata(&table.metadata_location)?;
         let snapshots: Vec<i64> = metadata.snapshots().map(|snapshot| snapshot.snapshot_id()).collect();
         if snapshots.is_empty() {
             continue;
         }
         let snapshot_id = snapshots[random.below(snapshots.len())];
-        let mut rows = read_snapshot(store, &metadata, Some(snapshot_id), &["_shard", "id", "value"])?;
+        let mut rows = bucket.snapshot(&metadata, Some(snapshot_id), &["_shard", "id", "value"])?;
         rows.sort_unstable();
         let digest = digest(&rows);
         let key = (metadata.location().to_owned(), snapshot_id);
@@ -223,7 +223,7 @@ pub(crate) fn snapshots_stay(
     Ok(())
 }
 
-fn digest(rows: &[Vec<String>]) -> u64 {
+fn digest(rows: &[Row]) -> u64 {
     let bytes = rows.iter().flatten().flat_map(|text| text.bytes().chain([0]));
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
@@ -310,28 +310,28 @@ pub(crate) fn bucket_is_in_order(store: &MemoryObjectStore) -> Outcome {
 }
 
 fn rows(
-    store: &MemoryObjectStore,
+    bucket: &Bucket,
     record: &CommitRecord,
     namespace: &str,
     name: &str,
     columns: &[&str],
-) -> Result<Vec<Vec<String>>, String> {
+) -> Result<Vec<Row>, String> {
     let mut tables = record.tables.iter();
     let found = tables.find(|table| table.table.namespace == namespace && table.table.name == name);
     let Some(table) = found else { return Ok(Vec::new()) };
-    let metadata = read_metadata(store, &table.metadata_location)?;
-    read_snapshot(store, &metadata, metadata.current_snapshot_id(), columns)
+    let metadata = bucket.metadata(&table.metadata_location)?;
+    bucket.snapshot(&metadata, metadata.current_snapshot_id(), columns)
         .map_err(|error| format!("commit {}: {name}: {error}", record.number))
 }
 
 fn current(
-    store: &MemoryObjectStore,
+    bucket: &Bucket,
     record: &CommitRecord,
     namespace: &str,
     table: &str,
 ) -> Result<BTreeMap<String, BTreeMap<i64, String>>, String> {
     let mut found = BTreeMap::<String, BTreeMap<i64, String>>::new();
-    for row in rows(store, record, namespace, table, &["_shard", "id", "value"])? {
+    for row in rows(bucket, record, namespace, table, &["_shard", "id", "value"])? {
         let [shard, id, value] = <[String; 3]>::try_from(row).unwrap_or_default();
         let id = id.parse().unwrap_or(-1);
         if found.entry(shard.clone()).or_default().insert(id, value).is_some() {
@@ -342,14 +342,14 @@ fn current(
 }
 
 fn history(
-    store: &MemoryObjectStore,
+    bucket: &Bucket,
     record: &CommitRecord,
     namespace: &str,
     table: &str,
 ) -> Result<BTreeMap<String, Vec<HistoryRow>>, String> {
     let columns = ["_position", "_lsn", "_transaction_id", "_commit_timestamp", "_shard", "_operation", "id", "value"];
     let mut found = BTreeMap::<String, Vec<HistoryRow>>::new();
-    for row in rows(store, record, namespace, &format!("{table}_history"), &columns)? {
+    for row in rows(bucket, record, namespace, &format!("{table}_history"), &columns)? {
         let [position, lsn, transaction_id, stamp, shard, operation, id, value] =
             <[String; 8]>::try_from(row).unwrap_or_default();
         let stamp = lake_cdc::text::parse(&lake_cdc::ColumnType::TimestampTz, &stamp);

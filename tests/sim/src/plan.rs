@@ -145,6 +145,8 @@ pub struct Plan {
     pub subscribers: Vec<(&'static str, usize)>,
     /// Turns of readers in ten thousand steps.
     pub readers: usize,
+    /// Whether queries are asked, of the present and of the past: they are half of what a run costs.
+    pub has_queries: bool,
 }
 
 /// Steps of a run.
@@ -177,6 +179,7 @@ impl Plan {
             has_coins: !is_calm,
             subscribers: vec![("shared", 700), ("shared", draw(&[10, 100])), ("solo", 300)],
             readers: draw(&[300, 1_500]),
+            has_queries: random.one_in(4),
         }
     }
 
@@ -198,6 +201,7 @@ impl Plan {
         if names.contains("readers") {
             self.readers = 0;
         }
+        self.has_queries &= !names.contains("queries");
         self
     }
 
@@ -213,6 +217,7 @@ impl Plan {
         parts.extend(self.has_coins.then(|| "coins".to_owned()));
         parts.extend((!self.subscribers.is_empty()).then(|| "subscribers".to_owned()));
         parts.extend((self.readers > 0).then(|| "readers".to_owned()));
+        parts.extend(self.has_queries.then(|| "queries".to_owned()));
         parts
     }
 }
