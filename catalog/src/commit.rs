@@ -150,7 +150,7 @@ impl<S: ShardStorage> Catalog<S> {
         }
         let last = commit_record::last(&self.storage)?;
         let position = last.as_ref().map_or(0, |record| record.position);
-        if position != commit.base && !lake_host::planted!("catalog: the base is not compared") {
+        if position != commit.base && !lake_host::planted!("catalog: every commit is let in") {
             return Err(Stop::Outcome(FlushOutcome::BaseMoved { position }));
         }
         Ok(Some(last.map_or(0, |record| record.number)))

@@ -200,7 +200,9 @@ impl<S: ShardStorage> Lake<S> {
         };
         {
             let state = self.state();
-            if state.meta.tail_bytes >= TAIL_BYTES_MAX {
+            let is_full = state.meta.tail_bytes >= TAIL_BYTES_MAX
+                || (state.meta.tail_bytes > 0 && lake_host::rarely!("lake: a small tail is full"));
+            if is_full {
                 return Ok(Received::busy("the lake's tail is full"));
             }
             // The greatest goes on, so that at least one comes to its end.

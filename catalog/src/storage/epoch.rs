@@ -3,7 +3,7 @@
 //! Each instance of the lake takes a higher one. What an earlier instance sent and nobody has answered yet must not take
 //! effect after a later one has asked what became of it.
 
-use lake_host::{ShardStorage, WriteBatch, blob};
+use lake_host::{ShardStorage, WriteBatch, blob, planted};
 
 use super::FORMAT;
 use crate::error::CatalogError;
@@ -21,7 +21,8 @@ pub(crate) fn read(storage: &impl ShardStorage) -> Result<u64, CatalogError> {
 /// Raises the fence to `epoch`, or refuses an epoch below it.
 pub(crate) fn raise(storage: &impl ShardStorage, epoch: u64) -> Result<(), CatalogError> {
     let held = read(storage)?;
-    if epoch < held && !lake_host::planted!("catalog: an earlier epoch is let in") {
+    let lets_in = planted!("catalog: an earlier epoch is let in") || planted!("catalog: every commit is let in");
+    if epoch < held && !lets_in {
         return Err(CatalogError::Fenced { epoch: held });
     }
     if epoch > held {

@@ -5,6 +5,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use lake_catalog::CommitRecord;
+use lake_dolake::limits;
+use lake_dosql::limits::{BACKLOG_BYTES_MAX, CLEAN_PAGES_MAX, IN_FLIGHT_BYTES_MAX, UNIMAGED_PAGES_MAX};
 use lake_table::commit_record_key;
 use lake_test_host::{MemoryObjectStore, SeededRandom};
 use serde_json::Value;
@@ -260,6 +262,38 @@ pub(crate) fn positions_are_in_order(lake: &Value, last: Option<&CommitRecord>, 
     }
     Ok(())
 }
+
+/// What is held in memory and in storage stays within its bounds.
+pub(crate) fn bounds_hold(lake: &Value, databases: &mut [Database]) -> Outcome {
+    let size = |value: &Value| value.as_u64().unwrap_or(u64::MAX);
+    let bound = |what: &str, size: u64, most: u64| {
+        if size <= most { Ok(()) } else { Err(format!("{what}: {size} is more than {most}")) }
+    };
+    bound("the lake's tail", size(&lake["tailBytes"]), limits::TAIL_BYTES_MAX + FRAME_BYTES)?;
+    bound("flushed batches", size(&lake["retainedBytes"]), limits::RETENTION_BYTES_MAX + limits::FLUSH_BYTES_MAX)?;
+    for table in lake["tables"].as_array().into_iter().flatten() {
+        let most = (limits::INDEX_RUNS_PER_LEVEL * INDEX_LEVELS) as u64;
+        bound(&format!("runs of {}", table["name"]), size(&table["indexRuns"]), most)?;
+    }
+    for database in databases {
+        let name = database.name();
+        if let Some(status) = database.status() {
+            bound(&format!("{name}: backlog"), size(&status["backlogBytes"]), BACKLOG_BYTES_MAX + FRAME_BYTES)?;
+            let memory = &status["memory"];
+            let pages = (CLEAN_PAGES_MAX + UNIMAGED_PAGES_MAX) as u64;
+            bound(&format!("{name}: pages"), size(&memory["unimagedPages"]) + size(&memory["cachedPages"]), pages)?;
+        }
+        let in_flight = database.links().map(|link| link.to_lake.iter().map(Vec::len).sum::<usize>()).max();
+        bound(&format!("{name}: in flight"), in_flight.unwrap_or(0) as u64, IN_FLIGHT_BYTES_MAX + FRAME_BYTES)?;
+    }
+    Ok(())
+}
+
+/// A bound is looked at before a frame is taken or sent.
+const FRAME_BYTES: u64 = lake_host::MESSAGE_BYTES_MAX as u64;
+
+/// Levels of the key index that a run of this size can have.
+const INDEX_LEVELS: usize = 4;
 
 /// Each subscriber has seen each change of its namespace once, in the order of positions.
 pub(crate) fn subscriber_is_in_order(client: &Client, databases: &[Database], is_end: bool) -> Outcome {

@@ -160,7 +160,7 @@ impl Database {
                 Ok(())
             }
             // Full, for the moment; or nobody knows.
-            Err(error) if error.code.name() == "53100" => Ok(()),
+            Err(error) if matches!(error.code.name(), "53100" | "53400") => Ok(()),
             Err(error) if error.code.is_retryable() || !error.code.has_no_side_effects() => Ok(()),
             Err(error) => Err(format!("{error:?} for {}", request.body)),
         }
@@ -235,6 +235,21 @@ impl Database {
     /// What the shard says of itself, if it is in memory and has a database.
     pub(crate) fn status(&self) -> Option<Value> {
         self.present.shard.as_ref()?.status()
+    }
+
+    /// What the shard says of itself, opened if need be.
+    pub(crate) fn open_status(&mut self) -> Option<Value> {
+        let random = SeededRandom::new(0);
+        self.present.open(self.plan.name, &random)?.status()
+    }
+
+    /// True if the lake, of which this is the status, has everything that it committed, its end too. It may not know that.
+    pub(crate) fn has_told_all(&mut self, lake: &Value) -> bool {
+        let Some(status) = self.open_status() else { return true };
+        let shards = lake["shards"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let held = shards.iter().find(|shard| shard["timeline"] == status["timeline"]);
+        let accepted = held.map_or(&Value::Null, |shard| &shard["accepted"]);
+        status["state"] == "live" && *accepted == status["committed"]
     }
 
     /// Somebody asks for its status, which opens it if need be.

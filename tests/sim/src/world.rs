@@ -105,6 +105,10 @@ const LOOK_STEPS: usize = 50;
 /// Rounds in which all must become quiet.
 const ROUNDS_MAX: usize = 2_000;
 
+/// How long all rests: longer than a shard waits at most before it tries the lake again.
+const REST_ROUNDS: usize = 50;
+const REST_STEP_MS: i64 = 15_000;
+
 /// Runs what a plan says.
 pub fn run(plan: &Plan) -> Run {
     disarm_faults();
@@ -469,6 +473,7 @@ impl World {
             self.settle_round()?;
         }
         self.has_faults = false;
+        self.rest()?;
         for _ in 0..ROUNDS_MAX {
             self.settle_round()?;
             // Twice, because a turn of one may give another something to do.
@@ -483,6 +488,37 @@ impl World {
             self.databases.iter().filter(|database| !database.is_settled()).map(Database::name).collect();
         let status = self.lake_status();
         Err(format!("it does not settle; waiting: {waiting:?}, the lake: {status:?}"))
+    }
+
+    /// Nobody asks for anything, and no object is in memory: alarms alone bring everything into tables.
+    fn rest(&mut self) -> Outcome {
+        self.lake.evict();
+        self.databases.iter_mut().for_each(Database::evict);
+        for _ in 0..REST_ROUNDS {
+            self.advance(REST_STEP_MS)?;
+            for _ in 0..8 {
+                for at in 0..self.databases.len() {
+                    self.deliver_to_lake(at)?;
+                    self.deliver_to_shard(at);
+                }
+            }
+            self.tasks_turn()?;
+            self.tasks_turn()?;
+            if self.is_rested() {
+                return Ok(());
+            }
+        }
+        let text = |status: Option<Value>| status.map_or_else(String::new, |status| status.to_string());
+        let shards: Vec<_> = self.databases.iter_mut().map(|database| text(database.open_status())).collect();
+        let lake = text(self.lake_status());
+        Err(format!("alarms alone do not bring all into tables: {}, the lake {lake}", shards.join(", ")))
+    }
+
+    fn is_rested(&mut self) -> bool {
+        let Ok(Some(lake)) = self.lake.open() else { return false };
+        let (position, flushed) = lake.positions();
+        let Ok(status) = lake.status() else { return false };
+        position == flushed && self.databases.iter_mut().all(|database| database.has_told_all(&status))
     }
 
     fn is_quiet(&mut self) -> Result<bool, String> {
@@ -534,6 +570,7 @@ impl World {
         let record = (last > 0).then(|| check::record(&self.store, last)).transpose()?;
         if let Some(status) = self.lake_status() {
             check::positions_are_in_order(&status, record.as_ref(), &self.databases)?;
+            check::bounds_hold(&status, &mut self.databases)?;
         }
         if let Some(record) = &record {
             check::commit_is_one_state(&self.bucket, record, &self.databases, &mut self.seen)?;
