@@ -178,6 +178,12 @@ impl PageStore {
         (state.unimaged.values().map(Vec::len).sum(), state.clean.len())
     }
 
+    /// The first transaction that the log holds, if it holds one and can be read.
+    pub(crate) fn first_logged(&self) -> Option<Lsn> {
+        let rows = self.storage.scan(&keys::log_from(self.branch, Lsn::FIRST), 1).ok()?;
+        keys::read_log(&rows.first()?.0).map(|(lsn, _)| lsn)
+    }
+
     /// Tells what the lake holds durably, so that the next images trim the log to it.
     pub(crate) fn set_durable(&self, lsn: Option<Lsn>) {
         self.durable.set(lsn);

@@ -28,6 +28,7 @@ pub(crate) fn of(meta: &ShardMeta, store: &PageStore, outbox: &Outbox, storage: 
         "accepted": lsn(outbox.accepted()),
         "durable": lsn(outbox.durable()),
         "imaged": lsn(store.imaged().lsn),
+        "loggedFrom": lsn(store.first_logged()),
         "backlogBytes": outbox.backlog_bytes(committed),
         "databaseBytes": u64::from(committed.page_count) * PAGE_BYTES as u64,
         "memory": { "unimagedPages": unimaged_pages, "cachedPages": cached_pages },

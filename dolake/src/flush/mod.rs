@@ -176,7 +176,7 @@ impl<S: ShardStorage> Lake<S> {
             oldest_stamp: fold.oldest_stamp.unwrap_or(ports.now_micros()),
             sent: false,
         };
-        let is_new_instance = !self.state().has_epoch && !planted!("lake: an instance takes no epoch");
+        let is_new_instance = !self.state().has_epoch;
         self.store_intent(&intent, WriteBatch::new(), is_new_instance)?;
         Ok((intent, fold))
     }
@@ -294,7 +294,7 @@ impl<S: ShardStorage> Lake<S> {
         }
         self.state_mut().metadata.clear();
         // A higher epoch first: the commit may still be under way and must not be applied after the answer.
-        self.store_intent(intent, WriteBatch::new(), true)?;
+        self.store_intent(intent, WriteBatch::new(), !planted!("lake: a settlement takes no epoch"))?;
         let epoch = self.state().meta.epoch;
         let request = SettleFlush { flush_id: Some(intent.flush_id.clone()), epoch };
         if planted!("flush: what is not known is taken for committed") {

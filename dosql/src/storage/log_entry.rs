@@ -138,7 +138,8 @@ fn page_number(reader: &mut Reader<'_>) -> Result<u32, Stored> {
 /// Adds the rows of a transaction to its batch.
 pub(crate) fn stage(batch: &mut WriteBatch, branch: BranchId, position: LogPosition, pages: PageDeltas, record: &[u8]) {
     let Some(lsn) = position.lsn else { return };
-    let mut parts = record.chunks(PART_BYTES_MAX);
+    let bytes = if lake_host::rarely!("shard: a record in small parts") { 200 } else { PART_BYTES_MAX };
+    let mut parts = record.chunks(bytes);
     let part = parts.next().unwrap_or_default().to_vec();
     let entry = LogEntry { position, pages, parts: 1 + parts.len() as u32, part };
     batch.put(keys::log(branch, lsn, 0), entry.encode());

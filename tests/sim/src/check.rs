@@ -253,6 +253,11 @@ pub(crate) fn positions_are_in_order(lake: &Value, last: Option<&CommitRecord>, 
         if durable > watermark {
             return Err(format!("{name}: the shard holds {durable} for durable, the last commit has {watermark}"));
         }
+        // What is not in tables yet stays in the log, so that a lake could be given it again.
+        let first = number(&status["loggedFrom"]);
+        if committed > watermark && (first == 0 || first > watermark + 1) {
+            return Err(format!("{name}: the log begins at {first}, and the tables end at {watermark}"));
+        }
         let shards = lake["shards"].as_array().map(Vec::as_slice).unwrap_or_default();
         let held = shards.iter().find(|shard| shard["database"] == name && shard["timeline"] == timeline);
         let accepted = held.map_or(0, |shard| number(&shard["accepted"]));

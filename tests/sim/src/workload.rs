@@ -228,6 +228,12 @@ impl Workload {
         let (mut statements, mut effects) = (Vec::new(), Vec::new());
         for _ in 0..1 + random.below(4) {
             let first = effects.len();
+            if random.one_in(8) {
+                // What is done after a savepoint and taken back leaves nothing.
+                statements.push(json!({"sql": "SAVEPOINT mark"}));
+                statements.push(self.statement(plan, &tables, random, &mut Vec::new()));
+                statements.push(json!({"sql": "ROLLBACK TO SAVEPOINT mark"}));
+            }
             statements.push(self.statement(plan, &tables, random, &mut effects));
             effects[first..].iter().for_each(|effect| apply(&mut tables, effect));
         }

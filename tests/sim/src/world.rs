@@ -345,7 +345,8 @@ impl World {
 
     /// What is under way goes on.
     fn tasks_turn(&mut self) -> Outcome {
-        for _ in 0..1 + self.random.below(60) {
+        // Sometimes so little that other things come in between.
+        for _ in 0..1 + self.random.below([2, 8, 60, 60][self.random.below(4)]) {
             self.simulation.step();
             self.bury()?;
         }
@@ -407,7 +408,11 @@ impl World {
         let storage = [&self.databases[at].storage, &self.lake.storage, &self.catalog.storage][object].clone();
         match (fault, object) {
             (Fault::Evict, 0) => self.databases[at].evict(),
-            (Fault::Evict, 1) => self.lake.evict(),
+            (Fault::Evict, 1) => {
+                self.lake.evict();
+                // Whoever wakes it wants it to go on.
+                return if is_lost { self.read() } else { Ok(()) };
+            }
             (Fault::Evict, _) => self.catalog.evict(),
             (Fault::Close, _) => {
                 self.lake.evict();
