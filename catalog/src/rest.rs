@@ -22,7 +22,7 @@ pub use route::{Shown, shows};
 use std::collections::BTreeMap;
 
 use lake_api::token::{Claims, Keys, verify};
-use lake_host::{ObjectStore, ShardStorage};
+use lake_host::{ObjectStore, Random, ShardStorage};
 
 use crate::catalog::Catalog;
 use crate::limits::REST_BODY_BYTES_MAX;
@@ -97,9 +97,10 @@ impl<S: ShardStorage> Catalog<S> {
         claims: &Claims,
         keys: &Keys,
         store: &impl ObjectStore,
+        random: &dyn Random,
         now_micros: i64,
     ) -> RestResponse {
-        let answer = self.route(request, claims, keys, store, now_micros).await;
+        let answer = self.route(request, claims, keys, store, random, now_micros).await;
         let answer = answer.map_err(|error| if request.lake_is_behind { error.while_behind() } else { error });
         let mut response = answer.unwrap_or_else(RestError::into_response);
         if request.method == "HEAD" {
@@ -114,35 +115,29 @@ impl<S: ShardStorage> Catalog<S> {
         claims: &Claims,
         keys: &Keys,
         store: &impl ObjectStore,
+        random: &dyn Random,
         now_micros: i64,
     ) -> Result<RestResponse, RestError> {
         if request.body.len() > REST_BODY_BYTES_MAX {
             return Err(RestError::TooLarge);
         }
         let query = Query::parse(&request.query)?;
-        let caller = Caller { claims, keys, origin: &request.origin, now_micros };
+        let caller = Caller { request, claims, keys, random, now_micros };
         match Route::find(&request.method, &request.path)? {
             Route::Config => self.config(&query),
-            Route::Namespaces => self.list_namespaces(&query, claims),
-            Route::Namespace(namespace) => self.load_namespace(&namespace, claims),
-            Route::NamespaceExists(namespace) => {
-                self.load_namespace(&namespace, claims).map(|_| RestResponse::no_content())
-            }
-            Route::Tables(namespace) => self.list_tables(&namespace, &query, claims),
-            Route::LoadTable(table) => self.answer_load(&table, &query, &caller, store).await,
-            Route::TableExists(table) => self.table_exists(&table, claims),
-            Route::Credentials(table) => self.answer_credentials(&table, &caller),
-            Route::Write(table) => Err(self.refuse_write(&table, claims)),
+            Route::Namespace(route) => self.answer_namespace(&route, &query, &caller),
+            Route::Table(route) => self.answer_table(&route, &query, &caller, store).await,
             Route::Unsupported(what) => Err(RestError::Unsupported(what.to_owned())),
         }
     }
 }
 
-/// Who asks, and what is needed to give them credentials.
+/// Who asks, and what is needed to answer them.
 pub(crate) struct Caller<'a> {
+    request: &'a RestRequest,
     claims: &'a Claims,
     keys: &'a Keys,
-    origin: &'a str,
+    random: &'a dyn Random,
     now_micros: i64,
 }
 

@@ -6,7 +6,7 @@ use futures::executor::block_on;
 use lake_api::token::mint;
 use lake_catalog::Catalog;
 use lake_catalog::rest::{RestRequest, authorise, oauth, shows};
-use lake_test_host::MemoryStorage;
+use lake_test_host::{MemoryStorage, SeededRandom};
 use serde_json::Value;
 
 use crate::seed::Seeds;
@@ -48,7 +48,7 @@ pub fn run(data: &[u8]) {
     WORLD.with(|(world, catalog)| {
         for scopes in ["all", "table:default.orders:read namespace:sales:write"] {
             let (claims, keys) = (claims(scopes), keys());
-            let response = block_on(catalog.respond(&request, &claims, &keys, &world.store, NOW));
+            let response = block_on(catalog.respond(&request, &claims, &keys, &world.store, &SeededRandom::new(2), NOW));
             assert!(response.status < 500 || response.status == 501, "{} for {text:?}", response.status);
             if !response.body.is_empty() {
                 assert!(serde_json::from_slice::<Value>(&response.body).is_ok(), "an answer is JSON");

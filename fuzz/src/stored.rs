@@ -6,7 +6,7 @@ use lake_api::scope::Access;
 use lake_catalog::rest::RestRequest;
 use lake_cdc::{Micros, TimelineId, ViewRequest};
 use lake_host::{ShardStorage, WriteBatch, blob};
-use lake_test_host::MemoryStorage;
+use lake_test_host::{MemoryStorage, SeededRandom};
 
 use crate::seed::Seeds;
 use crate::world::{NOW, World, body, claims, keys};
@@ -89,7 +89,7 @@ fn use_catalog(world: &World) {
     for path in ["/v1/namespaces", "/v1/namespaces/default/tables", "/v1/namespaces/default/tables/orders"] {
         let request = RestRequest { method: "GET".into(), path: path.into(), ..RestRequest::default() };
         let (claims, keys) = (claims("all"), keys());
-        let answer = catalog.respond(&request, &claims, &keys, &world.store, NOW);
+        let answer = catalog.respond(&request, &claims, &keys, &world.store, &SeededRandom::new(2), NOW);
         let _ = std::hint::black_box(block_on(answer));
     }
     let _ = std::hint::black_box(catalog.version_hint("warehouse/default/orders"));

@@ -133,7 +133,7 @@ fn respond(table: &Table, bytes: &[u8]) {
             ..RestRequest::default()
         };
         let (claims, keys) = (claims("all"), keys());
-        let answer = catalog.respond(&request, &claims, &keys, &world.store, NOW);
+        let answer = catalog.respond(&request, &claims, &keys, &world.store, &SeededRandom::new(2), NOW);
         let _ = std::hint::black_box(block_on(answer));
     }
 }

@@ -6,7 +6,7 @@ use lake_host::ShardStorage;
 use serde_json::json;
 
 use super::query::Query;
-use super::route::ENDPOINTS;
+use super::route::endpoints;
 use super::{RestError, RestResponse};
 use crate::catalog::Catalog;
 
@@ -17,7 +17,7 @@ impl<S: ShardStorage> Catalog<S> {
             Some(warehouse) if warehouse != own => {
                 Err(RestError::NoSuchWarehouse(format!("There is no warehouse `{warehouse}` here; it is `{own}`")))
             }
-            _ => Ok(RestResponse::value(&json!({"defaults": {}, "overrides": {}, "endpoints": ENDPOINTS}))),
+            _ => Ok(RestResponse::value(&json!({"defaults": {}, "overrides": {}, "endpoints": endpoints()}))),
         }
     }
 }

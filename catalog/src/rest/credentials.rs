@@ -54,7 +54,7 @@ impl<S: ShardStorage> Catalog<S> {
         let grant = Grant { prefix: prefix.to_owned(), access: Access::Read, expires_at, is_session: true };
         let credentials = derive(caller.keys, &grant);
         let mut config = BTreeMap::from([
-            ("s3.endpoint", format!("{}/", caller.origin)),
+            ("s3.endpoint", format!("{}/", caller.request.origin)),
             ("s3.path-style-access", "true".to_owned()),
             ("s3.region", REGION.to_owned()),
             ("client.region", REGION.to_owned()),

@@ -8,14 +8,29 @@ use lake_host::ShardStorage;
 use serde_json::json;
 
 use super::query::Query;
-use super::route::{display, namespace_of};
-use super::{RestError, RestResponse};
+use super::route::{NamespaceRoute, display, namespace_of};
+use super::{Caller, RestError, RestResponse};
 use crate::catalog::Catalog;
 use crate::storage::namespace;
 
 impl<S: ShardStorage> Catalog<S> {
+    pub(super) fn answer_namespace(
+        &self,
+        route: &NamespaceRoute,
+        query: &Query,
+        caller: &Caller<'_>,
+    ) -> Result<RestResponse, RestError> {
+        match route {
+            NamespaceRoute::List => self.list_namespaces(query, caller.claims),
+            NamespaceRoute::Load(namespace) => self.load_namespace(namespace, caller.claims),
+            NamespaceRoute::Exists(namespace) => {
+                self.load_namespace(namespace, caller.claims).map(|_| RestResponse::no_content())
+            }
+        }
+    }
+
     /// Those below `parent`, or at the top, of which the caller may know.
-    pub(super) fn list_namespaces(&self, query: &Query, claims: &Claims) -> Result<RestResponse, RestError> {
+    fn list_namespaces(&self, query: &Query, claims: &Claims) -> Result<RestResponse, RestError> {
         let visible = namespace::names(&self.storage)?;
         let visible: Vec<String> = visible.into_iter().filter(|name| claims.may(Action::SeeNamespace(name))).collect();
         let parent = match query.find("parent").filter(|parent| !parent.is_empty()) {
@@ -41,7 +56,7 @@ impl<S: ShardStorage> Catalog<S> {
         Ok(RestResponse::value(&json!({"namespaces": namespaces, "next-page-token": next})))
     }
 
-    pub(super) fn load_namespace(&self, name: &str, claims: &Claims) -> Result<RestResponse, RestError> {
+    fn load_namespace(&self, name: &str, claims: &Claims) -> Result<RestResponse, RestError> {
         let namespace = self.must_see(name, claims)?;
         let levels: Vec<&str> = name.split(NAMESPACE_SEPARATOR).collect();
         Ok(RestResponse::value(&json!({"namespace": levels, "properties": namespace.properties})))

@@ -1,4 +1,10 @@
-//! Which request is which.
+//! Which request is which: one file per area, each with its own addresses.
+
+mod namespaces;
+mod tables;
+
+pub(crate) use namespaces::NamespaceRoute;
+pub(crate) use tables::TableRoute;
 
 use lake_api::scope::NAMESPACE_SEPARATOR;
 use lake_table::TableName;
@@ -7,37 +13,19 @@ use percent_encoding::percent_decode_str;
 use super::RestError;
 
 /// What exists, in the words of the spec: clients ask for nothing else.
-pub(crate) const ENDPOINTS: [&str; 7] = [
-    "GET /v1/{prefix}/namespaces",
-    "GET /v1/{prefix}/namespaces/{namespace}",
-    "HEAD /v1/{prefix}/namespaces/{namespace}",
-    "GET /v1/{prefix}/namespaces/{namespace}/tables",
-    "GET /v1/{prefix}/namespaces/{namespace}/tables/{table}",
-    "HEAD /v1/{prefix}/namespaces/{namespace}/tables/{table}",
-    "GET /v1/{prefix}/namespaces/{namespace}/tables/{table}/credentials",
-];
+pub(crate) fn endpoints() -> Vec<&'static str> {
+    [namespaces::ENDPOINTS, tables::ENDPOINTS].concat()
+}
 
 /// What a request is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
     /// GET config
     Config,
-    /// GET namespaces
-    Namespaces,
-    /// GET a namespace
-    Namespace(String),
-    /// HEAD a namespace
-    NamespaceExists(String),
-    /// GET tables
-    Tables(String),
-    /// GET a table
-    LoadTable(TableName),
-    /// HEAD a table
-    TableExists(TableName),
-    /// GET credentials of a table
-    Credentials(TableName),
-    /// A change of a table: POST, DELETE.
-    Write(TableName),
+    /// Of namespaces.
+    Namespace(NamespaceRoute),
+    /// Of tables.
+    Table(TableRoute),
     /// In the protocol, but not here. What it is.
     Unsupported(&'static str),
 }
@@ -49,22 +37,16 @@ impl Route {
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         let not_found = || RestError::NotFound(format!("There is nothing at {method} {path}"));
         let ["v1", rest @ ..] = segments.as_slice() else { return Err(not_found()) };
-        let table = |namespace: &str, name: &str| {
-            Ok::<TableName, RestError>(TableName { namespace: namespace_of(namespace)?, name: name.to_owned() })
-        };
+        if (method, rest) == ("GET", ["config"].as_slice()) {
+            return Ok(Route::Config);
+        }
+        if let Some(route) = namespaces::find(method, rest)? {
+            return Ok(Route::Namespace(route));
+        }
+        if let Some(route) = tables::find(method, rest)? {
+            return Ok(Route::Table(route));
+        }
         Ok(match (method, rest) {
-            ("GET", ["config"]) => Route::Config,
-            ("GET", ["namespaces"]) => Route::Namespaces,
-            ("GET", ["namespaces", namespace]) => Route::Namespace(namespace_of(namespace)?),
-            ("HEAD", ["namespaces", namespace]) => Route::NamespaceExists(namespace_of(namespace)?),
-            ("GET", ["namespaces", namespace, "tables"]) => Route::Tables(namespace_of(namespace)?),
-            ("GET", ["namespaces", namespace, "tables", name]) => Route::LoadTable(table(namespace, name)?),
-            ("HEAD", ["namespaces", namespace, "tables", name]) => Route::TableExists(table(namespace, name)?),
-            ("GET", ["namespaces", namespace, "tables", name, "credentials"]) => {
-                Route::Credentials(table(namespace, name)?)
-            }
-            ("POST" | "DELETE", ["namespaces", namespace, "tables", name]) => Route::Write(table(namespace, name)?),
-            ("POST", ["namespaces", namespace, "tables", name, "unregister"]) => Route::Write(table(namespace, name)?),
             ("POST", ["namespaces"]) | ("DELETE", ["namespaces", _]) | ("POST", ["namespaces", _, "properties"]) => {
                 Route::Unsupported("changing namespaces")
             }
@@ -95,9 +77,9 @@ pub enum Shown {
 /// because the lake may hold the first rows of a table.
 pub fn shows(method: &str, path: &str) -> Option<Shown> {
     match Route::find(method, path).ok()? {
-        Route::LoadTable(table) | Route::TableExists(table) => Some(Shown::Table(table)),
-        Route::Namespaces | Route::Namespace(_) | Route::NamespaceExists(_) | Route::Tables(_) => Some(Shown::Listing),
-        Route::Config | Route::Credentials(_) | Route::Write(_) | Route::Unsupported(_) => None,
+        Route::Namespace(route) => route.shows(),
+        Route::Table(route) => route.shows(),
+        Route::Config | Route::Unsupported(_) => None,
     }
 }
 
@@ -107,6 +89,11 @@ fn decode_path(path: &str) -> Result<Vec<String>, RestError> {
         decoded.map_err(|_| RestError::BadRequest("The path is not UTF-8".to_owned()))
     };
     path.split('/').skip(1).map(decode).collect()
+}
+
+/// A table out of two path segments.
+fn table_of(namespace: &str, name: &str) -> Result<TableName, RestError> {
+    Ok(TableName { namespace: namespace_of(namespace)?, name: name.to_owned() })
 }
 
 /// A namespace out of a path segment. Levels are joined by the separator, which is how we keep them too.

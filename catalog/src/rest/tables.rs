@@ -2,19 +2,35 @@
 
 use lake_api::scope::{Access, Action, NAMESPACE_SEPARATOR};
 use lake_api::token::Claims;
-use lake_host::ShardStorage;
+use lake_host::{ObjectStore, ShardStorage};
 use lake_table::TableName;
 use serde_json::{Value, json};
 
 use super::query::Query;
-use super::route::display;
-use super::{RestError, RestResponse};
+use super::route::{TableRoute, display};
+use super::{Caller, RestError, RestResponse};
 use crate::catalog::Catalog;
 use crate::storage::pointer::{self, Owner, Pointer};
 
 impl<S: ShardStorage> Catalog<S> {
+    pub(super) async fn answer_table(
+        &self,
+        route: &TableRoute,
+        query: &Query,
+        caller: &Caller<'_>,
+        store: &impl ObjectStore,
+    ) -> Result<RestResponse, RestError> {
+        match route {
+            TableRoute::List(namespace) => self.list_tables(namespace, query, caller.claims),
+            TableRoute::Load(table) => self.answer_load(table, query, caller, store).await,
+            TableRoute::Exists(table) => self.table_exists(table, caller.claims),
+            TableRoute::Credentials(table) => self.answer_credentials(table, caller),
+            TableRoute::Write(table) => Err(self.refuse_write(table, caller.claims)),
+        }
+    }
+
     /// Those of a namespace that the caller may read.
-    pub(super) fn list_tables(
+    fn list_tables(
         &self,
         namespace: &str,
         query: &Query,
@@ -30,7 +46,7 @@ impl<S: ShardStorage> Catalog<S> {
         Ok(RestResponse::value(&json!({"identifiers": identifiers, "next-page-token": next})))
     }
 
-    pub(super) fn table_exists(&self, table: &TableName, claims: &Claims) -> Result<RestResponse, RestError> {
+    fn table_exists(&self, table: &TableName, claims: &Claims) -> Result<RestResponse, RestError> {
         self.must_read(table, claims).map(|_| RestResponse::no_content())
     }
 
@@ -41,7 +57,7 @@ impl<S: ShardStorage> Catalog<S> {
     }
 
     /// Why the table cannot be changed through REST.
-    pub(super) fn refuse_write(&self, table: &TableName, claims: &Claims) -> RestError {
+    fn refuse_write(&self, table: &TableName, claims: &Claims) -> RestError {
         let pointer = match self.must_be_allowed(table, claims, Access::Write) {
             Ok(()) => pointer::read(&self.storage, table),
             Err(error) => return error,

@@ -60,7 +60,7 @@ fn request(method: &str, target: &str) -> RestRequest {
 
 impl World {
     fn send(&self, scopes: &str, method: &str, target: &str) -> RestResponse {
-        run(self.catalog.respond(&request(method, target), &claims(scopes), &self.keys, &self.store, NOW))
+        run(self.catalog.respond(&request(method, target), &claims(scopes), &self.keys, &self.store, &SeededRandom::new(2), NOW))
     }
 
     fn get(&self, target: &str) -> Value {
@@ -98,7 +98,7 @@ fn config_names_what_exists_and_no_prefix() {
 #[test]
 fn every_endpoint_in_the_list_is_answered() {
     let world = world();
-    for endpoint in route::ENDPOINTS {
+    for endpoint in route::endpoints() {
         let (method, path) = endpoint.split_once(' ').unwrap();
         let path = path.replace("/{prefix}", "").replace("{namespace}", "default").replace("{table}", "orders");
         world.check("all", method, &path, if method == "HEAD" { 204 } else { 200 });
@@ -110,7 +110,7 @@ fn what_is_not_known_while_the_lake_is_behind_may_be_there_soon() {
     let world = world();
     let status = |method: &str, target: &str| {
         let request = RestRequest { lake_is_behind: true, ..request(method, target) };
-        let response = run(world.catalog.respond(&request, &claims("all"), &world.keys, &world.store, NOW));
+        let response = run(world.catalog.respond(&request, &claims("all"), &world.keys, &world.store, &SeededRandom::new(2), NOW));
         (response.status, response.headers.iter().any(|(name, _)| name == "retry-after"))
     };
     assert_eq!(status("GET", "/v1/namespaces/default/tables/new"), (503, true));
@@ -189,7 +189,7 @@ fn vended_credentials_open_their_table_and_end_with_the_token() {
     let world = world();
     let claims = Claims { expires_at: NOW_SECONDS + 60, ..claims("all") };
     let load = request("GET", "/v1/namespaces/default/tables/orders");
-    let response = run(world.catalog.respond(&load, &claims, &world.keys, &world.store, NOW));
+    let response = run(world.catalog.respond(&load, &claims, &world.keys, &world.store, &SeededRandom::new(2), NOW));
     let loaded: Value = serde_json::from_slice(&response.body).unwrap();
     assert_eq!(loaded["config"]["s3.session-token-expires-at-ms"], ((NOW_SECONDS + 60) * 1_000).to_string());
     let id = loaded["config"]["s3.access-key-id"].as_str().unwrap();
@@ -283,7 +283,7 @@ fn a_bucket_that_fails_is_unavailable_and_asks_for_patience() {
     let fresh = Catalog::open(world.catalog.storage.clone(), world.catalog.settings.clone()).unwrap();
     world.store.fail_next_get();
     let load = request("GET", "/v1/namespaces/default/tables/orders");
-    let response = run(fresh.respond(&load, &claims("all"), &world.keys, &world.store, NOW));
+    let response = run(fresh.respond(&load, &claims("all"), &world.keys, &world.store, &SeededRandom::new(2), NOW));
     assert_eq!(response.status, 503);
     assert!(response.headers.contains(&("retry-after".into(), "1".into())));
 }
@@ -293,7 +293,7 @@ fn a_body_over_the_limit_is_refused() {
     let world = world();
     let mut post = request("POST", "/v1/namespaces");
     post.body = vec![b' '; REST_BODY_BYTES_MAX + 1];
-    assert_eq!(run(world.catalog.respond(&post, &claims("all"), &world.keys, &world.store, NOW)).status, 413);
+    assert_eq!(run(world.catalog.respond(&post, &claims("all"), &world.keys, &world.store, &SeededRandom::new(2), NOW)).status, 413);
 }
 
 #[test]
@@ -395,7 +395,7 @@ proptest! {
         let world = world();
         let mut request = request(&method, "/");
         (request.path, request.query) = (path, query);
-        let response = run(world.catalog.respond(&request, &claims("all"), &world.keys, &world.store, NOW));
+        let response = run(world.catalog.respond(&request, &claims("all"), &world.keys, &world.store, &SeededRandom::new(2), NOW));
         prop_assert!(response.status < 500);
     }
 }

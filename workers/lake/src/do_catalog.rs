@@ -121,7 +121,7 @@ impl Catalog {
         }
         respond(
             match authorise(&asked, &keys, now) {
-                Ok(claims) => catalog.respond(&asked, &claims, &keys, store, now).await,
+                Ok(claims) => catalog.respond(&asked, &claims, &keys, store, &WorkerRandom, now).await,
                 Err(reason) => reason.into_response(),
             },
             id,
