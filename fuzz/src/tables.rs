@@ -10,6 +10,7 @@ use lake_cdc::Micros;
 use lake_query::{Engine, QueryRequest};
 use lake_table::{ReadError, ReadFile, RowDelta, apply_updates, plan_scan, read_position_deletes, stage_row_delta};
 use lake_table::{TableName, write_position_deletes};
+use lake_test_host::SeededRandom;
 
 use crate::seed::{Seeds, choice, chosen};
 use crate::world::{Always, BUCKET, NOW, World, claims, keys};
