@@ -22,6 +22,10 @@ pub enum RestError {
     NoSuchTable(String),
     /// No such address.
     NotFound(String),
+    /// The name is taken.
+    AlreadyExists(String),
+    /// What a commit relies on does not hold. Nothing was changed; load, and commit again.
+    CommitFailed(String),
     /// In the protocol, but not here.
     Unsupported(String),
     /// The body is over the limit.
@@ -46,6 +50,8 @@ impl RestError {
             RestError::NoSuchTable(_) => (404, "NoSuchTableException"),
             RestError::NotFound(_) => (404, "NotFoundException"),
             RestError::Unsupported(_) => (406, "UnsupportedOperationException"),
+            RestError::AlreadyExists(_) => (409, "AlreadyExistsException"),
+            RestError::CommitFailed(_) => (409, "CommitFailedException"),
             RestError::TooLarge => (413, "BadRequestException"),
             RestError::StateUnknown(_) => (500, "CommitStateUnknownException"),
             RestError::Internal(_) => (500, "InternalServerError"),
@@ -60,6 +66,8 @@ impl RestError {
             | RestError::Forbidden(message)
             | RestError::NoSuchWarehouse(message)
             | RestError::NotFound(message)
+            | RestError::AlreadyExists(message)
+            | RestError::CommitFailed(message)
             | RestError::Unavailable(message)
             | RestError::StateUnknown(message)
             | RestError::Internal(message) => message.clone(),

@@ -67,6 +67,7 @@ impl<S: ShardStorage> Catalog<S> {
                 "Table {} is written by the databases that feed it and is read-only here",
                 name(table)
             )),
+            Ok(Some(Pointer { owner: Owner::Engine, .. })) => RestError::Unsupported("writing to tables".to_owned()),
             Ok(None) => RestError::NoSuchTable(name(table)),
             Err(error) => error.into(),
         }

@@ -17,6 +17,8 @@ const SEPARATOR: u8 = 0;
 pub(crate) enum Owner {
     /// The lake, from the changes of its shards: read-only to everybody else, so that the key index stays true.
     Lake,
+    /// Foreign engines, through the REST protocol.
+    Engine,
 }
 
 /// Where a table is.
@@ -56,6 +58,11 @@ pub(crate) fn read(storage: &impl ShardStorage, table: &TableName) -> Result<Opt
 pub(crate) fn put(batch: &mut WriteBatch, table: &TableName, pointer: &Pointer) -> Result<(), CatalogError> {
     batch.put(key(table), encode(pointer)?);
     Ok(())
+}
+
+/// Removes a pointer, in a batch.
+pub(crate) fn remove(batch: &mut WriteBatch, table: &TableName) {
+    batch.delete(key(table));
 }
 
 /// All tables in order of their names.
