@@ -3,6 +3,9 @@
 /// Longest name of a namespace (all levels) or a table in bytes: the usual bound of file systems and other catalogs.
 pub const NAME_BYTES_MAX: usize = 255;
 
+/// Most bytes of a namespace's properties: they are one stored row, and part of each answer about it.
+pub const NAMESPACE_PROPERTIES_BYTES_MAX: usize = 64 << 10;
+
 /// Longest folder name made from a name, in bytes. Two of them, the file names below and the bucket's own prefix stay
 /// under the store's 1,024 bytes for a key.
 pub const FOLDER_BYTES_MAX: usize = 200;

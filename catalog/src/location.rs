@@ -16,14 +16,19 @@ pub(crate) const WAREHOUSE: &str = "warehouse";
 /// The key prefix of a table, without a slash at its end: `attempt` is 1 for the first table of the name, and more
 /// where folders of the name were used before.
 pub(crate) fn folder(table: &TableName, attempt: u32) -> String {
-    let levels: Vec<String> = table.namespace.split(NAMESPACE_SEPARATOR).map(encode).collect();
-    let namespace = shorten(levels.join("."), &table.namespace);
+    let namespace = namespace_folder(&table.namespace);
     let name = shorten(encode(&table.name), &table.name);
     match attempt {
-        0 | 1 => format!("{WAREHOUSE}/{namespace}/{name}"),
+        0 | 1 => format!("{namespace}/{name}"),
         // No encoded name has a dot.
-        again => format!("{WAREHOUSE}/{namespace}/{name}.{again}"),
+        again => format!("{namespace}/{name}.{again}"),
     }
+}
+
+/// The key prefix of all tables of a namespace, but not of those nested in it, without a slash at its end.
+pub(crate) fn namespace_folder(namespace: &str) -> String {
+    let levels: Vec<String> = namespace.split(NAMESPACE_SEPARATOR).map(encode).collect();
+    format!("{WAREHOUSE}/{}", shorten(levels.join("."), namespace))
 }
 
 /// The key of a location in this bucket; `None` if it is in another.

@@ -28,6 +28,7 @@ use crate::catalog::Catalog;
 use crate::limits::REST_BODY_BYTES_MAX;
 use query::Query;
 use route::Route;
+use serde::de::DeserializeOwned;
 
 /// A request to the catalog.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -127,6 +128,8 @@ impl<S: ShardStorage> Catalog<S> {
             Route::Config => self.config(&query),
             Route::Namespace(route) => self.answer_namespace(&route, &query, &caller),
             Route::Table(route) => self.answer_table(&route, &query, &caller, store).await,
+            Route::View(_) => Err(RestError::Unsupported("views".to_owned())),
+            Route::Scan(_) => Err(RestError::Unsupported("planning scans".to_owned())),
             Route::Unsupported(what) => Err(RestError::Unsupported(what.to_owned())),
         }
     }
@@ -139,6 +142,14 @@ pub(crate) struct Caller<'a> {
     keys: &'a Keys,
     random: &'a dyn Random,
     now_micros: i64,
+}
+
+impl Caller<'_> {
+    /// The body as what the address expects.
+    fn body<T: DeserializeOwned>(&self) -> Result<T, RestError> {
+        serde_json::from_slice(&self.request.body)
+            .map_err(|error| RestError::BadRequest(format!("The body is not what this address expects: {error}")))
+    }
 }
 
 #[cfg(test)]

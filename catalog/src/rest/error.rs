@@ -20,8 +20,18 @@ pub enum RestError {
     NoSuchNamespace(String),
     /// No such table.
     NoSuchTable(String),
-    /// No such address.
+    /// No such view.
+    NoSuchView(String),
+    /// No such scan plan.
+    NoSuchPlanId(String),
+    /// No such part of a scan plan.
+    NoSuchPlanTask(String),
+    /// No such address, or no such file.
     NotFound(String),
+    /// The namespace holds something. Nothing was changed.
+    NamespaceNotEmpty(String),
+    /// The parts of a request contradict each other.
+    Unprocessable(String),
     /// The name is taken.
     AlreadyExists(String),
     /// What a commit relies on does not hold. Nothing was changed; load, and commit again.
@@ -48,10 +58,15 @@ impl RestError {
             RestError::NoSuchWarehouse(_) => (404, "NoSuchWarehouseException"),
             RestError::NoSuchNamespace(_) => (404, "NoSuchNamespaceException"),
             RestError::NoSuchTable(_) => (404, "NoSuchTableException"),
+            RestError::NoSuchView(_) => (404, "NoSuchViewException"),
+            RestError::NoSuchPlanId(_) => (404, "NoSuchPlanIdException"),
+            RestError::NoSuchPlanTask(_) => (404, "NoSuchPlanTaskException"),
             RestError::NotFound(_) => (404, "NotFoundException"),
             RestError::Unsupported(_) => (406, "UnsupportedOperationException"),
             RestError::AlreadyExists(_) => (409, "AlreadyExistsException"),
             RestError::CommitFailed(_) => (409, "CommitFailedException"),
+            RestError::NamespaceNotEmpty(_) => (409, "NamespaceNotEmptyException"),
+            RestError::Unprocessable(_) => (422, "UnprocessableEntityException"),
             RestError::TooLarge => (413, "BadRequestException"),
             RestError::StateUnknown(_) => (500, "CommitStateUnknownException"),
             RestError::Internal(_) => (500, "InternalServerError"),
@@ -68,11 +83,16 @@ impl RestError {
             | RestError::NotFound(message)
             | RestError::AlreadyExists(message)
             | RestError::CommitFailed(message)
+            | RestError::NamespaceNotEmpty(message)
+            | RestError::Unprocessable(message)
             | RestError::Unavailable(message)
             | RestError::StateUnknown(message)
             | RestError::Internal(message) => message.clone(),
             RestError::NoSuchNamespace(name) => format!("Namespace does not exist: {name}"),
             RestError::NoSuchTable(name) => format!("Table does not exist: {name}"),
+            RestError::NoSuchView(name) => format!("View does not exist: {name}"),
+            RestError::NoSuchPlanId(id) => format!("Plan does not exist: {id}"),
+            RestError::NoSuchPlanTask(task) => format!("Plan task does not exist: {task}"),
             RestError::Unsupported(what) => format!("This catalog does not support {what}"),
             RestError::TooLarge => "The body is too large".to_owned(),
         }

@@ -1,17 +1,40 @@
-//! Listing and loading namespaces.
+//! Namespaces: listing, loading, making, changing, dropping.
+//!
+//! A namespace exists because somebody made it, because a database feeds it, or because one below it exists. Its parents
+//! need not. Its `location` says where Trino wants its tables to be; it is what the client said, or where the lake puts
+//! them. Nothing is opened by it: storage credentials come from where a table *is*.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use lake_api::scope::{Action, NAMESPACE_SEPARATOR};
+use lake_api::scope::{Access, Action, NAMESPACE_SEPARATOR};
 use lake_api::token::Claims;
-use lake_host::ShardStorage;
+use lake_host::{ShardStorage, WriteBatch, durable};
+use serde::Deserialize;
 use serde_json::json;
 
 use super::query::Query;
 use super::route::{NamespaceRoute, display, namespace_of};
 use super::{Caller, RestError, RestResponse};
 use crate::catalog::Catalog;
-use crate::storage::namespace;
+use crate::limits::{NAME_BYTES_MAX, NAMESPACE_PROPERTIES_BYTES_MAX};
+use crate::location::namespace_folder;
+use crate::storage::namespace::{self, Namespace};
+use crate::storage::pointer;
+
+const LOCATION: &str = "location";
+
+#[derive(Deserialize)]
+struct CreateNamespace {
+    namespace: Vec<String>,
+    // Some clients send null.
+    properties: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Deserialize)]
+struct UpdateProperties {
+    removals: Option<Vec<String>>,
+    updates: Option<BTreeMap<String, String>>,
+}
 
 impl<S: ShardStorage> Catalog<S> {
     pub(super) fn answer_namespace(
@@ -22,10 +45,13 @@ impl<S: ShardStorage> Catalog<S> {
     ) -> Result<RestResponse, RestError> {
         match route {
             NamespaceRoute::List => self.list_namespaces(query, caller.claims),
+            NamespaceRoute::Create => self.create_namespace(caller),
             NamespaceRoute::Load(namespace) => self.load_namespace(namespace, caller.claims),
             NamespaceRoute::Exists(namespace) => {
-                self.load_namespace(namespace, caller.claims).map(|_| RestResponse::no_content())
+                self.must_see(namespace, caller.claims).map(|_| RestResponse::no_content())
             }
+            NamespaceRoute::Drop(namespace) => self.drop_namespace(namespace, caller.claims),
+            NamespaceRoute::SetProperties(namespace) => self.set_namespace_properties(namespace, caller),
         }
     }
 
@@ -51,22 +77,122 @@ impl<S: ShardStorage> Catalog<S> {
             .map(|level| format!("{parent}{level}"))
             .collect();
         let (names, next) = query.page()?.cut(children.into_iter().collect());
-        let levels = |name: &String| name.split(NAMESPACE_SEPARATOR).map(str::to_owned).collect::<Vec<String>>();
-        let namespaces: Vec<Vec<String>> = names.iter().map(levels).collect();
+        let namespaces: Vec<Vec<&str>> = names.iter().map(|name| levels(name)).collect();
         Ok(RestResponse::value(&json!({"namespaces": namespaces, "next-page-token": next})))
     }
 
     fn load_namespace(&self, name: &str, claims: &Claims) -> Result<RestResponse, RestError> {
         let namespace = self.must_see(name, claims)?;
-        let levels: Vec<&str> = name.split(NAMESPACE_SEPARATOR).collect();
-        Ok(RestResponse::value(&json!({"namespace": levels, "properties": namespace.properties})))
+        let properties = self.shown_properties(name, namespace);
+        Ok(RestResponse::value(&json!({"namespace": levels(name), "properties": properties})))
+    }
+
+    fn create_namespace(&self, caller: &Caller<'_>) -> Result<RestResponse, RestError> {
+        let asked: CreateNamespace = caller.body()?;
+        let name = join(&asked.namespace)?;
+        self.must_write(&name, caller.claims)?;
+        // A level that exists only because of what is below it can still be made.
+        if namespace::read(&self.storage, &name)?.is_some() {
+            return Err(RestError::AlreadyExists(format!("Namespace already exists: {}", display(&name))));
+        }
+        let namespace = Namespace { properties: asked.properties.unwrap_or_default() };
+        self.put_namespace(&name, &namespace)?;
+        let properties = self.shown_properties(&name, namespace);
+        Ok(RestResponse::value(&json!({"namespace": asked.namespace, "properties": properties})))
+    }
+
+    fn set_namespace_properties(&self, name: &str, caller: &Caller<'_>) -> Result<RestResponse, RestError> {
+        self.must_write(name, caller.claims)?;
+        let asked: UpdateProperties = caller.body()?;
+        let (removals, updates) = (asked.removals.unwrap_or_default(), asked.updates.unwrap_or_default());
+        let removals: BTreeSet<String> = removals.into_iter().collect();
+        if let Some(both) = removals.iter().find(|key| updates.contains_key(*key)) {
+            return Err(RestError::Unprocessable(format!("The property {both} is both removed and updated")));
+        }
+        let mut namespace = self.must_see(name, caller.claims)?;
+        let (removed, missing): (Vec<String>, Vec<String>) =
+            removals.into_iter().partition(|key| namespace.properties.remove(key).is_some());
+        let updated: Vec<String> = updates.keys().cloned().collect();
+        namespace.properties.extend(updates);
+        if !(removed.is_empty() && updated.is_empty()) {
+            self.put_namespace(name, &namespace)?;
+        }
+        Ok(RestResponse::value(&json!({"updated": updated, "removed": removed, "missing": missing})))
+    }
+
+    /// Only an empty one: what a database feeds would come back with its next row.
+    fn drop_namespace(&self, name: &str, claims: &Claims) -> Result<RestResponse, RestError> {
+        self.must_write(name, claims)?;
+        self.must_see(name, claims)?;
+        let holds = if !pointer::names(&self.storage, name)?.is_empty() {
+            "tables"
+        } else if namespace::has_children(&self.storage, name)? {
+            "namespaces"
+        } else {
+            let mut batch = WriteBatch::new();
+            namespace::remove(&mut batch, name);
+            durable!("catalog: drop a namespace", self.apply(&batch))?;
+            return Ok(RestResponse::no_content());
+        };
+        Err(RestError::NamespaceNotEmpty(format!("Namespace {} is not empty: it contains {holds}", display(name))))
+    }
+
+    fn put_namespace(&self, name: &str, namespace: &Namespace) -> Result<(), RestError> {
+        let bytes: usize = namespace.properties.iter().map(|(key, value)| key.len() + value.len()).sum();
+        if bytes > NAMESPACE_PROPERTIES_BYTES_MAX {
+            return Err(RestError::BadRequest(format!(
+                "The properties of a namespace are at most {NAMESPACE_PROPERTIES_BYTES_MAX} bytes"
+            )));
+        }
+        let mut batch = WriteBatch::new();
+        namespace::put(&mut batch, name, namespace)?;
+        Ok(durable!("catalog: put a namespace", self.apply(&batch))?)
+    }
+
+    /// The properties with the location, which Trino puts the tables that it makes below.
+    fn shown_properties(&self, name: &str, namespace: Namespace) -> BTreeMap<String, String> {
+        let mut properties = namespace.properties;
+        properties
+            .entry(LOCATION.to_owned())
+            .or_insert_with(|| format!("s3://{}/{}", self.settings.bucket, namespace_folder(name)));
+        properties
     }
 
     /// The namespace, if the caller may know of it.
-    pub(super) fn must_see(&self, name: &str, claims: &Claims) -> Result<namespace::Namespace, RestError> {
+    pub(super) fn must_see(&self, name: &str, claims: &Claims) -> Result<Namespace, RestError> {
         if !claims.may(Action::SeeNamespace(name)) {
             return Err(RestError::Forbidden(format!("The token has no scope in namespace {}", display(name))));
         }
-        namespace::read(&self.storage, name)?.ok_or_else(|| RestError::NoSuchNamespace(display(name)))
+        match namespace::read(&self.storage, name)? {
+            Some(namespace) => Ok(namespace),
+            None if namespace::exists(&self.storage, name)? => Ok(Namespace::default()),
+            None => Err(RestError::NoSuchNamespace(display(name))),
+        }
     }
+
+    /// Refuses who may not change the namespace. They do not learn whether it is there.
+    fn must_write(&self, name: &str, claims: &Claims) -> Result<(), RestError> {
+        if claims.may(Action::Namespace(name, Access::Write)) {
+            return Ok(());
+        }
+        Err(RestError::Forbidden(format!("The token does not allow to write namespace {}", display(name))))
+    }
+}
+
+/// The levels of a namespace.
+pub(super) fn levels(namespace: &str) -> Vec<&str> {
+    namespace.split(NAMESPACE_SEPARATOR).collect()
+}
+
+/// A namespace out of its levels.
+pub(super) fn join(levels: &[String]) -> Result<String, RestError> {
+    let invalid = |why: &str| Err(RestError::BadRequest(format!("A namespace {why}")));
+    if levels.iter().any(|level| level.contains(NAMESPACE_SEPARATOR)) {
+        return invalid("has a level with the character that separates levels");
+    }
+    let name = levels.join(&NAMESPACE_SEPARATOR.to_string());
+    if name.len() > NAME_BYTES_MAX {
+        return invalid(&format!("is longer than {NAME_BYTES_MAX} bytes"));
+    }
+    namespace_of(&name)
 }

@@ -1,10 +1,14 @@
 //! Which request is which: one file per area, each with its own addresses.
 
 mod namespaces;
+mod scans;
 mod tables;
+mod views;
 
 pub(crate) use namespaces::NamespaceRoute;
+pub(crate) use scans::ScanRoute;
 pub(crate) use tables::TableRoute;
+pub(crate) use views::ViewRoute;
 
 use lake_api::scope::NAMESPACE_SEPARATOR;
 use lake_table::TableName;
@@ -14,7 +18,7 @@ use super::RestError;
 
 /// What exists, in the words of the spec: clients ask for nothing else.
 pub(crate) fn endpoints() -> Vec<&'static str> {
-    [namespaces::ENDPOINTS, tables::ENDPOINTS].concat()
+    [namespaces::ENDPOINTS, tables::ENDPOINTS, views::ENDPOINTS, scans::ENDPOINTS].concat()
 }
 
 /// What a request is for.
@@ -26,6 +30,10 @@ pub(crate) enum Route {
     Namespace(NamespaceRoute),
     /// Of tables.
     Table(TableRoute),
+    /// Of views.
+    View(ViewRoute),
+    /// Of scans of tables.
+    Scan(ScanRoute),
     /// In the protocol, but not here. What it is.
     Unsupported(&'static str),
 }
@@ -46,19 +54,19 @@ impl Route {
         if let Some(route) = tables::find(method, rest)? {
             return Ok(Route::Table(route));
         }
+        if let Some(route) = views::find(method, rest)? {
+            return Ok(Route::View(route));
+        }
+        if let Some(route) = scans::find(method, rest)? {
+            return Ok(Route::Scan(route));
+        }
         Ok(match (method, rest) {
-            ("POST", ["namespaces"]) | ("DELETE", ["namespaces", _]) | ("POST", ["namespaces", _, "properties"]) => {
-                Route::Unsupported("changing namespaces")
-            }
             ("POST", ["namespaces", _, "tables"]) => Route::Unsupported("creating tables"),
-            ("POST", ["namespaces", _, "register" | "register-view"]) => Route::Unsupported("registering tables"),
+            ("POST", ["namespaces", _, "register"]) => Route::Unsupported("registering tables"),
             ("POST", ["tables", "rename"]) => Route::Unsupported("renaming tables"),
             ("POST", ["transactions", "commit"]) => Route::Unsupported("committing several tables"),
-            (_, ["namespaces", _, "views", ..]) | (_, ["views", ..]) => Route::Unsupported("views"),
             (_, ["namespaces", _, "functions", ..]) => Route::Unsupported("functions"),
-            (_, ["namespaces", _, "tables", _, "plan" | "tasks", ..]) => Route::Unsupported("planning scans"),
             ("POST", ["namespaces", _, "tables", _, "sign"]) => Route::Unsupported("remote signing"),
-            ("POST", ["namespaces", _, "tables", _, "metrics"]) => Route::Unsupported("metrics reports"),
             _ => return Err(not_found()),
         })
     }
@@ -79,6 +87,8 @@ pub fn shows(method: &str, path: &str) -> Option<Shown> {
     match Route::find(method, path).ok()? {
         Route::Namespace(route) => route.shows(),
         Route::Table(route) => route.shows(),
+        Route::View(route) => route.shows(),
+        Route::Scan(route) => route.shows(),
         Route::Config | Route::Unsupported(_) => None,
     }
 }

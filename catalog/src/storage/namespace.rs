@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use lake_api::scope::NAMESPACE_SEPARATOR;
 use lake_host::{KeyRange, ShardStorage, WriteBatch};
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +34,22 @@ pub(crate) fn read(storage: &impl ShardStorage, name: &str) -> Result<Option<Nam
 pub(crate) fn put(batch: &mut WriteBatch, name: &str, namespace: &Namespace) -> Result<(), CatalogError> {
     batch.put(key(name), encode(namespace)?);
     Ok(())
+}
+
+/// Removes a namespace, in a batch.
+pub(crate) fn remove(batch: &mut WriteBatch, name: &str) {
+    batch.delete(key(name));
+}
+
+/// True if the namespace is there: by itself, or as a level above one that is.
+pub(crate) fn exists(storage: &impl ShardStorage, name: &str) -> Result<bool, CatalogError> {
+    Ok(storage.get(&key(name)).map_err(CatalogError::Storage)?.is_some() || has_children(storage, name)?)
+}
+
+/// True if there is a namespace below this one.
+pub(crate) fn has_children(storage: &impl ShardStorage, name: &str) -> Result<bool, CatalogError> {
+    let below = key(&format!("{name}{NAMESPACE_SEPARATOR}"));
+    Ok(!storage.scan(&KeyRange::prefix(&below), 1).map_err(CatalogError::Storage)?.is_empty())
 }
 
 /// All names in order.

@@ -61,8 +61,10 @@ type Outcome = Result<(), String>;
 /// The durable effects of all cores: each has a place to die before it and one after.
 pub const PLACES_TO_DIE: &[&str] = &[
     "catalog: begin",
+    "catalog: drop a namespace",
     "catalog: make a table",
     "catalog: put a hint",
+    "catalog: put a namespace",
     "catalog: put metadata",
     "catalog: put the commit record",
     "catalog: put the first hint",
