@@ -11,6 +11,7 @@ mod bind;
 mod build;
 mod chaos;
 mod check;
+mod conformance;
 mod dataset;
 mod demo;
 mod deploy;
@@ -44,6 +45,8 @@ cargo xtask COMMAND
   test    everything that can turn red       --native
   check   fmt, clippy, tidy, docs, types
   e2e     the scripts in workerd             [part of a file name]
+  conformance NAME                           stock clients: rck pyiceberg schemathesis duckdb spark trino
+                                             iceberg-rest mixed; --only WORDS  --accept  --write-document
   fuzz    made-up inputs for every decoder   --seconds N  [targets]
                                              --input FILE: one input again; --write-seeds: the seeds anew
   chaos   the scripts killed under load      --kills N  --seed S
@@ -83,6 +86,7 @@ fn command(arguments: &[String]) -> Result<()> {
         "build" => build::command(options),
         "chaos" => chaos::command(options),
         "check" => check::command(options),
+        "conformance" => conformance::command(options),
         "demo" => demo::command(options),
         "deploy" => deploy::command(options),
         "dev" => serve::dev(options),
