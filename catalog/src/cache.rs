@@ -7,6 +7,7 @@ use std::rc::Rc;
 use iceberg::spec::TableMetadata;
 
 use crate::error::CatalogError;
+use crate::metadata::Metadata;
 use crate::limits::{CACHE_BYTES_MAX, CACHE_ENTRIES_MAX};
 
 /// One file: its bytes, and the metadata once somebody needed it.
@@ -14,18 +15,24 @@ use crate::limits::{CACHE_BYTES_MAX, CACHE_ENTRIES_MAX};
 pub(crate) struct MetadataFile {
     json: Vec<u8>,
     parsed: OnceCell<TableMetadata>,
+    tree: OnceCell<Metadata>,
 }
 
 impl MetadataFile {
     /// A file that was read.
     pub(crate) fn new(json: Vec<u8>) -> MetadataFile {
-        MetadataFile { json, parsed: OnceCell::new() }
+        MetadataFile { json, parsed: OnceCell::new(), tree: OnceCell::new() }
     }
 
     /// A file that is about to be written.
     pub(crate) fn of(metadata: TableMetadata) -> Result<MetadataFile, CatalogError> {
         let json = serde_json::to_vec(&metadata).map_err(|error| CatalogError::Invalid(error.to_string()))?;
-        Ok(MetadataFile { json, parsed: OnceCell::from(metadata) })
+        Ok(MetadataFile { json, parsed: OnceCell::from(metadata), tree: OnceCell::new() })
+    }
+
+    /// A file of an engine's table that is about to be written.
+    pub(crate) fn of_tree(metadata: Metadata) -> MetadataFile {
+        MetadataFile { json: metadata.to_json(), parsed: OnceCell::new(), tree: OnceCell::from(metadata) }
     }
 
     /// The bytes as they are in the store.
@@ -41,6 +48,15 @@ impl MetadataFile {
         let metadata = serde_json::from_slice(&self.json);
         let metadata = metadata.map_err(|error| CatalogError::corrupt("a metadata.json", error))?;
         Ok(self.parsed.get_or_init(|| metadata))
+    }
+
+    /// What they say, with what this build does not know.
+    pub(crate) fn tree(&self) -> Result<&Metadata, CatalogError> {
+        if let Some(tree) = self.tree.get() {
+            return Ok(tree);
+        }
+        let tree = Metadata::parse(&self.json).map_err(|error| CatalogError::corrupt("a metadata.json", error))?;
+        Ok(self.tree.get_or_init(|| tree))
     }
 }
 

@@ -19,7 +19,7 @@ use crate::catalog::{Catalog, metadata_location};
 use crate::error::CatalogError;
 use crate::limits::{COMMIT_TABLES_MAX, FLUSH_ID_BYTES_MAX, WRITES_AT_ONCE};
 use crate::storage::commit_record::{CommitRecord, RecordedTable};
-use crate::storage::pointer::Pointer;
+use crate::storage::pointer::{Owner, Pointer};
 use crate::storage::{commit_record, epoch, pointer};
 
 /// One table of a commit, ready to be pointed at.
@@ -167,12 +167,15 @@ impl<S: ShardStorage> Catalog<S> {
         let Some(before) = pointer::read(&self.storage, &commit.table)? else {
             return Err(conflict("the table does not exist".to_owned()));
         };
+        if before.owner != Owner::Lake {
+            return Err(conflict("the table is another engine's".to_owned()));
+        }
         let file = self.read_metadata(store, &before.metadata_location).await?;
         let metadata = file.metadata()?;
         for requirement in &commit.requirements {
             requirement.check(Some(metadata)).map_err(|error| conflict(error.to_string()))?;
         }
-        let metadata = apply(metadata, &commit.updates, now_micros)?;
+        let metadata = apply(metadata, &commit.updates, &file.tree()?.heads(), now_micros)?;
         if metadata.location() != before.location {
             return Err(CatalogError::Invalid("a commit cannot move a table's location".to_owned()).into());
         }
@@ -256,14 +259,28 @@ fn check(commit: &FlushCommit) -> Result<(), CatalogError> {
     Ok(())
 }
 
-/// The metadata after `updates`. Its time is the snapshot's, or `now` where no snapshot is added.
-fn apply(metadata: &TableMetadata, updates: &[TableUpdate], now_micros: i64) -> Result<TableMetadata, CatalogError> {
+/// The metadata after `updates`. Its time is the snapshot's, or `now` where no snapshot is added. The snapshots in `named`
+/// are those that a branch or tag names.
+fn apply(
+    metadata: &TableMetadata,
+    updates: &[TableUpdate],
+    named: &[i64],
+    now_micros: i64,
+) -> Result<TableMetadata, CatalogError> {
     let invalid = |error: iceberg::Error| CatalogError::Invalid(error.to_string());
     // No metadata log: DuckDB reads an older file from it when the newest is from after the start of its transaction, as
     // with every commit on read, and asks for it without the vended credentials. The commit records hold the same.
     let mut builder = TableMetadataBuilder::new_from_metadata(metadata.clone(), None);
     for update in updates {
-        builder = update.clone().apply(builder).map_err(invalid)?;
+        let update = match update {
+            // The lake removes by age alone; what somebody has tagged since stays.
+            TableUpdate::RemoveSnapshots { snapshot_ids } => {
+                let unnamed = snapshot_ids.iter().copied().filter(|id| !named.contains(id));
+                TableUpdate::RemoveSnapshots { snapshot_ids: unnamed.collect() }
+            }
+            other => other.clone(),
+        };
+        builder = update.apply(builder).map_err(invalid)?;
     }
     let built = builder.build().map_err(invalid)?.metadata;
     if updates.iter().any(|update| matches!(update, TableUpdate::AddSnapshot { .. })) {

@@ -27,7 +27,12 @@ impl<S: ShardStorage> Catalog<S> {
         check_name(&wanted.table.name)?;
         epoch::raise(&self.storage, wanted.epoch)?;
         loop {
-            if pointer::read(&self.storage, &wanted.table)?.is_some() {
+            if let Some(pointer) = pointer::read(&self.storage, &wanted.table)? {
+                if pointer.owner != Owner::Lake {
+                    let TableName { namespace, name } = &wanted.table;
+                    let message = format!("{namespace}.{name} is the table of another engine: drop or rename it");
+                    return Err(CatalogError::Invalid(message));
+                }
                 return self.load_table(store, &wanted.table).await;
             }
             let folder = self.find_unused_folder(store, &wanted.table).await?;
@@ -74,7 +79,7 @@ impl<S: ShardStorage> Catalog<S> {
     }
 
     /// Asks the store too: the catalog's own memory of locations can be lost, the files are still there then.
-    async fn find_unused_folder(&self, store: &impl ObjectStore, table: &TableName) -> Result<String, CatalogError> {
+    pub(crate) async fn find_unused_folder(&self, store: &impl ObjectStore, table: &TableName) -> Result<String, CatalogError> {
         let mut attempt = 1;
         loop {
             let folder = folder(table, attempt);
@@ -88,7 +93,8 @@ impl<S: ShardStorage> Catalog<S> {
     }
 }
 
-fn check_name(name: &str) -> Result<(), CatalogError> {
+/// Refuses what cannot be the name of a namespace or table.
+pub(crate) fn check_name(name: &str) -> Result<(), CatalogError> {
     let invalid = |why: &str| Err(CatalogError::Invalid(format!("the name {name:?} {why}")));
     if name.is_empty() || name.split(NAMESPACE_SEPARATOR).any(str::is_empty) {
         return invalid("is empty");

@@ -1,24 +1,36 @@
-//! The S3 facade: stock engines read a table's files through it, with credentials that open that table and nothing else.
+//! The S3 facade: stock engines read and write a table's files through it, with credentials that open that table and
+//! nothing else.
 //!
-//! Sans-io. [`plan`] verifies who asks (SigV4) and what for, and says what to do; [`serve`] does it over a store, or a
-//! shell does the same by streaming with [`object::head_of`]. Stateless: credentials are derived, not stored
-//! ([`lake_api::storage_key`]). Reads only: get, head, list; the rest of S3 is refused in its own words.
+//! Sans-io. [`plan`] verifies who asks (SigV4) and what for, and says what to do; [`serve`] and [`carry_out`] do it over a
+//! store, or a shell does the same by streaming with [`object::head_of`] and [`BodyDecoder`]. Stateless: credentials are
+//! derived, not stored ([`lake_api::storage_key`]). What engines use of S3 is here; the rest is refused in its own words.
 //!
-//! Two rules keep one table's credentials from reading another's files: the signature is checked over the raw path in
+//! Two rules keep one table's credentials from another's files: the signature is checked over the raw path in
 //! canonical encoding, and what is authorised is the decoded key that goes to the store, against `prefix + "/"`.
 
+mod body;
+mod bucket;
+mod checksum;
+mod crc;
+pub(crate) mod delete;
 mod error;
 mod list;
 pub mod object;
-mod path;
+pub(crate) mod path;
 mod plan;
-mod signature;
-mod time;
+pub(crate) mod signature;
+pub(crate) mod time;
+mod upload;
+mod write;
 mod xml;
 
+pub use body::{BodyDecoder, BodySpec, Finished};
+pub use bucket::{Bucket, UploadError, carry_out, stored};
 pub use error::FacadeError;
 pub use list::Listing;
 pub use plan::{Action, FacadeRequest, plan};
+pub use upload::{Part, UploadId};
+pub use write::{Instruction, Target, Write};
 
 use lake_host::ObjectStore;
 use object::Read;
@@ -36,7 +48,18 @@ pub struct FacadeResponse {
     pub body: Vec<u8>,
 }
 
-/// Does what [`plan`] said, for everything but a version hint, which [`answer_hint`] answers.
+impl FacadeResponse {
+    fn xml(body: String) -> FacadeResponse {
+        let headers = vec![("content-type".to_owned(), "application/xml".to_owned())];
+        FacadeResponse { status: 200, headers, body: body.into_bytes() }
+    }
+
+    fn no_content() -> FacadeResponse {
+        FacadeResponse { status: 204, headers: Vec::new(), body: Vec::new() }
+    }
+}
+
+/// Does what [`plan`] said of reading, but for a version hint, which [`answer_hint`] answers.
 pub async fn serve(action: &Action, store: &impl ObjectStore) -> Result<FacadeResponse, FacadeError> {
     match action {
         Action::Get(read) => {
@@ -52,6 +75,7 @@ pub async fn serve(action: &Action, store: &impl ObjectStore) -> Result<FacadeRe
         }
         Action::List(listing) => list::answer(listing, store).await,
         Action::Hint { read, .. } => Err(read.missing()),
+        Action::Write(_) => Err(FacadeError::NotImplemented),
     }
 }
 

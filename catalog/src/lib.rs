@@ -19,8 +19,10 @@ mod error;
 pub mod facade;
 pub mod limits;
 mod location;
+mod metadata;
 pub mod rest;
 mod storage;
+mod view;
 
 pub use catalog::{Catalog, Settings, VersionHint};
 pub use error::CatalogError;

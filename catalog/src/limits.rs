@@ -6,6 +6,18 @@ pub const NAME_BYTES_MAX: usize = 255;
 /// Most bytes of a namespace's properties: they are one stored row, and part of each answer about it.
 pub const NAMESPACE_PROPERTIES_BYTES_MAX: usize = 64 << 10;
 
+/// Versions of a view that its metadata keeps unless a property says otherwise: the default of the spec.
+pub const VIEW_VERSIONS_KEPT: usize = 10;
+
+/// Versions of a view that its metadata keeps at most, whatever a property says: each load answers all of them.
+pub const VIEW_VERSIONS_MAX: usize = 100;
+
+/// Largest metadata of a view in bytes; old versions go first. As large as the request that could make it.
+pub const VIEW_BYTES_MAX: usize = 1 << 20;
+
+/// How often a commit of a view is applied anew because another came first. Each attempt writes one object.
+pub const VIEW_COMMIT_ATTEMPTS: usize = 16;
+
 /// Longest folder name made from a name, in bytes. Two of them, the file names below and the bucket's own prefix stay
 /// under the store's 1,024 bytes for a key.
 pub const FOLDER_BYTES_MAX: usize = 200;
@@ -70,3 +82,45 @@ pub const OBJECT_PAGE_MAX: usize = 1_000;
 
 /// Requests to the store that one listing may cost; it then ends early and says that there is more.
 pub const LIST_REQUESTS_MAX: usize = 16;
+
+/// Largest object that one request may bring, in bytes: S3's own bound. Larger ones come in parts.
+pub const OBJECT_BYTES_MAX: u64 = 5 << 30;
+
+/// Largest body that is instructions, in bytes: 1,000 keys of 1,024 bytes with what stands around them, or 10,000 parts.
+pub const INSTRUCTIONS_BYTES_MAX: u64 = 4 << 20;
+
+/// Longest line between the chunks of a body in bytes. A length with its signature has about a hundred.
+pub const CHUNK_LINE_BYTES_MAX: usize = 1_024;
+
+/// Most lines behind the chunks of a body. Clients send one and its signature.
+pub const TRAILERS_MAX: usize = 8;
+
+/// Most keys in one request to delete objects, as in S3.
+pub const DELETED_KEYS_MAX: usize = 1_000;
+
+/// Most parts of one upload, as in S3.
+pub const PARTS_MAX: usize = 10_000;
+
+/// Longest key of an object in bytes: the store's bound.
+pub const KEY_BYTES_MAX: usize = 1_024;
+
+/// Longest id of an upload in bytes.
+pub const UPLOAD_ID_BYTES_MAX: usize = 1_024;
+
+/// Deepest nesting of elements in a body of XML. The bodies that are read have four levels.
+pub const XML_DEPTH_MAX: usize = 8;
+
+/// How deep a schema may be nested: it is read recursively, and a stack of a script is small.
+pub const SCHEMA_DEPTH_MAX: usize = 32;
+
+/// Snapshots that a table's metadata keeps: it is written anew by every commit, so its size is what a commit costs.
+pub const SNAPSHOTS_MAX: usize = 100;
+
+/// Most snapshots that a table can ask to keep.
+pub const SNAPSHOTS_MOST: usize = 1_000;
+
+/// Entries of the main branch's history in the metadata. More than snapshots, because a branch can go back and forth.
+pub const SNAPSHOT_LOG_MAX: usize = 1_000;
+
+/// Most former metadata files that a table can ask to keep in its log.
+pub const METADATA_LOG_MAX: usize = 500;

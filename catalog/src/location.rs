@@ -31,6 +31,12 @@ pub(crate) fn namespace_folder(namespace: &str) -> String {
     format!("{WAREHOUSE}/{}", shorten(levels.join("."), namespace))
 }
 
+/// The key prefix of a view's metadata. No table has it, and no other view: no encoded name has a dot.
+pub(crate) fn view_folder(view: &TableName, id: uuid::Uuid) -> String {
+    let name = shorten(encode(&view.name), &view.name);
+    format!("{}/{name}.view-{}", namespace_folder(&view.namespace), id.simple())
+}
+
 /// The key of a location in this bucket; `None` if it is in another.
 pub(crate) fn key_of<'a>(location: &'a str, bucket: &str) -> Option<&'a str> {
     location.strip_prefix("s3://")?.strip_prefix(bucket)?.strip_prefix('/')

@@ -14,6 +14,7 @@ pub mod oauth;
 mod query;
 mod route;
 mod tables;
+mod views;
 
 pub use credentials::StorageConfig;
 pub use error::RestError;
@@ -128,7 +129,7 @@ impl<S: ShardStorage> Catalog<S> {
             Route::Config => self.config(&query),
             Route::Namespace(route) => self.answer_namespace(&route, &query, &caller),
             Route::Table(route) => self.answer_table(&route, &query, &caller, store).await,
-            Route::View(_) => Err(RestError::Unsupported("views".to_owned())),
+            Route::View(route) => self.answer_view(&route, &query, &caller, store).await,
             Route::Scan(_) => Err(RestError::Unsupported("planning scans".to_owned())),
             Route::Unsupported(what) => Err(RestError::Unsupported(what.to_owned())),
         }

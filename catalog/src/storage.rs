@@ -7,6 +7,7 @@
 //! epoch                           the highest epoch of a lake seen
 //! n/{namespace}                   a namespace
 //! t/{namespace} 0x00 {table}      where a table is
+//! v/{namespace} 0x00 {view}       where a view is
 //! l/{folder}                      a location that is or was in use
 //! c/{number: 8 bytes}{part: 2}    a commit record, the last few
 //! ```
@@ -17,6 +18,7 @@ pub(crate) mod format;
 pub(crate) mod namespace;
 pub(crate) mod pointer;
 pub(crate) mod used_location;
+pub(crate) mod view;
 
 use lake_host::blob;
 use serde::Serialize;

@@ -12,10 +12,10 @@ use crate::avro::deflate;
 use crate::error::{ReadFile, TableError};
 
 /// Where the writers of the `iceberg` crate put their bytes before they are taken out again.
-const MEMORY: &str = "memory:///file.avro";
+pub(crate) const MEMORY: &str = "memory:///file.avro";
 
 /// Polls a future of the memory store once: nothing there waits, and an executor cannot run inside another.
-fn drive<T>(future: impl Future<Output = Result<T, iceberg::Error>>) -> Result<T, TableError> {
+pub(crate) fn drive<T>(future: impl Future<Output = Result<T, iceberg::Error>>) -> Result<T, TableError> {
     let ended = future.now_or_never().ok_or(TableError::Unsupported("waiting for memory"))?;
     Ok(ended?)
 }

@@ -20,6 +20,11 @@ const SEEDS: u64 = 2_000;
 /// From so many seeds on each place to die must have been reached.
 const SEEDS_FOR_PLACES: u64 = 500;
 
+/// A run takes megabytes and gives them back; glibc keeps them with these, which saves a tenth of the time. Others
+/// do not know the words.
+const ALLOCATOR: [(&str, &str); 2] =
+    [("MALLOC_TRIM_THRESHOLD_", "1000000000"), ("MALLOC_MMAP_THRESHOLD_", "1000000000")];
+
 /// The command.
 pub(crate) fn command(mut options: Options) -> Result<()> {
     let seed = options.number::<u64>("--seed")?;
@@ -72,7 +77,7 @@ fn side_by_side(
     let mut children = Vec::new();
     for number in 0..count {
         let mut command = Command::new(program);
-        command.args(words(number)).stdout(Stdio::piped());
+        command.args(words(number)).envs(ALLOCATOR).stdout(Stdio::piped());
         children.push(command.spawn().with_context(|| format!("cannot start {}", program.display()))?);
     }
     let (sender, lines) = std::sync::mpsc::channel();

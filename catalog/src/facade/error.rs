@@ -56,8 +56,50 @@ pub enum FacadeError {
         size: u64,
     },
     /// A part of S3 that is not here.
-    #[error("Only reading and listing objects (version 2) is implemented.")]
+    #[error("This part of S3 is not implemented.")]
     NotImplemented,
+    /// The request contradicts itself.
+    #[error("{0}")]
+    InvalidRequest(&'static str),
+    /// The body is not what its checksum says.
+    #[error("The checksum that you specified did not match what was received.")]
+    BadDigest,
+    /// `Content-MD5` is no MD5.
+    #[error("The Content-MD5 that you specified is not valid.")]
+    InvalidDigest,
+    /// The body is not what was signed.
+    #[error("The provided x-amz-content-sha256 header does not match what was computed.")]
+    ContentHashMismatch,
+    /// The body ended early.
+    #[error("You did not provide the number of bytes specified by the length of the body.")]
+    IncompleteBody,
+    /// What follows the body is not what was announced.
+    #[error("The request contained trailing data that was not well-formed or did not conform to what was announced.")]
+    MalformedTrailer,
+    /// Nobody knows how much is coming.
+    #[error("You must provide the length of the body.")]
+    MissingContentLength,
+    /// More than an object may have.
+    #[error("Your proposed upload exceeds the maximum allowed size.")]
+    EntityTooLarge,
+    /// A part but the last is too small.
+    #[error("Your proposed upload is smaller than the minimum allowed size.")]
+    EntityTooSmall,
+    /// The instructions in the body cannot be read.
+    #[error("The XML that you provided was not well-formed or did not validate against the published schema.")]
+    MalformedXml,
+    /// A part that was not uploaded, or is another than the one meant.
+    #[error("One or more of the specified parts could not be found, or their sizes differ.")]
+    InvalidPart,
+    /// Parts are named out of order.
+    #[error("The list of parts was not in ascending order.")]
+    InvalidPartOrder,
+    /// No such upload, or it is over.
+    #[error("The specified upload does not exist. It may have been aborted or completed.")]
+    NoSuchUpload,
+    /// Longer than keys can be.
+    #[error("Your key is too long.")]
+    KeyTooLong,
     /// The store failed for the moment.
     #[error("The object store failed. Try again.")]
     ServiceUnavailable,
@@ -70,6 +112,18 @@ impl FacadeError {
             FacadeError::AuthorizationMalformed(_) => (400, "AuthorizationHeaderMalformed"),
             FacadeError::InvalidUri(_) => (400, "InvalidURI"),
             FacadeError::InvalidArgument(_) => (400, "InvalidArgument"),
+            FacadeError::InvalidRequest(_) => (400, "InvalidRequest"),
+            FacadeError::BadDigest => (400, "BadDigest"),
+            FacadeError::InvalidDigest => (400, "InvalidDigest"),
+            FacadeError::ContentHashMismatch => (400, "XAmzContentSHA256Mismatch"),
+            FacadeError::IncompleteBody => (400, "IncompleteBody"),
+            FacadeError::MalformedTrailer => (400, "MalformedTrailerError"),
+            FacadeError::EntityTooLarge => (400, "EntityTooLarge"),
+            FacadeError::EntityTooSmall => (400, "EntityTooSmall"),
+            FacadeError::MalformedXml => (400, "MalformedXML"),
+            FacadeError::InvalidPart => (400, "InvalidPart"),
+            FacadeError::InvalidPartOrder => (400, "InvalidPartOrder"),
+            FacadeError::KeyTooLong => (400, "KeyTooLongError"),
             FacadeError::AccessDenied(_) => (403, "AccessDenied"),
             FacadeError::InvalidAccessKeyId => (403, "InvalidAccessKeyId"),
             FacadeError::InvalidToken => (403, "InvalidToken"),
@@ -78,7 +132,9 @@ impl FacadeError {
             FacadeError::RequestTimeTooSkewed => (403, "RequestTimeTooSkewed"),
             FacadeError::NoSuchBucket => (404, "NoSuchBucket"),
             FacadeError::NoSuchKey(_) => (404, "NoSuchKey"),
+            FacadeError::NoSuchUpload => (404, "NoSuchUpload"),
             FacadeError::MethodNotAllowed => (405, "MethodNotAllowed"),
+            FacadeError::MissingContentLength => (411, "MissingContentLength"),
             FacadeError::PreconditionFailed => (412, "PreconditionFailed"),
             FacadeError::InvalidRange { .. } => (416, "InvalidRange"),
             FacadeError::NotImplemented => (501, "NotImplemented"),

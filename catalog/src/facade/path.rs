@@ -27,6 +27,19 @@ pub(super) fn parse(path: &str) -> Result<Target, FacadeError> {
         return Err(FacadeError::InvalidUri("it is too long"));
     }
     let decoded = percent_decode_str(path).decode_utf8().map_err(|_| FacadeError::InvalidUri("it is not UTF-8"))?;
+    check_decoded(&decoded)?;
+    let canonical = encode_path(&decoded);
+    let rest = decoded.strip_prefix('/').ok_or(FacadeError::InvalidUri("it does not begin with a slash"))?;
+    let (bucket, key) = match rest.split_once('/') {
+        Some((bucket, key)) if !key.is_empty() => (bucket, Some(key.to_owned())),
+        Some((bucket, _)) => (bucket, None),
+        None => (rest, None),
+    };
+    Ok(Target { bucket: bucket.to_owned(), key, canonical })
+}
+
+/// Refuses what means two things: a path that the store, a client or something in between would read differently.
+pub(super) fn check_decoded(decoded: &str) -> Result<(), FacadeError> {
     if decoded.contains('\0') {
         return Err(FacadeError::InvalidUri("it has a zero byte"));
     }
@@ -36,14 +49,12 @@ pub(super) fn parse(path: &str) -> Result<Target, FacadeError> {
     if decoded.split('/').any(|segment| segment == "." || segment == "..") {
         return Err(FacadeError::InvalidUri("it has a dot segment"));
     }
-    let canonical = encode_path(&decoded);
-    let rest = decoded.strip_prefix('/').ok_or(FacadeError::InvalidUri("it does not begin with a slash"))?;
-    let (bucket, key) = match rest.split_once('/') {
-        Some((bucket, key)) if !key.is_empty() => (bucket, Some(key.to_owned())),
-        Some((bucket, _)) => (bucket, None),
-        None => (rest, None),
-    };
-    Ok(Target { bucket: bucket.to_owned(), key, canonical })
+    Ok(())
+}
+
+/// True for parameters that a client adds to an address and that change nothing.
+pub(super) fn is_harmless(name: &str) -> bool {
+    name == "x-id" || name.starts_with("X-Amz-")
 }
 
 /// Canonical encoding of a path or key.

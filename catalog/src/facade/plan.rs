@@ -7,6 +7,7 @@ use lake_api::token::Keys;
 
 use super::list::{self, Listing};
 use super::object::Read;
+use super::write::{Asked, Write};
 use super::{FacadeError, path, signature};
 
 const HINT_SUFFIX: &str = "/metadata/version-hint.text";
@@ -50,11 +51,8 @@ pub enum Action {
         /// True for HEAD.
         is_head: bool,
     },
-}
-
-/// Parameters that a reading client adds to an object's address and that change nothing.
-fn is_harmless(name: &str) -> bool {
-    name == "x-id" || name.starts_with("X-Amz-")
+    /// Change something.
+    Write(Write),
 }
 
 /// Verifies a request and says what to do.
@@ -64,20 +62,23 @@ pub fn plan(request: &FacadeRequest<'_>, bucket: &str, keys: &Keys, now_micros: 
     if !signature::is_signed(request, &query) {
         return Err(FacadeError::AccessDenied("The request is not signed."));
     }
-    let grant = signature::verify(request, &target, &query, keys, now_micros)?;
+    let signed = signature::verify(request, &target, &query, keys, now_micros)?;
     if target.bucket != bucket {
         return Err(FacadeError::NoSuchBucket);
     }
     let is_head = match request.method {
         "GET" => false,
         "HEAD" => true,
-        "PUT" | "POST" | "DELETE" => return Err(FacadeError::AccessDenied("These tables are read-only.")),
+        method @ ("PUT" | "POST" | "DELETE") => {
+            let asked = Asked { method, bucket, key: target.key, query: &query, headers: request.headers };
+            return asked.plan(&signed).map(Action::Write);
+        }
         _ => return Err(FacadeError::MethodNotAllowed),
     };
     match target.key {
-        Some(key) => plan_read(request.headers, &query, &grant, key, is_head),
+        Some(key) => plan_read(request.headers, &query, &signed.grant, key, is_head),
         None if is_head => Err(FacadeError::NotImplemented),
-        None => list::plan(&query, &grant, bucket).map(Action::List),
+        None => list::plan(&query, &signed.grant, bucket).map(Action::List),
     }
 }
 
@@ -91,7 +92,7 @@ fn plan_read(
     if !grant.covers(&key) {
         return Err(FacadeError::AccessDenied("The credentials are for another location."));
     }
-    if !query.iter().all(|(name, _)| is_harmless(name)) {
+    if !query.iter().all(|(name, _)| path::is_harmless(name)) {
         return Err(FacadeError::NotImplemented);
     }
     let read = Read::of(key, headers, is_head);

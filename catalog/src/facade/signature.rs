@@ -4,9 +4,13 @@
 //! not as the client sent it: the platform replaces `Accept-Encoding` by its own, and some SDKs sign it, so the usual
 //! originals are tried. What cannot be known is not guessed: every other signed header must be there.
 
+mod key;
+
+pub(crate) use key::{ChunkSigner, EMPTY_HASH, SigningKey, hex};
+
 use std::collections::BTreeMap;
 
-use hmac::{Hmac, Mac};
+use key::unhex;
 use lake_api::storage_key::{Grant, claimed};
 use lake_api::token::Keys;
 use sha2::{Digest, Sha256};
@@ -16,11 +20,8 @@ use super::time::parse_amz;
 use super::{FacadeError, FacadeRequest};
 use crate::limits::{PRESIGNED_SECONDS_MAX, SIGNATURE_WINDOW_SECONDS, SIGNED_HEADERS_MAX};
 
-const ALGORITHM: &str = "AWS4-HMAC-SHA256";
-const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
-
-/// SHA-256 of nothing.
-const EMPTY_HASH: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+pub(crate) const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+pub(crate) const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
 
 /// What `Accept-Encoding` may have been before the platform replaced it: Go's SDK, Java's, Python's, browsers'.
 const ACCEPT_ENCODINGS: [&str; 9] = [
@@ -49,20 +50,58 @@ struct Authorization {
     payload_hash: String,
 }
 
+/// A request whose signature is right.
+pub(super) struct Verified {
+    /// What its signer may do.
+    pub(super) grant: Grant,
+    authorization: Authorization,
+    key: SigningKey,
+}
+
+/// What a signature says of the body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Payload {
+    /// Nothing.
+    Unsigned,
+    /// It has this SHA-256.
+    Hash([u8; 32]),
+    /// It comes in chunks, signed ones if there is a signer.
+    Chunks { signer: Option<ChunkSigner>, has_trailer: bool },
+}
+
+impl Verified {
+    /// What was signed of the body.
+    pub(super) fn payload(&self) -> Result<Payload, FacadeError> {
+        let Authorization { time, scope, signature, .. } = &self.authorization;
+        let signer = || Some(ChunkSigner::new(self.key.clone(), time.clone(), scope.clone(), hex(signature)));
+        Ok(match self.authorization.payload_hash.as_str() {
+            UNSIGNED_PAYLOAD => Payload::Unsigned,
+            "STREAMING-UNSIGNED-PAYLOAD-TRAILER" => Payload::Chunks { signer: None, has_trailer: true },
+            "STREAMING-AWS4-HMAC-SHA256-PAYLOAD" => Payload::Chunks { signer: signer(), has_trailer: false },
+            "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER" => Payload::Chunks { signer: signer(), has_trailer: true },
+            hash => {
+                let invalid = FacadeError::InvalidArgument("x-amz-content-sha256");
+                let bytes = unhex(hash).ok().and_then(|bytes| bytes.try_into().ok());
+                Payload::Hash(bytes.ok_or(invalid)?)
+            }
+        })
+    }
+}
+
 /// True if a request carries a signature of the kind that is verified here.
 pub(super) fn is_signed(request: &FacadeRequest<'_>, query: &[(String, String)]) -> bool {
     request.headers.get("authorization").is_some_and(|header| header.starts_with(ALGORITHM))
         || query.iter().any(|(name, _)| name == "X-Amz-Algorithm")
 }
 
-/// What the signer may do, if the signature is right.
+/// Who signed, if the signature is right.
 pub(super) fn verify(
     request: &FacadeRequest<'_>,
     target: &Target,
     query: &[(String, String)],
     keys: &Keys,
     now_micros: i64,
-) -> Result<Grant, FacadeError> {
+) -> Result<Verified, FacadeError> {
     let authorization = read(request.headers, query)?;
     let claimed = claimed(keys, &authorization.access_key_id)?;
     check_time(&authorization, now_micros)?;
@@ -82,7 +121,8 @@ pub(super) fn verify(
         (Some(expected), Some(sent)) if is_equal(expected, sent) => {}
         _ => return Err(FacadeError::InvalidToken),
     }
-    Ok(claimed.grant)
+    let key = SigningKey::new(&claimed.secret_access_key, &authorization.scope);
+    Ok(Verified { grant: claimed.grant, authorization, key })
 }
 
 /// Signs the request again with `secret` and compares.
@@ -93,7 +133,7 @@ fn is_signed_with(
     target: &Target,
     query: &[(String, String)],
 ) -> bool {
-    let signing_key = signing_key(secret, &authorization.scope);
+    let signing_key = SigningKey::new(secret, &authorization.scope);
     let canonical_query = canonical_query(query);
     let matches = |accept_encoding: Option<&str>| {
         let headers = canonical_headers(&authorization.signed_headers, request.headers, accept_encoding);
@@ -108,7 +148,7 @@ fn is_signed_with(
         .join("\n");
         let to_sign =
             [ALGORITHM, &authorization.time, &authorization.scope, &hex(&Sha256::digest(canonical))].join("\n");
-        mac(&signing_key, to_sign.as_bytes()).is_some_and(|mac| mac.verify_slice(&authorization.signature).is_ok())
+        signing_key.verifies(&to_sign, &authorization.signature)
     };
     let is_replaced = authorization.signed_headers.iter().any(|name| name == "accept-encoding");
     matches(None) || (is_replaced && ACCEPT_ENCODINGS.iter().any(|original| matches(Some(original))))
@@ -145,7 +185,7 @@ fn read_header(header: &str, headers: &BTreeMap<String, String>) -> Result<Autho
         time,
         expires: None,
         session_token: headers.get("x-amz-security-token").cloned(),
-        // The bodies of reads are never looked at, so whatever hash was signed is taken as it is.
+        // The bodies of reads are never looked at: whatever hash was signed is taken as it is until a body is.
         payload_hash: headers.get("x-amz-content-sha256").cloned().unwrap_or_else(|| EMPTY_HASH.to_owned()),
     })
 }
@@ -239,38 +279,9 @@ fn canonical_headers(names: &[String], headers: &BTreeMap<String, String>, accep
     lines
 }
 
-fn signing_key(secret: &str, scope: &str) -> Vec<u8> {
-    let mut key = format!("AWS4{secret}").into_bytes();
-    for part in scope.split('/') {
-        key = mac(&key, part.as_bytes()).map(|mac| mac.finalize().into_bytes().to_vec()).unwrap_or_default();
-    }
-    key
-}
-
-fn mac(key: &[u8], message: &[u8]) -> Option<Hmac<Sha256>> {
-    // A key of any length is valid for HMAC.
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).ok()?;
-    mac.update(message);
-    Some(mac)
-}
-
 /// Takes as long for any two texts of a length.
 fn is_equal(one: &str, other: &str) -> bool {
     one.len() == other.len() && one.bytes().zip(other.bytes()).fold(0, |seen, (a, b)| seen | (a ^ b)) == 0
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Result<Vec<u8>, FacadeError> {
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    let byte = |pair: &[u8]| match pair {
-        [high, low] => Some((digit(*high)? * 16 + digit(*low)?) as u8),
-        _ => None,
-    };
-    let bytes: Option<Vec<u8>> = text.as_bytes().chunks(2).map(byte).collect();
-    bytes.filter(|bytes| bytes.len() == 32).ok_or(FacadeError::AuthorizationMalformed("a bad Signature"))
 }
 
 #[cfg(test)]

@@ -1,9 +1,12 @@
 //! Serving over a store in memory.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
 use super::*;
 use lake_api::scope::Access;
 use lake_api::storage_key::Grant;
-use lake_host::ByteRange;
+use lake_host::{ByteRange, ETag, ListPage, Object, ObjectInfo, ObjectStoreError, PutCondition, PutOutcome};
 use lake_test_host::{MemoryObjectStore, run};
 
 const FOLDER: &str = "warehouse/default/orders";
@@ -131,4 +134,143 @@ fn a_version_hint_is_what_the_catalog_says() {
     assert_eq!((answer.status, answer.body.as_slice()), (200, &b"00003-x"[..]));
     assert_eq!(header(&answer, "etag"), None);
     assert!(matches!(answer_hint(&action, None), Err(FacadeError::NoSuchKey(_))));
+}
+
+/// A bucket with uploads, over the store in memory.
+#[derive(Default)]
+struct MemoryBucket {
+    objects: MemoryObjectStore,
+    uploads: RefCell<BTreeMap<String, String>>,
+    marks: RefCell<BTreeMap<String, String>>,
+}
+
+impl ObjectStore for MemoryBucket {
+    async fn get(&self, key: &str, range: ByteRange) -> Result<Option<Object>, ObjectStoreError> {
+        self.objects.get(key, range).await
+    }
+
+    async fn head(&self, key: &str) -> Result<Option<ObjectInfo>, ObjectStoreError> {
+        self.objects.head(key).await
+    }
+
+    async fn put(&self, key: &str, bytes: Vec<u8>, condition: PutCondition) -> Result<PutOutcome, ObjectStoreError> {
+        self.objects.put(key, bytes, condition).await
+    }
+
+    async fn list(&self, prefix: &str, start_after: Option<&str>, limit: usize) -> Result<ListPage, ObjectStoreError> {
+        self.objects.list(prefix, start_after, limit).await
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), ObjectStoreError> {
+        self.objects.delete(key).await
+    }
+}
+
+impl Bucket for MemoryBucket {
+    async fn delete_all(&self, keys: &[String]) -> Result<(), ObjectStoreError> {
+        for key in keys {
+            self.objects.delete(key).await?;
+        }
+        Ok(())
+    }
+
+    async fn create_upload(&self, key: &str, mark: &str) -> Result<String, UploadError> {
+        let id = format!("{key}#{}", self.uploads.borrow().len());
+        self.uploads.borrow_mut().insert(id.clone(), mark.to_owned());
+        Ok(id)
+    }
+
+    async fn complete_upload(&self, key: &str, stored: &str, parts: &[Part]) -> Result<ETag, UploadError> {
+        let mark = self.uploads.borrow_mut().remove(stored).ok_or(UploadError::Gone)?;
+        self.objects.place(key, format!("{} parts", parts.len()).as_bytes());
+        self.marks.borrow_mut().insert(key.to_owned(), mark);
+        Ok(self.objects.head(key).await?.map(|info| info.etag).ok_or(UploadError::Gone)?)
+    }
+
+    async fn abort_upload(&self, _key: &str, stored: &str) -> Result<(), UploadError> {
+        self.uploads.borrow_mut().remove(stored).map(|_| ()).ok_or(UploadError::Gone)
+    }
+
+    async fn find_mark(&self, key: &str) -> Result<Option<(String, ETag)>, ObjectStoreError> {
+        let info = self.objects.head(key).await?;
+        Ok(self.marks.borrow().get(key).cloned().zip(info.map(|info| info.etag)))
+    }
+}
+
+const MINE: &str = "warehouse/default/mine/a";
+
+impl MemoryBucket {
+    fn send(&self, instruction: &Instruction, body: &str) -> FacadeResponse {
+        let answer = run(carry_out(instruction, body.as_bytes(), self, [7; 16]));
+        answer.unwrap_or_else(|error| error.into_response("r-1"))
+    }
+
+    fn create(&self) -> UploadId {
+        let answer = self.send(&Instruction::CreateUpload { bucket: "lakehouse".into(), key: MINE.into() }, "");
+        let xml = String::from_utf8(answer.body).unwrap();
+        let id = xml.split_once("<UploadId>").unwrap().1.split_once('<').unwrap().0;
+        UploadId::parse(id).unwrap()
+    }
+
+    /// Status and the text of an answer to a completion.
+    fn complete(&self, upload: &UploadId, body: &str) -> (u16, String) {
+        let instruction =
+            Instruction::CompleteUpload { bucket: "lakehouse".into(), key: MINE.into(), upload: upload.clone() };
+        let answer = self.send(&instruction, body);
+        (answer.status, String::from_utf8(answer.body).unwrap())
+    }
+}
+
+const PARTS: &str = "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>x</ETag></Part></CompleteMultipartUpload>";
+
+#[test]
+fn a_completion_that_is_asked_for_again_is_answered_the_same() {
+    let bucket = MemoryBucket::default();
+    let upload = bucket.create();
+    let (status, first) = bucket.complete(&upload, PARTS);
+    assert!(status == 200 && first.contains("<Key>warehouse/default/mine/a</Key><ETag>&quot;"), "{status} {first}");
+    assert_eq!(bucket.complete(&upload, PARTS), (200, first));
+    // An object that something else has put there since is not of this upload.
+    let other = UploadId { mark: "00".into(), stored: upload.stored };
+    let (status, text) = bucket.complete(&other, PARTS);
+    assert!(status == 404 && text.contains("<Code>NoSuchUpload</Code>"), "{status} {text}");
+}
+
+#[test]
+fn an_upload_that_was_given_up_is_gone() {
+    let bucket = MemoryBucket::default();
+    let upload = bucket.create();
+    let abort = Instruction::AbortUpload { key: MINE.into(), upload: upload.clone() };
+    assert_eq!(bucket.send(&abort, "").status, 204);
+    assert_eq!(bucket.send(&abort, "").status, 404);
+    assert_eq!(bucket.complete(&upload, PARTS).0, 404);
+    assert_eq!(bucket.complete(&bucket.create(), "<Complete/>").0, 400);
+}
+
+#[test]
+fn a_delete_is_answered_alike_whether_something_was_there_or_not() {
+    let bucket = MemoryBucket::default();
+    bucket.objects.place(MINE, b"x");
+    let delete = Instruction::Delete { key: MINE.into() };
+    for _ in 0..2 {
+        let answer = bucket.send(&delete, "");
+        assert_eq!((answer.status, answer.body.len()), (204, 0));
+    }
+    assert!(bucket.objects.keys().is_empty());
+}
+
+#[test]
+fn many_objects_are_removed_as_far_as_the_grant_goes() {
+    let bucket = MemoryBucket::default();
+    for key in ["warehouse/default/mine/a", "warehouse/default/mine/b", "warehouse/default/orders/a"] {
+        bucket.objects.place(key, b"x");
+    }
+    let prefix = "warehouse/default/mine".to_owned();
+    let grant = Grant { prefix, access: Access::Write, expires_at: i64::MAX, is_session: true };
+    let keys = ["warehouse/default/mine/a", "warehouse/default/mine/none", "warehouse/default/orders/a"];
+    let objects: String = keys.iter().map(|key| format!("<Object><Key>{key}</Key></Object>")).collect();
+    let answer = bucket.send(&Instruction::DeleteMany { grant }, &format!("<Delete>{objects}</Delete>"));
+    let xml = String::from_utf8(answer.body).unwrap();
+    assert_eq!((answer.status, xml.matches("<Deleted>").count(), xml.matches("<Error>").count()), (200, 2, 1), "{xml}");
+    assert_eq!(bucket.objects.keys(), ["warehouse/default/mine/b", "warehouse/default/orders/a"]);
 }

@@ -19,7 +19,7 @@ use crate::catalog::Catalog;
 use crate::limits::{NAME_BYTES_MAX, NAMESPACE_PROPERTIES_BYTES_MAX};
 use crate::location::namespace_folder;
 use crate::storage::namespace::{self, Namespace};
-use crate::storage::pointer;
+use crate::storage::{pointer, view};
 
 const LOCATION: &str = "location";
 
@@ -126,6 +126,8 @@ impl<S: ShardStorage> Catalog<S> {
         self.must_see(name, claims)?;
         let holds = if !pointer::names(&self.storage, name)?.is_empty() {
             "tables"
+        } else if !view::names(&self.storage, name)?.is_empty() {
+            "views"
         } else if namespace::has_children(&self.storage, name)? {
             "namespaces"
         } else {

@@ -150,7 +150,7 @@ pub struct Plan {
 }
 
 /// Steps of a run.
-pub const STEPS: usize = 1_000;
+pub const STEPS: usize = 900;
 
 impl Plan {
     /// What this seed decides.
@@ -179,7 +179,7 @@ impl Plan {
             has_coins: !is_calm,
             subscribers: vec![("shared", 700), ("shared", draw(&[10, 100])), ("solo", 300)],
             readers: draw(&[300, 1_500]),
-            has_queries: random.one_in(4),
+            has_queries: random.one_in(6),
         }
     }
 

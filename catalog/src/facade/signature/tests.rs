@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::facade::path::{parse, parse_query};
-use crate::facade::{Action, plan};
+use crate::facade::{Action, Instruction, Target, Write, plan};
 use proptest::prelude::*;
 use serde::Deserialize;
 
@@ -98,7 +98,24 @@ fn describe(action: &Result<Action, FacadeError>) -> String {
         Ok(Action::Head(read)) => format!("head {}", read.key),
         Ok(Action::Hint { folder, .. }) => format!("hint {folder}"),
         Ok(Action::List(listing)) => format!("list {}", listing.prefix),
+        Ok(Action::Write(write)) => describe_write(write),
         Err(error) => error.kind().1.to_owned(),
+    }
+}
+
+fn describe_write(write: &Write) -> String {
+    match write {
+        Write::Store { key, target: Target::Object(condition), body } => format!("put {key} {condition:?} {}", body.length()),
+        Write::Store { key, target: Target::Part { upload, number }, body } => {
+            format!("part {key} {upload} {number} {}", body.length())
+        }
+        Write::Instruct { instruction: Instruction::Delete { key }, .. } => format!("delete {key}"),
+        Write::Instruct { instruction: Instruction::DeleteMany { grant }, .. } => format!("delete many {}", grant.prefix),
+        Write::Instruct { instruction: Instruction::CreateUpload { key, .. }, .. } => format!("create {key}"),
+        Write::Instruct { instruction: Instruction::CompleteUpload { key, upload, .. }, .. } => {
+            format!("complete {key} {upload}")
+        }
+        Write::Instruct { instruction: Instruction::AbortUpload { key, upload }, .. } => format!("abort {key} {upload}"),
     }
 }
 

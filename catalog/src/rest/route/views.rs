@@ -6,7 +6,16 @@ use super::{Shown, namespace_of, table_of};
 use crate::rest::RestError;
 
 /// In the words of the spec.
-pub(super) const ENDPOINTS: &[&str] = &[];
+pub(super) const ENDPOINTS: &[&str] = &[
+    "GET /v1/{prefix}/namespaces/{namespace}/views",
+    "POST /v1/{prefix}/namespaces/{namespace}/views",
+    "GET /v1/{prefix}/namespaces/{namespace}/views/{view}",
+    "HEAD /v1/{prefix}/namespaces/{namespace}/views/{view}",
+    "POST /v1/{prefix}/namespaces/{namespace}/views/{view}",
+    "DELETE /v1/{prefix}/namespaces/{namespace}/views/{view}",
+    "POST /v1/{prefix}/namespaces/{namespace}/register-view",
+    "POST /v1/{prefix}/views/rename",
+];
 
 /// What a request of views is for. A view is named like a table, and no table has the name of a view.
 #[derive(Clone, Debug, PartialEq, Eq)]
