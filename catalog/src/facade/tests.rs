@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::*;
 use lake_api::scope::Access;
 use lake_api::storage_key::Grant;
-use lake_host::{ByteRange, ETag, ListPage, Object, ObjectInfo, ObjectStoreError, PutCondition, PutOutcome};
+use lake_host::{ByteRange, ETag, ObjectStoreError};
 use lake_test_host::{MemoryObjectStore, run};
 
 const FOLDER: &str = "warehouse/default/orders";
@@ -142,28 +142,6 @@ struct MemoryBucket {
     objects: MemoryObjectStore,
     uploads: RefCell<BTreeMap<String, String>>,
     marks: RefCell<BTreeMap<String, String>>,
-}
-
-impl ObjectStore for MemoryBucket {
-    async fn get(&self, key: &str, range: ByteRange) -> Result<Option<Object>, ObjectStoreError> {
-        self.objects.get(key, range).await
-    }
-
-    async fn head(&self, key: &str) -> Result<Option<ObjectInfo>, ObjectStoreError> {
-        self.objects.head(key).await
-    }
-
-    async fn put(&self, key: &str, bytes: Vec<u8>, condition: PutCondition) -> Result<PutOutcome, ObjectStoreError> {
-        self.objects.put(key, bytes, condition).await
-    }
-
-    async fn list(&self, prefix: &str, start_after: Option<&str>, limit: usize) -> Result<ListPage, ObjectStoreError> {
-        self.objects.list(prefix, start_after, limit).await
-    }
-
-    async fn delete(&self, key: &str) -> Result<(), ObjectStoreError> {
-        self.objects.delete(key).await
-    }
 }
 
 impl Bucket for MemoryBucket {
