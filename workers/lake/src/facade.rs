@@ -1,11 +1,15 @@
-//! The S3 facade over R2: `catalog::facade` verifies and decides, bytes go from the bucket to the client as a stream.
+//! The S3 facade over R2: `catalog::facade` verifies and decides, bytes go between the bucket and the client as a stream.
+
+mod body;
+mod bucket;
 
 use std::collections::BTreeMap;
 
+use bucket::R2Bucket;
 use lake_catalog::VersionHint;
-use lake_catalog::facade::{self, Action, FacadeError, FacadeRequest, FacadeResponse, object};
-use lake_host::Clock;
-use lake_platform::{R2Store, WorkerClock};
+use lake_catalog::facade::{self, Action, FacadeError, FacadeRequest, FacadeResponse, Write, object};
+use lake_host::{Clock, Random};
+use lake_platform::{R2Store, WorkerClock, WorkerRandom};
 use worker::{Env, Request, RequestInit, Response, ResponseBody, Result};
 
 use crate::auth::keys;
@@ -44,7 +48,7 @@ pub(crate) fn is_signed(request: &Request) -> Result<bool> {
 }
 
 /// Answers a storage request.
-pub(crate) async fn serve(request: &Request, path: &str, env: &Env, id: &str) -> Result<Response> {
+pub(crate) async fn serve(request: &mut Request, path: &str, env: &Env, id: &str) -> Result<Response> {
     let keys = match keys(env)? {
         Ok(keys) => keys,
         Err(reason) => {
@@ -55,12 +59,41 @@ pub(crate) async fn serve(request: &Request, path: &str, env: &Env, id: &str) ->
     let asked = Asked::read(request)?;
     let bucket = settings(env)?.bucket;
     let outcome = match facade::plan(&asked.on(path), &bucket, &keys, WorkerClock.now_micros()) {
+        Ok(Action::Write(write)) => match change(&write, request, env).await? {
+            Ok(response) => whole(response, id).map(Ok)?,
+            Err(reason) => Err(reason),
+        },
         Ok(action) => perform(action, env, id).await?,
         Err(reason) => Err(reason),
     };
     match outcome {
         Ok(response) => Ok(response),
-        Err(reason) => whole(reason.into_response(id), id),
+        Err(reason) => {
+            // A client that is still sending when the connection closes never sees why.
+            body::read_away(request).await?;
+            whole(reason.into_response(id), id)
+        }
+    }
+}
+
+async fn change(
+    write: &Write,
+    request: &mut Request,
+    env: &Env,
+) -> Result<std::result::Result<FacadeResponse, FacadeError>> {
+    let bucket = R2Bucket::new(env.bucket("R2")?);
+    match write {
+        Write::Store { key, target, body } => bucket.store(key, target, request, body).await,
+        Write::Instruct { instruction, body } => {
+            let instructions = match body {
+                Some(spec) => match body::whole(request, spec).await? {
+                    Ok((bytes, _)) => bytes,
+                    Err(reason) => return Ok(Err(reason)),
+                },
+                None => Vec::new(),
+            };
+            Ok(facade::carry_out(instruction, &instructions, &bucket, WorkerRandom.id()).await)
+        }
     }
 }
 
@@ -80,7 +113,7 @@ async fn perform(action: Action, env: &Env, id: &str) -> Result<std::result::Res
             let body = if head.has_body() { opened.into_body()? } else { ResponseBody::Empty };
             return build(head.status, &head.headers, body, id).map(Ok);
         }
-        Action::Head(_) | Action::List(_) => facade::serve(&action, &store).await,
+        Action::Head(_) | Action::List(_) | Action::Write(_) => facade::serve(&action, &store).await,
         Action::Hint { folder, .. } => {
             // Reading the hint is loading the table: first whatever the lake has not committed.
             let is_all = flush(env, id).await;

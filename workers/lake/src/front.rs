@@ -34,7 +34,7 @@ pub(crate) async fn serve(mut request: Request, env: &Env) -> Result<Response> {
     let id = http::request_id(&request, &WorkerRandom)?;
     let path = raw_path(&request);
     if facade::is_signed(&request)? {
-        return facade::serve(&request, &path, env, &id).await;
+        return facade::serve(&mut request, &path, env, &id).await;
     }
     let in_contract = path.starts_with("/v1/");
     let asked_from = request.headers().get("origin")?;
