@@ -12,7 +12,7 @@ use lake_test_host::{MemoryObjectStore, run};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 /// The values of a row as text.
-pub(crate) type Row = Vec<String>;
+pub(crate) type Row = Rc<[String]>;
 
 /// What was made of a file, by its location: nothing is put over a file, so it is decoded once. That it is still there,
 /// as long as it was, is asked each time.
@@ -130,7 +130,7 @@ fn read_rows(bytes: Bytes, columns: &[&str]) -> Result<Vec<Row>, Box<dyn std::er
             columns.iter().map(|name| batch.column_by_name(name).ok_or(format!("no column {name}"))).collect();
         let arrays = arrays?;
         for at in 0..batch.num_rows() {
-            let row: Result<Vec<_>, _> = arrays.iter().map(|array| array_value_to_string(array, at)).collect();
+            let row: Result<Row, _> = arrays.iter().map(|array| array_value_to_string(array, at)).collect();
             rows.push(row?);
         }
     }

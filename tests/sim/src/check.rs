@@ -3,6 +3,7 @@
 //! They read the bucket itself: a commit record names the metadata of every table and how far each database is in them.
 
 use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 
 use lake_catalog::CommitRecord;
 use lake_dolake::limits;
@@ -35,10 +36,20 @@ pub(crate) struct Seen {
 struct HistoryRow {
     position: u64,
     lsn: u64,
-    /// Timeline and position.
-    transaction_id: String,
     stamp: i64,
-    change: (String, i64, String),
+    id: i64,
+    /// All of it, as text.
+    row: Row,
+}
+
+/// What is read of history.
+const HISTORY: [&str; 8] =
+    ["_position", "_lsn", "_transaction_id", "_commit_timestamp", "_shard", "_operation", "id", "value"];
+
+/// True if `id` is what a transaction is called: its timeline and its position.
+fn is_transaction(id: &str, timelines: &[String], lsn: u64) -> bool {
+    let Some((timeline, number)) = id.rsplit_once('-') else { return false };
+    number.parse() == Ok(lsn) && timelines.iter().any(|known| known == timeline)
 }
 
 /// How many commits there are, if their records are numbered without gaps.
@@ -150,12 +161,10 @@ fn are_same(model: &Model, lines: &[HistoryRow], expected: &[Line<'_>]) -> Outco
 }
 
 fn is_same(model: &Model, line: &HistoryRow, wanted: &Line<'_>) -> bool {
-    let ((operation, id, value), change) = (&line.change, wanted.change);
-    let mut timelines = model.lives[wanted.life].timelines.iter();
-    if !timelines.any(|timeline| line.transaction_id == format!("{timeline}-{}", wanted.lsn)) {
-        return false;
-    }
-    (line.lsn, operation.as_str(), *id, value) == (wanted.lsn, change.operation, change.id, &change.value)
+    let change = wanted.change;
+    let [_, _, transaction_id, _, _, operation, _, value] = &line.row[..] else { return false };
+    is_transaction(transaction_id, &model.lives[wanted.life].timelines, wanted.lsn)
+        && (line.lsn, operation.as_str(), line.id, value) == (wanted.lsn, change.operation, change.id, &change.value)
 }
 
 /// Stamps of a database's transactions rise, and a transaction has one.
@@ -226,7 +235,7 @@ pub(crate) fn snapshots_stay(
 }
 
 fn digest(rows: &[Row]) -> u64 {
-    let bytes = rows.iter().flatten().flat_map(|text| text.bytes().chain([0]));
+    let bytes = rows.iter().flat_map(|row| row.iter()).flat_map(|text| text.bytes().chain([0]));
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
@@ -313,12 +322,9 @@ pub(crate) fn subscriber_is_in_order(client: &Client, databases: &[Database], is
         let mut next = 0;
         for event in events {
             let is_it = |wanted: &Line<'_>| {
-                let timelines = &model.lives[wanted.life].timelines;
-                let is_transaction =
-                    timelines.iter().any(|timeline| event.transaction_id == format!("{timeline}-{}", wanted.lsn));
                 let (change, is_lsn) = (wanted.change, event.lsn == wanted.lsn);
-                is_transaction
-                    && is_lsn
+                is_lsn
+                    && is_transaction(&event.transaction_id, &model.lives[wanted.life].timelines, wanted.lsn)
                     && (event.table.as_str(), event.operation.as_str(), event.id, &event.value)
                         == (change.table, change.operation, change.id, &change.value)
             };
@@ -359,7 +365,8 @@ fn rows(
     let found = tables.find(|table| table.table.namespace == namespace && table.table.name == name);
     let Some(table) = found else { return Ok(Vec::new()) };
     let metadata = bucket.metadata(&table.metadata_location)?;
-    bucket.snapshot(&metadata, metadata.current_snapshot_id(), columns)
+    bucket
+        .snapshot(&metadata, metadata.current_snapshot_id(), columns)
         .map_err(|error| format!("commit {}: {name}: {error}", record.number))
 }
 
@@ -371,9 +378,13 @@ fn current(
 ) -> Result<BTreeMap<String, BTreeMap<i64, String>>, String> {
     let mut found = BTreeMap::<String, BTreeMap<i64, String>>::new();
     for row in rows(bucket, record, namespace, table, &["_shard", "id", "value"])? {
-        let [shard, id, value] = <[String; 3]>::try_from(row).unwrap_or_default();
+        let [shard, id, value] = &row[..] else { return Err("a row of other columns".to_owned()) };
         let id = id.parse().unwrap_or(-1);
-        if found.entry(shard.clone()).or_default().insert(id, value).is_some() {
+        if !found.contains_key(shard) {
+            found.insert(shard.clone(), BTreeMap::new());
+        }
+        let of_shard = found.get_mut(shard).ok_or("a shard that is not there")?;
+        if of_shard.insert(id, value.clone()).is_some() {
             return Err(format!("commit {}: {shard}: row {id} of {table} is there twice", record.number));
         }
     }
@@ -386,16 +397,19 @@ fn history(
     namespace: &str,
     table: &str,
 ) -> Result<BTreeMap<String, Vec<HistoryRow>>, String> {
-    let columns = ["_position", "_lsn", "_transaction_id", "_commit_timestamp", "_shard", "_operation", "id", "value"];
     let mut found = BTreeMap::<String, Vec<HistoryRow>>::new();
-    for row in rows(bucket, record, namespace, &format!("{table}_history"), &columns)? {
-        let [position, lsn, transaction_id, stamp, shard, operation, id, value] =
-            <[String; 8]>::try_from(row).unwrap_or_default();
-        let stamp = lake_cdc::text::parse(&lake_cdc::ColumnType::TimestampTz, &stamp);
+    for row in rows(bucket, record, namespace, &format!("{table}_history"), &HISTORY)? {
+        let [position, lsn, _, stamp, shard, _, id, _] = &row[..] else {
+            return Err("a row of other columns".to_owned());
+        };
+        let stamp = lake_cdc::text::parse(&lake_cdc::ColumnType::TimestampTz, stamp);
         let Ok(lake_cdc::Value::TimestampTz(stamp)) = stamp else { return Err("a stamp that is none".to_owned()) };
         let (position, lsn) = (position.parse().unwrap_or_default(), lsn.parse().unwrap_or_default());
-        let change = (operation, id.parse().unwrap_or(-1), value);
-        found.entry(shard).or_default().push(HistoryRow { position, lsn, transaction_id, stamp, change });
+        if !found.contains_key(shard) {
+            found.insert(shard.clone(), Vec::new());
+        }
+        let of_shard = found.get_mut(shard).ok_or("a shard that is not there")?;
+        of_shard.push(HistoryRow { position, lsn, stamp, id: id.parse().unwrap_or(-1), row: Rc::clone(&row) });
     }
     for (shard, rows) in &mut found {
         rows.sort_by_key(|row| row.position);

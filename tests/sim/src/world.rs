@@ -106,7 +106,7 @@ pub const PLACES_TO_DIE: &[&str] = &[
 ];
 
 /// Steps between two looks at everything.
-const LOOK_STEPS: usize = 50;
+const LOOK_STEPS: usize = 60;
 
 /// Rounds in which all must become quiet.
 const ROUNDS_MAX: usize = 2_000;
