@@ -4,6 +4,7 @@
 //! record known to exist; an object that starts again loses nothing by losing them.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use lake_host::{ByteRange, ObjectStore, PutCondition, PutOutcome, ShardStorage, durable, planted};
@@ -13,6 +14,7 @@ use crate::cache::{MetadataCache, MetadataFile};
 use crate::error::CatalogError;
 use crate::limits::METADATA_BYTES_MAX;
 use crate::location::key_of;
+use crate::rest::Queue;
 use crate::storage::pointer::Pointer;
 use crate::storage::{commit_record, format, pointer, used_location};
 
@@ -43,6 +45,8 @@ pub struct Catalog<S> {
     // The last commit whose record is known to be in the store.
     recorded: Cell<u64>,
     bucket_is_admitted: Cell<bool>,
+    // Who waits to commit to which table.
+    pub(crate) queues: RefCell<BTreeMap<TableName, Rc<Queue>>>,
 }
 
 impl<S: ShardStorage> Catalog<S> {
@@ -55,6 +59,7 @@ impl<S: ShardStorage> Catalog<S> {
             cache: RefCell::default(),
             recorded: Cell::default(),
             bucket_is_admitted: Cell::default(),
+            queues: RefCell::default(),
         })
     }
 

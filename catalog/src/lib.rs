@@ -20,6 +20,7 @@ pub mod facade;
 pub mod limits;
 mod location;
 mod metadata;
+mod purge;
 pub mod rest;
 mod storage;
 mod view;

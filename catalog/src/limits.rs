@@ -124,3 +124,38 @@ pub const SNAPSHOT_LOG_MAX: usize = 1_000;
 
 /// Most former metadata files that a table can ask to keep in its log.
 pub const METADATA_LOG_MAX: usize = 500;
+
+/// Branches and tags of a table: each keeps a snapshot in the metadata.
+pub const REFS_MAX: usize = 1_000;
+
+/// Commits on one table that are taken into one metadata file when they come at the same time.
+pub const COMMITS_TOGETHER_MAX: usize = 64;
+
+/// How often a change is staged again because another one was first.
+pub const COMMIT_ATTEMPTS_MAX: usize = 16;
+
+/// How long an idempotency key is known, in seconds: longer than a client goes on asking. `idempotency-key-lifetime`
+/// says half of it.
+pub const IDEMPOTENCY_SECONDS: i64 = 3_600;
+
+/// What `/v1/config` says of it.
+pub const IDEMPOTENCY_LIFETIME: &str = "PT30M";
+
+/// Rows whose time is over that one change takes away.
+pub const SWEPT_ROWS_MAX: usize = 64;
+
+/// How long a dropped table can come back, in seconds: a week, to notice it.
+pub const DROPPED_SECONDS: i64 = 7 * 86_400;
+
+/// How long after a table was purged the same request is answered as done, in seconds: clients repeat it when its answer
+/// was lost, and take "not found" for a failure.
+pub const PURGE_REPEATED_SECONDS: i64 = 60;
+
+/// Dropped tables that are remembered. Beyond them the oldest are forgotten; their files stay.
+pub const DROPPED_TABLES_MAX: usize = 1_000;
+
+/// Objects that one step of a purge removes: as many as one listing has.
+pub const PURGE_STEP_OBJECTS: usize = 1_000;
+
+/// When the next step of a purge begins, in microseconds.
+pub const PURGE_PAUSE_MICROS: i64 = 1_000_000;

@@ -5,18 +5,30 @@
 //! that), and sends the [`RestResponse`]. What foreign engines cannot do yet (making tables, writing to them) is
 //! refused with the protocol's own words and left out of `endpoints`, so that most of them never ask.
 
+mod commit_table;
 mod config;
+mod create_table;
 mod credentials;
+mod drop;
 mod error;
+mod idempotency;
 mod load_table;
 mod namespaces;
 pub mod oauth;
+mod place;
 mod query;
+mod queue;
+mod rebase;
+mod register;
+mod rename;
 mod route;
+mod sign;
+mod stage;
 mod tables;
 mod views;
 
 pub use credentials::StorageConfig;
+pub(crate) use queue::Queue;
 pub use error::RestError;
 pub use route::{Shown, shows};
 
@@ -131,6 +143,7 @@ impl<S: ShardStorage> Catalog<S> {
             Route::Table(route) => self.answer_table(&route, &query, &caller, store).await,
             Route::View(route) => self.answer_view(&route, &query, &caller, store).await,
             Route::Scan(_) => Err(RestError::Unsupported("planning scans".to_owned())),
+            Route::Sign(route) => self.answer_sign(&route, &caller),
             Route::Unsupported(what) => Err(RestError::Unsupported(what.to_owned())),
         }
     }

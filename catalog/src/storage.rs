@@ -10,13 +10,19 @@
 //! v/{namespace} 0x00 {view}       where a view is
 //! l/{folder}                      a location that is or was in use
 //! c/{number: 8 bytes}{part: 2}    a commit record, the last few
+//! d/{time: 8}{namespace} 0 {table}  a dropped table
+//! i/{hour: 8}{key: 16}            what was done under an idempotency key
+//! p/{folder}                      a folder whose objects are being removed
 //! ```
 
 pub(crate) mod commit_record;
+pub(crate) mod dropped;
 pub(crate) mod epoch;
 pub(crate) mod format;
+pub(crate) mod idempotency;
 pub(crate) mod namespace;
 pub(crate) mod pointer;
+pub(crate) mod purge;
 pub(crate) mod used_location;
 pub(crate) mod view;
 

@@ -9,6 +9,7 @@ use super::query::Query;
 use super::route::endpoints;
 use super::{RestError, RestResponse};
 use crate::catalog::Catalog;
+use crate::limits::IDEMPOTENCY_LIFETIME;
 
 impl<S: ShardStorage> Catalog<S> {
     pub(super) fn config(&self, query: &Query) -> Result<RestResponse, RestError> {
@@ -17,7 +18,12 @@ impl<S: ShardStorage> Catalog<S> {
             Some(warehouse) if warehouse != own => {
                 Err(RestError::NoSuchWarehouse(format!("There is no warehouse `{warehouse}` here; it is `{own}`")))
             }
-            _ => Ok(RestResponse::value(&json!({"defaults": {}, "overrides": {}, "endpoints": endpoints()}))),
+            _ => Ok(RestResponse::value(&json!({
+                "defaults": {},
+                "overrides": {},
+                "endpoints": endpoints(),
+                "idempotency-key-lifetime": IDEMPOTENCY_LIFETIME,
+            }))),
         }
     }
 }

@@ -6,7 +6,9 @@
 use lake_host::{ObjectStore, ShardStorage};
 use lake_table::TableName;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
+use super::credentials::StorageConfig;
 use super::query::Query;
 use super::{Caller, RestError, RestResponse};
 use crate::catalog::Catalog;
@@ -20,35 +22,94 @@ impl<S: ShardStorage> Catalog<S> {
         store: &impl ObjectStore,
     ) -> Result<RestResponse, RestError> {
         let pointer = self.must_read(table, caller.claims)?;
-        let storage = self.storage_config(&pointer, caller)?;
+        let mode = match query.find("snapshots").filter(|mode| !mode.is_empty()) {
+            None | Some("all") => Snapshots::All,
+            Some("refs") => Snapshots::Referenced,
+            Some(other) => return Err(RestError::BadRequest(format!("snapshots is all or refs, not `{other}`"))),
+        };
+        let tag = etag(&pointer.metadata_location, mode);
+        if is_known(caller.request.headers.get("if-none-match").map(String::as_str), &tag) {
+            return Ok(RestResponse { status: 304, headers: vec![("etag".to_owned(), tag)], body: Vec::new() });
+        }
+        let storage = self.storage_config(table, &pointer.location, pointer.owner, caller)?;
         let file = self.read_metadata(store, &pointer.metadata_location).await?;
         let only_referenced;
-        let metadata = match query.find("snapshots").filter(|mode| !mode.is_empty()) {
-            None | Some("all") => file.json(),
-            Some("refs") => {
+        let metadata = match mode {
+            Snapshots::All => file.json(),
+            Snapshots::Referenced => {
                 only_referenced = keep_referenced(file.json())?;
                 &only_referenced
             }
-            Some(other) => return Err(RestError::BadRequest(format!("snapshots is all or refs, not `{other}`"))),
         };
-        let (before, updated, after) = said_earlier(metadata);
-        let location = json!(pointer.metadata_location).to_string();
-        let (config, entry) = (json!(storage.config).to_string(), storage.entry().to_string());
-        let body = [
-            br#"{"metadata-location":"#,
-            location.as_bytes(),
-            br#","config":"#,
-            config.as_bytes(),
-            br#","storage-credentials":"#,
-            entry.as_bytes(),
-            br#","metadata":"#,
-            before,
-            updated.as_bytes(),
-            after,
-            b"}",
-        ];
-        Ok(RestResponse::json(200, body.concat()))
+        let mut response = table_body(Some(&pointer.metadata_location), metadata, Some(&storage));
+        response.headers.retain(|(name, _)| name != "etag");
+        response.headers.push(("etag".to_owned(), tag));
+        Ok(response)
     }
+
+    /// The table with all its snapshots, for who has just made it.
+    pub(super) async fn answer_load_all(
+        &self,
+        table: &TableName,
+        caller: &Caller<'_>,
+        store: &impl ObjectStore,
+    ) -> Result<RestResponse, RestError> {
+        let pointer = self.must_read(table, caller.claims)?;
+        let storage = self.storage_config(table, &pointer.location, pointer.owner, caller)?;
+        let file = self.read_metadata(store, &pointer.metadata_location).await?;
+        Ok(table_body(Some(&pointer.metadata_location), file.json(), Some(&storage)))
+    }
+}
+
+/// Which snapshots an answer has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Snapshots {
+    All,
+    Referenced,
+}
+
+/// Names what an answer says of the table: another metadata file or mode is another tag. Credentials are not part of it;
+/// clients have an address to renew them.
+fn etag(metadata_location: &str, mode: Snapshots) -> String {
+    let hash = Sha256::digest(metadata_location.as_bytes());
+    let hex: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    match mode {
+        Snapshots::All => format!("\"{hex}\""),
+        Snapshots::Referenced => format!("\"{hex}-refs\""),
+    }
+}
+
+/// True if the client says that it has this answer.
+fn is_known(if_none_match: Option<&str>, tag: &str) -> bool {
+    let tags = if_none_match.unwrap_or_default().split(',').map(str::trim);
+    tags.map(|known| known.strip_prefix("W/").unwrap_or(known)).any(|known| known == tag || known == "*")
+}
+
+/// A table as clients read it: `None` for the location of one whose creation is staged, and for storage where the
+/// client has it already.
+pub(super) fn table_body(
+    metadata_location: Option<&str>,
+    metadata: &[u8],
+    storage: Option<&StorageConfig>,
+) -> RestResponse {
+    let (before, updated, after) = said_earlier(metadata);
+    let mut body = b"{".to_vec();
+    if let Some(location) = metadata_location {
+        body.extend(format!(r#""metadata-location":{},"#, json!(location)).into_bytes());
+    }
+    if let Some(storage) = storage {
+        let (config, entry) = (json!(storage.config), storage.entry());
+        body.extend(format!(r#""config":{config},"storage-credentials":{entry},"#).into_bytes());
+    }
+    body.extend_from_slice(br#""metadata":"#);
+    for part in [before, updated.as_bytes(), after, b"}"] {
+        body.extend_from_slice(part);
+    }
+    let mut response = RestResponse::json(200, body);
+    if let Some(location) = metadata_location {
+        response.headers.push(("etag".to_owned(), etag(location, Snapshots::All)));
+    }
+    response
 }
 
 /// How much earlier a loaded table says that it was updated. Clients take up to a minute between this time and the

@@ -2,11 +2,13 @@
 
 mod namespaces;
 mod scans;
+mod sign;
 mod tables;
 mod views;
 
 pub(crate) use namespaces::NamespaceRoute;
 pub(crate) use scans::ScanRoute;
+pub(crate) use sign::SignRoute;
 pub(crate) use tables::TableRoute;
 pub(crate) use views::ViewRoute;
 
@@ -18,7 +20,7 @@ use super::RestError;
 
 /// What exists, in the words of the spec: clients ask for nothing else.
 pub(crate) fn endpoints() -> Vec<&'static str> {
-    [namespaces::ENDPOINTS, tables::ENDPOINTS, views::ENDPOINTS, scans::ENDPOINTS].concat()
+    [namespaces::ENDPOINTS, tables::ENDPOINTS, views::ENDPOINTS, scans::ENDPOINTS, sign::ENDPOINTS].concat()
 }
 
 /// What a request is for.
@@ -34,6 +36,8 @@ pub(crate) enum Route {
     View(ViewRoute),
     /// Of scans of tables.
     Scan(ScanRoute),
+    /// Of remote signing.
+    Sign(SignRoute),
     /// In the protocol, but not here. What it is.
     Unsupported(&'static str),
 }
@@ -60,13 +64,11 @@ impl Route {
         if let Some(route) = scans::find(method, rest)? {
             return Ok(Route::Scan(route));
         }
+        if let Some(route) = sign::find(method, rest)? {
+            return Ok(Route::Sign(route));
+        }
         Ok(match (method, rest) {
-            ("POST", ["namespaces", _, "tables"]) => Route::Unsupported("creating tables"),
-            ("POST", ["namespaces", _, "register"]) => Route::Unsupported("registering tables"),
-            ("POST", ["tables", "rename"]) => Route::Unsupported("renaming tables"),
-            ("POST", ["transactions", "commit"]) => Route::Unsupported("committing several tables"),
             (_, ["namespaces", _, "functions", ..]) => Route::Unsupported("functions"),
-            ("POST", ["namespaces", _, "tables", _, "sign"]) => Route::Unsupported("remote signing"),
             _ => return Err(not_found()),
         })
     }
@@ -89,7 +91,7 @@ pub fn shows(method: &str, path: &str) -> Option<Shown> {
         Route::Table(route) => route.shows(),
         Route::View(route) => route.shows(),
         Route::Scan(route) => route.shows(),
-        Route::Config | Route::Unsupported(_) => None,
+        Route::Config | Route::Sign(_) | Route::Unsupported(_) => None,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Listing tables, asking for one, and refusing to change one.
+//! Listing tables and asking for one; who may do what.
 
 use lake_api::scope::{Access, Action, NAMESPACE_SEPARATOR};
 use lake_api::token::Claims;
@@ -10,7 +10,7 @@ use super::query::Query;
 use super::route::{TableRoute, display};
 use super::{Caller, RestError, RestResponse};
 use crate::catalog::Catalog;
-use crate::storage::pointer::{self, Owner, Pointer};
+use crate::storage::pointer::{self, Pointer};
 
 impl<S: ShardStorage> Catalog<S> {
     pub(super) async fn answer_table(
@@ -22,10 +22,18 @@ impl<S: ShardStorage> Catalog<S> {
     ) -> Result<RestResponse, RestError> {
         match route {
             TableRoute::List(namespace) => self.list_tables(namespace, query, caller.claims),
+            TableRoute::Create(namespace) => self.answer_create(namespace, caller, store).await,
+            TableRoute::Register(namespace) => self.answer_register(namespace, caller, store).await,
+            TableRoute::Dropped(namespace) => self.list_dropped(namespace, caller),
             TableRoute::Load(table) => self.answer_load(table, query, caller, store).await,
             TableRoute::Exists(table) => self.table_exists(table, caller.claims),
+            TableRoute::Commit(table) => self.answer_commit(table, caller, store).await,
+            TableRoute::Drop(table) => self.answer_drop(table, query, caller, store).await,
+            TableRoute::Unregister(table) => self.answer_unregister(table, caller, store).await,
+            TableRoute::Undrop(table) => self.answer_undrop(table, caller, store).await,
             TableRoute::Credentials(table) => self.answer_credentials(table, caller),
-            TableRoute::Write(table) => Err(self.refuse_write(table, caller.claims)),
+            TableRoute::Rename => self.answer_rename(caller),
+            TableRoute::Transaction => self.answer_transaction(caller, store).await,
         }
     }
 
@@ -56,24 +64,8 @@ impl<S: ShardStorage> Catalog<S> {
         pointer::read(&self.storage, table)?.ok_or_else(|| RestError::NoSuchTable(name(table)))
     }
 
-    /// Why the table cannot be changed through REST.
-    fn refuse_write(&self, table: &TableName, claims: &Claims) -> RestError {
-        let pointer = match self.must_be_allowed(table, claims, Access::Write) {
-            Ok(()) => pointer::read(&self.storage, table),
-            Err(error) => return error,
-        };
-        match pointer {
-            Ok(Some(Pointer { owner: Owner::Lake, .. })) => RestError::Forbidden(format!(
-                "Table {} is written by the databases that feed it and is read-only here",
-                name(table)
-            )),
-            Ok(Some(Pointer { owner: Owner::Engine, .. })) => RestError::Unsupported("writing to tables".to_owned()),
-            Ok(None) => RestError::NoSuchTable(name(table)),
-            Err(error) => error.into(),
-        }
-    }
-
-    fn must_be_allowed(&self, table: &TableName, claims: &Claims, access: Access) -> Result<(), RestError> {
+    /// Refuses who may not do this to the table. They do not learn whether it is there.
+    pub(super) fn must_be_allowed(&self, table: &TableName, claims: &Claims, access: Access) -> Result<(), RestError> {
         if claims.may(Action::Table(&table.namespace, &table.name, access)) {
             return Ok(());
         }
@@ -81,6 +73,7 @@ impl<S: ShardStorage> Catalog<S> {
     }
 }
 
-fn name(table: &TableName) -> String {
+/// A table as people read it.
+pub(super) fn name(table: &TableName) -> String {
     format!("{}.{}", display(&table.namespace), table.name)
 }

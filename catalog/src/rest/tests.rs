@@ -1,6 +1,9 @@
 //! Requests as clients send them, answers as they read them.
 
+mod commits;
 mod namespaces;
+mod sign;
+mod tables;
 mod views;
 
 use super::*;
@@ -269,27 +272,9 @@ fn a_token_sees_what_its_scopes_name() {
 }
 
 #[test]
-fn tables_of_the_lake_are_read_only() {
-    let world = world();
-    world.check("all", "POST", "/v1/namespaces/default/tables/orders", 403);
-    world.check("all", "DELETE", "/v1/namespaces/default/tables/orders?purgeRequested=true", 403);
-    world.check("lake:read", "POST", "/v1/namespaces/default/tables/orders", 403);
-    world.check("all", "POST", "/v1/namespaces/default/tables/nothing", 404);
-    world.check("all", "HEAD", "/v1/namespaces/default/tables/orders", 204);
-}
-
-#[test]
 fn what_is_not_supported_says_so() {
     let world = world();
-    for (method, path) in [
-        ("POST", "/v1/namespaces/default/tables"),
-        ("POST", "/v1/namespaces/default/register"),
-        ("POST", "/v1/tables/rename"),
-        ("POST", "/v1/transactions/commit"),
-        ("POST", "/v1/namespaces/default/tables/orders/plan"),
-    ] {
-        world.check("all", method, path, 406);
-    }
+    world.check("all", "GET", "/v1/namespaces/default/functions", 406);
 }
 
 #[test]

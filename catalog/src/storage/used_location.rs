@@ -1,7 +1,7 @@
 //! A location that is or was a table's. Kept for ever: a table of a name that was used before gets another folder, so that
 //! neither a late reader nor a late clean-up of the old one ever meets the new one.
 
-use lake_host::{ShardStorage, WriteBatch};
+use lake_host::{KeyRange, ShardStorage, WriteBatch};
 use lake_table::TableName;
 
 use super::{decode, encode};
@@ -23,4 +23,10 @@ pub(crate) fn read(storage: &impl ShardStorage, folder: &str) -> Result<Option<T
 pub(crate) fn put(batch: &mut WriteBatch, folder: &str, table: &TableName) -> Result<(), CatalogError> {
     batch.put(key(folder), encode(table)?);
     Ok(())
+}
+
+/// True if something below a folder is or was a table's.
+pub(crate) fn is_above(storage: &impl ShardStorage, folder: &str) -> Result<bool, CatalogError> {
+    let below = KeyRange::prefix(&key(&format!("{folder}/")));
+    Ok(!storage.scan(&below, 1).map_err(CatalogError::Storage)?.is_empty())
 }

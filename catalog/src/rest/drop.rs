@@ -1,0 +1,196 @@
+//! `DELETE …/tables/{table}`, `POST …/unregister`, and taking a drop back: `POST …/undrop`, which is ours.
+//!
+//! A dropped table is remembered for a week with its files, unless the client asked to purge it: then its files are
+//! removed, in steps that go on after any death, because the folder is in storage until it is empty.
+
+use lake_api::scope::Access;
+use lake_host::{AlarmChange, ObjectStore, ShardStorage, WriteBatch, durable};
+use lake_table::TableName;
+use serde_json::json;
+
+use super::query::Query;
+use super::tables::name;
+use super::{Caller, RestError, RestResponse};
+use crate::catalog::Catalog;
+use crate::limits::{DROPPED_SECONDS, PURGE_PAUSE_MICROS, PURGE_REPEATED_SECONDS};
+use crate::location::key_of;
+use crate::storage::dropped::{self, Dropped};
+use crate::storage::pointer::{self, Owner, Pointer};
+use crate::storage::{purge, used_location};
+
+impl<S: ShardStorage> Catalog<S> {
+    pub(super) async fn answer_drop(
+        &self,
+        table: &TableName,
+        query: &Query,
+        caller: &Caller<'_>,
+        store: &impl ObjectStore,
+    ) -> Result<RestResponse, RestError> {
+        self.must_be_allowed(table, caller.claims, Access::Write)?;
+        // PyIceberg writes it as Python does.
+        let is_purged = match query.find("purgeRequested").unwrap_or_default().to_ascii_lowercase().as_str() {
+            "true" => true,
+            "false" | "" => false,
+            other => return Err(RestError::BadRequest(format!("purgeRequested is true or false, not `{other}`"))),
+        };
+        let once = self.once(caller)?;
+        if let Some(once) = &once
+            && self.is_done(once, caller)?
+        {
+            return Ok(RestResponse::no_content());
+        }
+        let Some(pointer) = pointer::read(&self.storage, table)? else {
+            if is_purged && self.was_just_purged(table, caller)? {
+                return Ok(RestResponse::no_content());
+            }
+            return Err(RestError::NoSuchTable(name(table)));
+        };
+        if pointer.owner == Owner::Lake {
+            return Err(self.refuse_write(table));
+        }
+        let mut batch = WriteBatch::new();
+        self.put_drop(&mut batch, table, &pointer, is_purged, caller)?;
+        if let Some(once) = &once {
+            self.put_once(&mut batch, once, 204, caller)?;
+        }
+        durable!("catalog: drop a table", self.apply(&batch))?;
+        if is_purged {
+            // What is not removed now is by the alarm.
+            let _begun = self.purge_step(store, caller.now_micros).await;
+        }
+        Ok(RestResponse::no_content())
+    }
+
+    pub(super) async fn answer_unregister(
+        &self,
+        table: &TableName,
+        caller: &Caller<'_>,
+        store: &impl ObjectStore,
+    ) -> Result<RestResponse, RestError> {
+        self.must_be_allowed(table, caller.claims, Access::Write)?;
+        let once = self.once(caller)?;
+        let is_done = once.as_ref().map(|once| self.is_done(once, caller)).transpose()?.unwrap_or_default();
+        loop {
+            let pointer = match pointer::read(&self.storage, table)? {
+                Some(pointer) if !is_done => pointer,
+                _ if is_done => match dropped::of(&self.storage, table)?.into_iter().next() {
+                    Some(dropped) => dropped.pointer,
+                    None => return Err(RestError::NoSuchTable(name(table))),
+                },
+                _ => return Err(RestError::NoSuchTable(name(table))),
+            };
+            if pointer.owner == Owner::Lake {
+                return Err(self.refuse_write(table));
+            }
+            let file = self.read_metadata(store, &pointer.metadata_location).await?;
+            if !is_done {
+                // A commit may have come in between, and the answer has to be the last one.
+                if pointer::read(&self.storage, table)?.as_ref() != Some(&pointer) {
+                    continue;
+                }
+                let mut batch = WriteBatch::new();
+                self.put_drop(&mut batch, table, &pointer, false, caller)?;
+                if let Some(once) = &once {
+                    self.put_once(&mut batch, once, 200, caller)?;
+                }
+                durable!("catalog: unregister a table", self.apply(&batch))?;
+            }
+            return Ok(super::load_table::table_body(Some(&pointer.metadata_location), file.json(), None));
+        }
+    }
+
+    pub(super) async fn answer_undrop(
+        &self,
+        table: &TableName,
+        caller: &Caller<'_>,
+        store: &impl ObjectStore,
+    ) -> Result<RestResponse, RestError> {
+        self.must_be_allowed(table, caller.claims, Access::Write)?;
+        self.must_be_unnamed(table)?;
+        let since = caller.now_micros.saturating_sub(DROPPED_SECONDS * 1_000_000);
+        let last = dropped::of(&self.storage, table)?.into_iter().find(|dropped| !dropped.is_purged);
+        let Some(last) = last.filter(|last| last.dropped_micros >= since) else {
+            return Err(RestError::NoSuchTable(name(table)));
+        };
+        let mut batch = WriteBatch::new();
+        dropped::remove(&mut batch, &last);
+        pointer::put(&mut batch, table, &last.pointer)?;
+        durable!("catalog: undrop a table", self.apply(&batch))?;
+        self.answer_load_all(table, caller, store).await
+    }
+
+    fn put_drop(
+        &self,
+        batch: &mut WriteBatch,
+        table: &TableName,
+        pointer: &Pointer,
+        is_purged: bool,
+        caller: &Caller<'_>,
+    ) -> Result<(), RestError> {
+        pointer::remove(batch, table);
+        let dropped =
+            Dropped { table: table.clone(), pointer: pointer.clone(), dropped_micros: caller.now_micros, is_purged };
+        dropped::put(batch, &self.storage, &dropped)?;
+        if is_purged {
+            purge::put(batch, self.must_key(&pointer.location)?)?;
+            batch.alarm = Some(AlarmChange::NoLaterThan(caller.now_micros.saturating_add(PURGE_PAUSE_MICROS)));
+        }
+        Ok(())
+    }
+
+    /// True if the table of this name was purged a moment ago: the client asks again because it did not get the answer.
+    fn was_just_purged(&self, table: &TableName, caller: &Caller<'_>) -> Result<bool, RestError> {
+        let since = caller.now_micros.saturating_sub(PURGE_REPEATED_SECONDS * 1_000_000);
+        let last = dropped::of(&self.storage, table)?.into_iter().next();
+        Ok(last.is_some_and(|last| last.is_purged && last.dropped_micros >= since))
+    }
+
+    /// Removes objects of purged tables, at most as many as one step may; the alarm is set if there are more. For the
+    /// object's alarm.
+    pub async fn purge_step(&self, store: &impl ObjectStore, now_micros: i64) -> Result<(), crate::CatalogError> {
+        let Some(folder) = purge::next(&self.storage)? else { return Ok(()) };
+        let is_empty = self.folder_is_in_use(&folder)? || self.empty_folder(store, &folder).await?;
+        let mut batch = WriteBatch::new();
+        if is_empty {
+            purge::remove(&mut batch, &folder);
+        }
+        batch.alarm = Some(AlarmChange::NoLaterThan(now_micros.saturating_add(PURGE_PAUSE_MICROS)));
+        durable!("catalog: end a step of a purge", self.apply(&batch))
+    }
+
+    /// Never true as long as no location is used twice; looked at because what follows cannot be undone.
+    fn folder_is_in_use(&self, folder: &str) -> Result<bool, crate::CatalogError> {
+        let Some(table) = used_location::read(&self.storage, folder)? else { return Ok(false) };
+        let pointer = pointer::read(&self.storage, &table)?;
+        Ok(pointer.is_some_and(|pointer| key_of(&pointer.location, &self.settings.bucket) == Some(folder)))
+    }
+
+    /// Why a table of the lake cannot be dropped or written by others.
+    pub(super) fn refuse_write(&self, table: &TableName) -> RestError {
+        RestError::Forbidden(format!(
+            "Table {} is written by the databases that feed it and is read-only here",
+            name(table)
+        ))
+    }
+
+    /// What a test or an operator may want to know: the tables that can come back.
+    pub(super) fn list_dropped(&self, namespace: &str, caller: &Caller<'_>) -> Result<RestResponse, RestError> {
+        self.must_see(namespace, caller.claims)?;
+        let since = caller.now_micros.saturating_sub(DROPPED_SECONDS * 1_000_000);
+        let mut tables = Vec::new();
+        for dropped in dropped::all(&self.storage)? {
+            let is_shown = dropped.table.namespace == namespace
+                && !dropped.is_purged
+                && dropped.dropped_micros >= since
+                && self.must_be_allowed(&dropped.table, caller.claims, Access::Read).is_ok();
+            if is_shown {
+                let dropped_ms = dropped.dropped_micros.div_euclid(1_000);
+                let location = dropped.pointer.metadata_location;
+                tables.push(
+                    json!({"name": dropped.table.name, "dropped-at-ms": dropped_ms, "metadata-location": location}),
+                );
+            }
+        }
+        Ok(RestResponse::value(&json!({"dropped": tables})))
+    }
+}

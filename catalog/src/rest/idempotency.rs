@@ -1,0 +1,59 @@
+//! `Idempotency-Key`: a change that was made is not made again, and the same request is told what it is now.
+//!
+//! The key is stored in the very batch that makes the change. Only changes that were made are remembered: a request that
+//! was refused changed nothing, and asking again is as good as the first time.
+
+use lake_host::{ShardStorage, WriteBatch};
+use sha2::{Digest, Sha256};
+
+use super::{Caller, RestError};
+use crate::catalog::Catalog;
+use crate::error::CatalogError;
+use crate::storage::idempotency::{self, Done};
+
+/// The key of a request and what it asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Once {
+    id: [u8; 16],
+    digest: String,
+}
+
+impl<S: ShardStorage> Catalog<S> {
+    /// The request's key, if it has one.
+    pub(super) fn once(&self, caller: &Caller<'_>) -> Result<Option<Once>, RestError> {
+        let Some(text) = caller.request.headers.get("idempotency-key") else { return Ok(None) };
+        let Ok(id) = uuid::Uuid::parse_str(text.trim()) else {
+            return Err(RestError::BadRequest("Idempotency-Key is not a UUID".to_owned()));
+        };
+        let request = caller.request;
+        let mut hash = Sha256::new();
+        for part in [&request.method, &request.path, &request.query, &caller.claims.subject] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+        hash.update(&request.body);
+        let digest = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Some(Once { id: *id.as_bytes(), digest }))
+    }
+
+    /// True if this very request was carried out. A key of another request is refused.
+    pub(super) fn is_done(&self, once: &Once, caller: &Caller<'_>) -> Result<bool, RestError> {
+        match idempotency::read(&self.storage, &once.id, caller.now_micros)? {
+            None => Ok(false),
+            Some(done) if done.digest == once.digest => Ok(true),
+            Some(_) => Err(RestError::BadRequest("The Idempotency-Key was used for another request".to_owned())),
+        }
+    }
+
+    /// Notes in a batch that the request is carried out by it.
+    pub(super) fn put_once(
+        &self,
+        batch: &mut WriteBatch,
+        once: &Once,
+        status: u16,
+        caller: &Caller<'_>,
+    ) -> Result<(), CatalogError> {
+        let done = Done { digest: once.digest.clone(), status };
+        idempotency::put(batch, &self.storage, &once.id, &done, caller.now_micros)
+    }
+}

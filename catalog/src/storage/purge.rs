@@ -1,0 +1,27 @@
+//! A folder whose objects are being removed. It is here until the last of them is gone.
+
+use lake_host::{KeyRange, ShardStorage, WriteBatch};
+
+use super::encode;
+use crate::error::CatalogError;
+
+const PREFIX: &[u8] = b"p/";
+
+/// Adds a folder (a key without a slash at its end) to those being removed, in a batch.
+pub(crate) fn put(batch: &mut WriteBatch, folder: &str) -> Result<(), CatalogError> {
+    batch.put([PREFIX, folder.as_bytes()].concat(), encode(&())?);
+    Ok(())
+}
+
+/// Takes a folder away whose objects are gone, in a batch.
+pub(crate) fn remove(batch: &mut WriteBatch, folder: &str) {
+    batch.delete([PREFIX, folder.as_bytes()].concat());
+}
+
+/// The first folder that is being removed, after `after`.
+pub(crate) fn next(storage: &impl ShardStorage) -> Result<Option<String>, CatalogError> {
+    let rows = storage.scan(&KeyRange::prefix(PREFIX), 1).map_err(CatalogError::Storage)?;
+    let Some((key, _)) = rows.into_iter().next() else { return Ok(None) };
+    let folder = String::from_utf8(key.get(PREFIX.len()..).unwrap_or_default().to_vec());
+    folder.map(Some).map_err(|error| CatalogError::corrupt("a folder to remove", error))
+}
