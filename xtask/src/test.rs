@@ -5,11 +5,12 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::build::Mode;
+use crate::conformance;
 use crate::deploy;
 use crate::e2e;
 use crate::options::Options;
 use crate::paths;
-use crate::process::run;
+use crate::process::{progress, run};
 use crate::serve;
 use crate::steps::Steps;
 use crate::toolchain::node;
@@ -33,6 +34,11 @@ pub(crate) fn command(mut options: Options) -> Result<()> {
         steps.run("SDK", sdk);
         steps.run("end to end", || e2e::specs(&[]));
         steps.run("conformance", || e2e::conformance(&[]));
+        conformance::run(&mut steps, &["pyiceberg", "duckdb", "schemathesis"]);
+        match conformance::rck_lacks() {
+            None => conformance::run(&mut steps, &["rck"]),
+            Some(lacks) => progress(&format!("conformance rck is not run: {lacks}")),
+        }
     }
     steps.finish()
 }

@@ -6,12 +6,12 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 
 const { IcebergError, IcebergRestCatalog } = createRequire(join(process.env.LAKE_NPM, 'package.json'))('iceberg-js')
-const catalog = new IcebergRestCatalog({
+const settings = {
   baseUrl: `${process.env.LAKE_URL}/iceberg`,
-  warehouse: 'lake',
   auth: { type: 'bearer', token: process.env.LAKE_TOKEN },
   accessDelegation: ['vended-credentials'],
-})
+}
+const catalog = new IcebergRestCatalog(settings)
 const namespace = ['js']
 const id = { namespace, name: 'orders' }
 const schema = {
@@ -28,6 +28,10 @@ const cases = {
   async 'the configuration is read'() {
     const { endpoints } = await catalog.loadConfig()
     assert.ok(endpoints.includes('POST /v1/{prefix}/namespaces/{namespace}/tables'))
+  },
+  async 'a warehouse that is named becomes the prefix of addresses'() {
+    const { namespaces } = await new IcebergRestCatalog({ ...settings, warehouse: 'lake' }).listNamespaces()
+    assert.ok(Array.isArray(namespaces))
   },
   async 'a namespace is made, changed and listed'() {
     await catalog.createNamespace({ namespace }, { properties: { owner: 'js', gone: 'x' } })
