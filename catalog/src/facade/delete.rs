@@ -9,17 +9,24 @@ use crate::limits::DELETED_KEYS_MAX;
 
 /// What a request wants to have removed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Deletion {
+pub(super) struct Deletion {
     /// Keys that may be removed.
-    pub(crate) keys: Vec<String>,
+    pub(super) keys: Vec<String>,
     /// Keys that may not, and why.
-    pub(crate) refused: Vec<(String, FacadeError)>,
+    pub(super) refused: Vec<(String, FacadeError)>,
     /// Only what failed is answered.
     is_quiet: bool,
 }
 
+/// The keys that a body names, whoever asks.
+pub(crate) fn keys(body: &[u8]) -> Result<Vec<String>, FacadeError> {
+    let root = parse(body, "Delete")?;
+    let objects = root.children.iter().filter(|child| child.name == "Object");
+    objects.map(|object| object.child("Key").map(str::to_owned).ok_or(FacadeError::MalformedXml)).collect()
+}
+
 /// Reads the body and looks at every key.
-pub(crate) fn plan(body: &[u8], grant: &Grant) -> Result<Deletion, FacadeError> {
+pub(super) fn plan(body: &[u8], grant: &Grant) -> Result<Deletion, FacadeError> {
     let root = parse(body, "Delete")?;
     let mut deletion = Deletion { is_quiet: root.child("Quiet") == Some("true"), ..Deletion::default() };
     for object in root.children.iter().filter(|child| child.name == "Object") {

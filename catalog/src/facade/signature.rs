@@ -5,12 +5,14 @@
 //! originals are tried. What cannot be known is not guessed: every other signed header must be there.
 
 mod key;
+mod make;
 
-pub(crate) use key::{ChunkSigner, EMPTY_HASH, SigningKey, hex};
+pub(super) use key::{ChunkSigner, SigningKey, hex};
+pub(crate) use make::{Unsigned, sign};
 
 use std::collections::BTreeMap;
 
-use key::unhex;
+use key::{EMPTY_HASH, unhex};
 use lake_api::storage_key::{Grant, claimed};
 use lake_api::token::Keys;
 use sha2::{Digest, Sha256};
@@ -20,8 +22,8 @@ use super::time::parse_amz;
 use super::{FacadeError, FacadeRequest};
 use crate::limits::{PRESIGNED_SECONDS_MAX, SIGNATURE_WINDOW_SECONDS, SIGNED_HEADERS_MAX};
 
-pub(crate) const ALGORITHM: &str = "AWS4-HMAC-SHA256";
-pub(crate) const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
+const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
 
 /// What `Accept-Encoding` may have been before the platform replaced it: Go's SDK, Java's, Python's, browsers'.
 const ACCEPT_ENCODINGS: [&str; 9] = [
@@ -137,21 +139,20 @@ fn is_signed_with(
     let canonical_query = canonical_query(query);
     let matches = |accept_encoding: Option<&str>| {
         let headers = canonical_headers(&authorization.signed_headers, request.headers, accept_encoding);
-        let canonical = [
-            request.method,
-            &target.canonical,
-            &canonical_query,
-            &headers,
-            &authorization.signed_headers.join(";"),
-            &authorization.payload_hash,
-        ]
-        .join("\n");
-        let to_sign =
-            [ALGORITHM, &authorization.time, &authorization.scope, &hex(&Sha256::digest(canonical))].join("\n");
+        let signed_headers = authorization.signed_headers.join(";");
+        let hash = &authorization.payload_hash;
+        let canonical =
+            [request.method, &target.canonical, &canonical_query, &headers, &signed_headers, hash].join("\n");
+        let to_sign = text_to_sign(&authorization.time, &authorization.scope, &canonical);
         signing_key.verifies(&to_sign, &authorization.signature)
     };
     let is_replaced = authorization.signed_headers.iter().any(|name| name == "accept-encoding");
     matches(None) || (is_replaced && ACCEPT_ENCODINGS.iter().any(|original| matches(Some(original))))
+}
+
+/// What is signed of a request in its canonical form.
+fn text_to_sign(time: &str, scope: &str, canonical: &str) -> String {
+    [ALGORITHM, time, scope, &hex(&Sha256::digest(canonical))].join("\n")
 }
 
 fn read(headers: &BTreeMap<String, String>, query: &[(String, String)]) -> Result<Authorization, FacadeError> {

@@ -46,6 +46,13 @@ pub(super) fn parse_amz(text: &str) -> Option<i64> {
     Some(days_of(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second)
 }
 
+/// `20251121T034224Z`, of microseconds since 1970.
+pub(super) fn amz(micros: i64) -> String {
+    let (days, (hour, minute, second)) = split(micros);
+    let (year, month, day) = date_of(days);
+    format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
+}
+
 /// `Fri, 21 Nov 2025 03:42:24 GMT`, of microseconds since 1970.
 pub(super) fn http_date(micros: i64) -> String {
     const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
@@ -81,6 +88,7 @@ mod tests {
         assert_eq!(parse_amz("20251121T034224Z"), Some(1_763_696_544));
         assert_eq!(http_date(1_763_696_544_000_000), "Fri, 21 Nov 2025 03:42:24 GMT");
         assert_eq!(iso(1_763_696_544_123_999), "2025-11-21T03:42:24.123Z");
+        assert_eq!(amz(1_763_696_544_999_999), "20251121T034224Z");
         assert_eq!(http_date(0), "Thu, 01 Jan 1970 00:00:00 GMT");
         assert_eq!(parse_amz("20240229T235959Z"), Some(1_709_251_199));
     }

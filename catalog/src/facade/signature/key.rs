@@ -6,11 +6,11 @@ use sha2::Sha256;
 use super::FacadeError;
 
 /// SHA-256 of nothing.
-pub(crate) const EMPTY_HASH: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+pub(super) const EMPTY_HASH: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 /// A key of one secret, day and region.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct SigningKey(Vec<u8>);
+pub(in crate::facade) struct SigningKey(Vec<u8>);
 
 // By hand: a derived one would print it into a log.
 impl std::fmt::Debug for SigningKey {
@@ -21,7 +21,7 @@ impl std::fmt::Debug for SigningKey {
 
 impl SigningKey {
     /// The key for a scope such as `20251121/auto/s3/aws4_request`.
-    pub(crate) fn new(secret: &str, scope: &str) -> SigningKey {
+    pub(in crate::facade) fn new(secret: &str, scope: &str) -> SigningKey {
         let mut key = format!("AWS4{secret}").into_bytes();
         for part in scope.split('/') {
             key = mac(&key, part.as_bytes()).map(|mac| mac.finalize().into_bytes().to_vec()).unwrap_or_default();
@@ -30,7 +30,7 @@ impl SigningKey {
     }
 
     /// The signature of a text, in hexadecimal digits.
-    pub(crate) fn sign(&self, text: &str) -> String {
+    pub(in crate::facade) fn sign(&self, text: &str) -> String {
         mac(&self.0, text.as_bytes()).map(|mac| hex(&mac.finalize().into_bytes())).unwrap_or_default()
     }
 
@@ -42,7 +42,7 @@ impl SigningKey {
 
 /// Verifies the chunks of one body in their order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ChunkSigner {
+pub(in crate::facade) struct ChunkSigner {
     key: SigningKey,
     time: String,
     scope: String,
@@ -51,18 +51,18 @@ pub(crate) struct ChunkSigner {
 }
 
 impl ChunkSigner {
-    pub(crate) fn new(key: SigningKey, time: String, scope: String, seed: String) -> ChunkSigner {
+    pub(in crate::facade) fn new(key: SigningKey, time: String, scope: String, seed: String) -> ChunkSigner {
         ChunkSigner { key, time, scope, previous: seed }
     }
 
     /// Takes the next chunk, by the hash of its bytes.
-    pub(crate) fn verify_chunk(&mut self, hash: &[u8], signature: &str) -> Result<(), FacadeError> {
+    pub(in crate::facade) fn verify_chunk(&mut self, hash: &[u8], signature: &str) -> Result<(), FacadeError> {
         let hashes = format!("{EMPTY_HASH}\n{}", hex(hash));
         self.verify("AWS4-HMAC-SHA256-PAYLOAD", &hashes, signature)
     }
 
     /// Takes what is behind the last chunk, by the hash of its lines.
-    pub(crate) fn verify_trailer(&mut self, hash: &[u8], signature: &str) -> Result<(), FacadeError> {
+    pub(in crate::facade) fn verify_trailer(&mut self, hash: &[u8], signature: &str) -> Result<(), FacadeError> {
         self.verify("AWS4-HMAC-SHA256-TRAILER", &hex(hash), signature)
     }
 
@@ -84,7 +84,7 @@ fn mac(key: &[u8], message: &[u8]) -> Option<Hmac<Sha256>> {
     Some(mac)
 }
 
-pub(crate) fn hex(bytes: &[u8]) -> String {
+pub(in crate::facade) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
