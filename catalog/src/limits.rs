@@ -159,3 +159,6 @@ pub const PURGE_STEP_OBJECTS: usize = 1_000;
 
 /// When the next step of a purge begins, in microseconds.
 pub const PURGE_PAUSE_MICROS: i64 = 1_000_000;
+
+/// When a step of a purge that failed is tried again, in microseconds.
+pub const PURGE_RETRY_MICROS: i64 = 60_000_000;

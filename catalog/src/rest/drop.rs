@@ -12,7 +12,7 @@ use super::query::Query;
 use super::tables::name;
 use super::{Caller, RestError, RestResponse};
 use crate::catalog::Catalog;
-use crate::limits::{DROPPED_SECONDS, PURGE_PAUSE_MICROS, PURGE_REPEATED_SECONDS};
+use crate::limits::{DROPPED_SECONDS, PURGE_PAUSE_MICROS, PURGE_REPEATED_SECONDS, PURGE_RETRY_MICROS};
 use crate::location::key_of;
 use crate::storage::dropped::{self, Dropped};
 use crate::storage::pointer::{self, Owner, Pointer};
@@ -148,13 +148,19 @@ impl<S: ShardStorage> Catalog<S> {
     /// Removes objects of purged tables, at most as many as one step may; the alarm is set if there are more. For the
     /// object's alarm.
     pub async fn purge_step(&self, store: &impl ObjectStore, now_micros: i64) -> Result<(), crate::CatalogError> {
-        let Some(folder) = purge::next(&self.storage)? else { return Ok(()) };
-        let is_empty = self.folder_is_in_use(&folder)? || self.empty_folder(store, &folder).await?;
+        let Some((folder, has_another)) = purge::next(&self.storage)? else { return Ok(()) };
+        let emptied = match self.folder_is_in_use(&folder)? {
+            true => Ok(true),
+            false => self.empty_folder(store, &folder).await,
+        };
         let mut batch = WriteBatch::new();
-        if is_empty {
+        let pause = if emptied.is_ok() { PURGE_PAUSE_MICROS } else { PURGE_RETRY_MICROS };
+        if emptied == Ok(true) {
             purge::remove(&mut batch, &folder);
         }
-        batch.alarm = Some(AlarmChange::NoLaterThan(now_micros.saturating_add(PURGE_PAUSE_MICROS)));
+        if has_another || emptied != Ok(true) {
+            batch.alarm = Some(AlarmChange::NoLaterThan(now_micros.saturating_add(pause)));
+        }
         durable!("catalog: end a step of a purge", self.apply(&batch))
     }
 

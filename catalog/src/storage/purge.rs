@@ -18,10 +18,12 @@ pub(crate) fn remove(batch: &mut WriteBatch, folder: &str) {
     batch.delete([PREFIX, folder.as_bytes()].concat());
 }
 
-/// The first folder that is being removed, after `after`.
-pub(crate) fn next(storage: &impl ShardStorage) -> Result<Option<String>, CatalogError> {
-    let rows = storage.scan(&KeyRange::prefix(PREFIX), 1).map_err(CatalogError::Storage)?;
+/// The first folder that is being removed, and whether there is another.
+pub(crate) fn next(storage: &impl ShardStorage) -> Result<Option<(String, bool)>, CatalogError> {
+    let rows = storage.scan(&KeyRange::prefix(PREFIX), 2).map_err(CatalogError::Storage)?;
+    let has_another = rows.len() > 1;
     let Some((key, _)) = rows.into_iter().next() else { return Ok(None) };
     let folder = String::from_utf8(key.get(PREFIX.len()..).unwrap_or_default().to_vec());
-    folder.map(Some).map_err(|error| CatalogError::corrupt("a folder to remove", error))
+    let folder = folder.map_err(|error| CatalogError::corrupt("a folder to remove", error))?;
+    Ok(Some((folder, has_another)))
 }

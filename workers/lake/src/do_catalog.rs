@@ -22,7 +22,14 @@ use crate::front::{BEHIND, ORIGIN, lake_name};
 pub struct Catalog {
     state: State,
     env: Env,
-    catalog: Mutex<Option<Rc<lake_catalog::Catalog<DurableStorage>>>>,
+    catalog: Mutex<Option<Opened>>,
+}
+
+/// The catalog, and the storage below it.
+#[derive(Clone)]
+struct Opened {
+    catalog: Rc<lake_catalog::Catalog<DurableStorage>>,
+    storage: DurableStorage,
 }
 
 impl DurableObject for Catalog {
@@ -37,8 +44,8 @@ impl DurableObject for Catalog {
             Ok(body) => body,
             Err(reason) => return http::error(&reason, &id),
         };
-        let catalog = match self.catalog(&store).await {
-            Ok(catalog) => catalog,
+        let catalog = match self.open(&store).await {
+            Ok(opened) => opened.catalog,
             Err(reason) => return refuse(&reason, &id),
         };
         let path = request.path();
@@ -72,24 +79,33 @@ impl DurableObject for Catalog {
             _ => refuse(&CatalogError::Invalid(format!("there is nothing at {path}")), &id),
         }
     }
+
+    /// Goes on with removing the files of purged tables.
+    async fn alarm(&self) -> Result<Response> {
+        let failed = |reason: &dyn std::fmt::Display| worker::Error::RustError(reason.to_string());
+        let store = R2Store::new(self.env.bucket("R2")?);
+        // The platform calls again after an error.
+        let Opened { catalog, storage } = self.open(&store).await.map_err(|reason| failed(&reason))?;
+        storage.alarm_fired().map_err(|reason| failed(&reason))?;
+        catalog.purge_step(&store, WorkerClock.now_micros()).await.map_err(|reason| failed(&reason))?;
+        Response::empty()
+    }
 }
 
 impl Catalog {
     /// The catalog, opened and with its last commit record made good. Requests that come meanwhile wait.
-    async fn catalog(
-        &self,
-        store: &R2Store,
-    ) -> std::result::Result<Rc<lake_catalog::Catalog<DurableStorage>>, CatalogError> {
+    async fn open(&self, store: &R2Store) -> std::result::Result<Opened, CatalogError> {
         let mut held = self.catalog.lock().await;
-        if let Some(catalog) = held.as_ref() {
-            return Ok(Rc::clone(catalog));
+        if let Some(opened) = held.as_ref() {
+            return Ok(opened.clone());
         }
         let settings = settings(&self.env).map_err(|reason| CatalogError::Invalid(reason.to_string()))?;
         let storage = DurableStorage::open(&self.state).map_err(CatalogError::Storage)?;
-        let catalog = Rc::new(lake_catalog::Catalog::open(storage, settings)?);
+        let catalog = Rc::new(lake_catalog::Catalog::open(storage.clone(), settings)?);
         catalog.recover(store).await?;
-        *held = Some(Rc::clone(&catalog));
-        Ok(catalog)
+        let opened = Opened { catalog, storage };
+        *held = Some(opened.clone());
+        Ok(opened)
     }
 
     async fn rest(
