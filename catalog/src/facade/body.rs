@@ -19,6 +19,8 @@ use super::checksum::{Algorithm, Hasher};
 use super::signature::{ChunkSigner, Payload};
 use crate::limits::OBJECT_BYTES_MAX;
 
+const TOO_LONG: &str = "The body is longer than it said.";
+
 /// How a body is sent, and what must be true of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BodySpec {
@@ -128,12 +130,12 @@ impl BodyDecoder {
         let mut decoded = Vec::with_capacity(bytes.len());
         match &mut self.frames {
             None => decoded.extend_from_slice(bytes),
-            Some(frames) => frames.push(bytes, &mut decoded)?,
+            Some(frames) => frames.push(bytes, self.length - self.seen, &mut decoded)?,
         }
-        self.seen = self.seen.saturating_add(decoded.len() as u64);
-        if self.seen > self.length {
-            return Err(FacadeError::InvalidRequest("The body is longer than it said."));
+        if decoded.len() as u64 > self.length - self.seen {
+            return Err(FacadeError::InvalidRequest(TOO_LONG));
         }
+        self.seen += decoded.len() as u64;
         for (_, hasher) in &mut self.promises {
             hasher.update(&decoded);
         }

@@ -11,6 +11,7 @@
 
 use sha2::{Digest, Sha256};
 
+use super::TOO_LONG;
 use crate::facade::FacadeError;
 use crate::facade::signature::ChunkSigner;
 use crate::limits::{CHUNK_LINE_BYTES_MAX, TRAILERS_MAX};
@@ -54,12 +55,16 @@ impl Frames {
         Frames { signer, has_trailer, state: State::Length, line: Vec::new(), trailers: Vec::new() }
     }
 
-    /// Appends the bytes of chunks that are in `bytes`.
-    pub(super) fn push(&mut self, mut bytes: &[u8], decoded: &mut Vec<u8>) -> Result<(), FacadeError> {
+    /// Appends the bytes of chunks that are in `bytes`, of which there may be `room` more.
+    pub(super) fn push(&mut self, mut bytes: &[u8], room: u64, decoded: &mut Vec<u8>) -> Result<(), FacadeError> {
         while !bytes.is_empty() {
             if let State::Data { left, hash, .. } = &mut self.state {
                 let here = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
                 let (data, rest) = bytes.split_at(here);
+                // Here and not at the end, so that a body fails alike in whatever pieces it comes.
+                if (decoded.len() + here) as u64 > room {
+                    return Err(FacadeError::InvalidRequest(TOO_LONG));
+                }
                 if self.signer.is_some() {
                     hash.update(data);
                 }

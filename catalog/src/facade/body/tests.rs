@@ -169,6 +169,15 @@ fn framing_that_makes_no_sense_is_refused() {
 }
 
 #[test]
+fn a_body_fails_alike_in_whatever_pieces_it_comes() {
+    let spec = spec(unsigned_chunks(), 1, &[]);
+    let body: [&[u8]; 2] = [b"1\r\nx\r\n1\r\na", b":b\r\n\r\n"];
+    let pieces = decode(&spec, &body);
+    assert_eq!(pieces, Err(FacadeError::InvalidRequest(TOO_LONG)));
+    assert_eq!(decode(&spec, &[&body.concat()]), pieces);
+}
+
+#[test]
 fn the_last_byte_is_kept_until_all_is_known() {
     let mut decoder = BodyDecoder::new(&spec(Payload::Unsigned, 3, &[]));
     assert_eq!(decoder.push(b"ab"), Ok(b"ab".to_vec()));
