@@ -125,7 +125,8 @@ impl<S: ShardStorage> Catalog<S> {
         let Some(present) = stage.present()? else {
             return self.admit_creation(stage, change, caller);
         };
-        if stage.before.as_ref().is_some_and(|before| before.owner == Owner::Lake) {
+        let is_lakes = stage.before.as_ref().is_some_and(|before| before.owner == Owner::Lake);
+        if is_lakes {
             check_lake_updates(&change.table, &change.updates)?;
         }
         if is_replay(present, change) {
@@ -143,7 +144,11 @@ impl<S: ShardStorage> Catalog<S> {
             }
         }
         check_places(present.location(), updates)?;
-        if let Some(changed) = change::apply(present, updates, now_ms)? {
+        if let Some(mut changed) = change::apply(present, updates, now_ms)? {
+            if is_lakes {
+                // Its next snapshot has the time of its oldest row, and must not be before the table's.
+                changed.set("last-updated-ms", present.integer("last-updated-ms").unwrap_or_default());
+            }
             if changed.heads().len() > REFS_MAX {
                 return Err(RestError::BadRequest(format!("A table has at most {REFS_MAX} branches and tags")));
             }

@@ -388,3 +388,61 @@ fn metadata_stays_small_however_many_commits_there_are() {
     assert_eq!(metadata["current-snapshot-id"], 400);
     assert!(metadata.to_string().len() <= 200_000, "{}", metadata.to_string().len());
 }
+
+/// A flush of the lake that gives `orders` one more snapshot, staged on what it knew of the table.
+fn flush(number: u64, parent: Option<i64>, removed: &[i64]) -> lake_table::FlushCommit {
+    let id = number as i64;
+    let mut snapshot = json!({
+        "snapshot-id": id, "sequence-number": id, "timestamp-ms": NOW / 1_000 + id, "schema-id": 0,
+        "manifest-list": format!("s3://lakehouse/{id}.avro"), "summary": {"operation": "append"}});
+    if let Some(parent) = parent {
+        snapshot["parent-snapshot-id"] = json!(parent);
+    }
+    let updates = json!([{"action": "add-snapshot", "snapshot": snapshot},
+        {"action": "set-snapshot-ref", "ref-name": "main", "type": "branch", "snapshot-id": id},
+        {"action": "remove-snapshots", "snapshot-ids": removed}]);
+    let requirement = json!({"type": "assert-ref-snapshot-id", "ref": "main", "snapshot-id": parent});
+    lake_table::FlushCommit {
+        flush_id: format!("f{number}"),
+        epoch: 1,
+        base: number - 1,
+        end: number,
+        watermarks: vec![],
+        tables: vec![lake_table::TableCommit {
+            table: TableName { namespace: "default".into(), name: "orders".into() },
+            requirements: vec![serde_json::from_value(requirement).unwrap()],
+            updates: serde_json::from_value(updates).unwrap(),
+        }],
+    }
+}
+
+#[test]
+fn the_lake_goes_on_after_an_engine_has_set_properties_and_tags() {
+    let world = world();
+    let target = format!("{TABLES}/orders");
+    let commit = |flush: &lake_table::FlushCommit| {
+        let outcome = run(world.catalog.commit_flush(&world.store, &SeededRandom::new(5), NOW, flush)).unwrap();
+        assert!(matches!(outcome, lake_table::FlushOutcome::Committed(_)), "{outcome:?}");
+    };
+    commit(&flush(1, None, &[]));
+    let body = updates(json!([{"action": "set-properties", "updates": {"a": "b"}},
+        {"action": "set-snapshot-ref", "ref-name": "audit", "type": "tag", "snapshot-id": 1},
+        {"action": "set-snapshot-ref", "ref-name": "work", "type": "branch", "snapshot-id": 1}]));
+    // Long after the time that the next rows have.
+    let later = NOW + 600_000_000;
+    let request = RestRequest { body: body.to_string().into_bytes(), ..request("POST", &target) };
+    let claims = claims("all");
+    let random = SeededRandom::new(6);
+    let answer = world.catalog.respond(&request, &claims, &world.keys, &world.store, &random, later);
+    assert_eq!(run(answer).status, 200);
+    commit(&flush(2, Some(1), &[]));
+    // The lake forgets by age; what is tagged stays.
+    commit(&flush(3, Some(2), &[]));
+    commit(&flush(4, Some(3), &[1, 2]));
+    let metadata = world.get(&target)["metadata"].clone();
+    let mut ids: Vec<i64> =
+        metadata["snapshots"].as_array().unwrap().iter().filter_map(|s| s["snapshot-id"].as_i64()).collect();
+    ids.sort_unstable();
+    assert_eq!((ids, &metadata["current-snapshot-id"]), (vec![1, 3, 4], &json!(4)));
+    assert_eq!((&metadata["properties"]["a"], &metadata["refs"]["audit"]["snapshot-id"]), (&json!("b"), &json!(1)));
+}
