@@ -45,6 +45,8 @@ pub struct Catalog<S> {
     // The last commit whose record is known to be in the store.
     recorded: Cell<u64>,
     bucket_is_admitted: Cell<bool>,
+    // Reports of clients taken.
+    pub(crate) reports: Cell<u64>,
     // Who waits to commit to which table.
     pub(crate) queues: RefCell<BTreeMap<TableName, Rc<Queue>>>,
 }
@@ -59,6 +61,7 @@ impl<S: ShardStorage> Catalog<S> {
             cache: RefCell::default(),
             recorded: Cell::default(),
             bucket_is_admitted: Cell::default(),
+            reports: Cell::default(),
             queues: RefCell::default(),
         })
     }

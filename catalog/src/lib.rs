@@ -22,6 +22,7 @@ mod location;
 mod metadata;
 mod purge;
 pub mod rest;
+mod scan;
 mod storage;
 mod view;
 

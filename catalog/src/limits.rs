@@ -18,6 +18,28 @@ pub const VIEW_BYTES_MAX: usize = 1 << 20;
 /// How often a commit of a view is applied anew because another came first. Each attempt writes one object.
 pub const VIEW_COMMIT_ATTEMPTS: usize = 16;
 
+/// Largest filter of a scan that is planned here, in bytes: each task of the plan repeats it.
+pub const SCAN_FILTER_BYTES_MAX: usize = 64 << 10;
+
+/// About how large an answer with the tasks of a scan becomes, in bytes: it is built in memory, several times its size.
+pub const SCAN_ANSWER_BYTES: usize = 2 << 20;
+
+/// Parts that a large scan is cut into at first; clients fetch them at the same time. Each part names what is left of it.
+pub const SCAN_PARTS_MAX: usize = 16;
+
+/// Largest manifest or manifest list that is read to plan a scan, in bytes: parsed it takes many times that of the
+/// isolate's 128 MB. Ours are half as large.
+pub const SCAN_MANIFEST_BYTES_MAX: i64 = 4 << 20;
+
+/// Bytes of data manifests that one answer reads.
+pub const SCAN_READ_BYTES_MAX: i64 = 16 << 20;
+
+/// Bytes of delete manifests that one answer reads: all of them, because any may be about its files.
+pub const SCAN_DELETE_MANIFESTS_BYTES_MAX: i64 = 16 << 20;
+
+/// Longest id of a plan that says what the plan is, in bytes. It becomes part of an address.
+pub const PLAN_ID_BYTES_MAX: usize = 1_500;
+
 /// Longest folder name made from a name, in bytes. Two of them, the file names below and the bucket's own prefix stay
 /// under the store's 1,024 bytes for a key.
 pub const FOLDER_BYTES_MAX: usize = 200;

@@ -14,7 +14,9 @@ mod error;
 mod idempotency;
 mod load_table;
 mod namespaces;
+mod metrics;
 pub mod oauth;
+mod plan;
 mod place;
 mod query;
 mod queue;
@@ -142,7 +144,7 @@ impl<S: ShardStorage> Catalog<S> {
             Route::Namespace(route) => self.answer_namespace(&route, &query, &caller),
             Route::Table(route) => self.answer_table(&route, &query, &caller, store).await,
             Route::View(route) => self.answer_view(&route, &query, &caller, store).await,
-            Route::Scan(_) => Err(RestError::Unsupported("planning scans".to_owned())),
+            Route::Scan(route) => self.answer_scan(&route, &caller, store).await,
             Route::Sign(route) => self.answer_sign(&route, &caller),
             Route::Unsupported(what) => Err(RestError::Unsupported(what.to_owned())),
         }

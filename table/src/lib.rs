@@ -19,6 +19,7 @@ mod scan;
 mod snapshot;
 mod statistics;
 
+pub use bytes::Bytes;
 pub use commit::{
     CommittedFlush, EnsureTable, FlushCommit, FlushOutcome, SettleFlush, Settlement, TableCommit, TableName,
     TableState, Watermark, commit_record_key, decimal,
@@ -28,7 +29,7 @@ pub use data_file::{DataFileWriter, NewFile, arrow_schema};
 pub use error::{ReadError, ReadFile, TableError};
 pub use evolve::{apply_updates, plan_schema};
 pub use manifest::{Entry, read_manifest, read_manifest_list};
-pub use position_delete::{read_position_deletes, write_position_deletes};
+pub use position_delete::{read_position_deletes, referenced_data_file, write_position_deletes};
 pub use reader_options::reader_options;
 pub use rebase::{Rebase, rebase_append};
 pub use scan::{FieldRange, ScanFile, plan_scan, scan_of};

@@ -105,7 +105,7 @@ pub fn read_position_deletes(bytes: Bytes, data_file: &str) -> Result<Vec<u64>, 
 }
 
 /// The data file that a delete file is about, if it says.
-pub(crate) fn referenced_data_file(file: &DataFile) -> Option<String> {
+pub fn referenced_data_file(file: &DataFile) -> Option<String> {
     file.referenced_data_file().or_else(|| {
         let bound = |bounds: &HashMap<i32, Datum>| bounds.get(&FILE_PATH_ID).cloned();
         let (lower, upper) = (bound(file.lower_bounds())?, bound(file.upper_bounds())?);

@@ -6,7 +6,13 @@ use super::{Shown, table_of};
 use crate::rest::RestError;
 
 /// In the words of the spec.
-pub(super) const ENDPOINTS: &[&str] = &[];
+pub(super) const ENDPOINTS: &[&str] = &[
+    "POST /v1/{prefix}/namespaces/{namespace}/tables/{table}/plan",
+    "GET /v1/{prefix}/namespaces/{namespace}/tables/{table}/plan/{plan-id}",
+    "DELETE /v1/{prefix}/namespaces/{namespace}/tables/{table}/plan/{plan-id}",
+    "POST /v1/{prefix}/namespaces/{namespace}/tables/{table}/tasks",
+    "POST /v1/{prefix}/namespaces/{namespace}/tables/{table}/metrics",
+];
 
 /// What a request of scans is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
