@@ -24,6 +24,8 @@ export interface Sending {
   readonly payload?: Payload
   /** What is sent in place of the body that was signed. */
   readonly lie?: Buffer
+  /** After how many bytes of the body the connection is cut. */
+  readonly cut?: number
 }
 
 export interface Answer {
@@ -105,10 +107,10 @@ export class S3 {
     // As pyarrow: no length of the whole, and the body only once it is asked for.
     if (payload === 'unsigned-trailer') Object.assign(headers, { 'transfer-encoding': 'chunked', expect: '100-continue' })
     else if (isSent) headers['content-length'] = String(sent.length)
-    return await this.#exchange(method, search === '' ? path : `${path}?${search}`, headers, isSent ? sent : undefined)
+    return await this.#exchange(method, search === '' ? path : `${path}?${search}`, headers, isSent ? sent : undefined, sending.cut)
   }
 
-  #exchange(method: string, path: string, headers: Record<string, string>, body?: Buffer): Promise<Answer> {
+  #exchange(method: string, path: string, headers: Record<string, string>, body?: Buffer, cut?: number): Promise<Answer> {
     return new Promise((resolve, reject) => {
       const { hostname, port } = this.#url
       const sending = request({ hostname, port, method, path, headers }, answer => {
@@ -122,7 +124,8 @@ export class S3 {
         })
       })
       sending.on('error', reject)
-      if (headers['expect'] === undefined) sending.end(body)
+      if (cut !== undefined) sending.write(body!.subarray(0, cut), () => sending.destroy(new Error('cut')))
+      else if (headers['expect'] === undefined) sending.end(body)
       else sending.on('continue', () => sending.end(body))
       if (headers['expect'] !== undefined) sending.flushHeaders()
     })

@@ -72,6 +72,13 @@ describe('a body that lies leaves what was there', () => {
   })
 })
 
+test('a body that ends early leaves what was there', async () => {
+  const key = `${MINE}/data/early`
+  await mine.send('PUT', key, { body: Buffer.from('before') })
+  await assert.rejects(mine.send('PUT', key, { body: large, cut: 2 * MIB }))
+  assert.equal((await mine.send('GET', key)).body.toString(), 'before')
+})
+
 test('conditions of writes hold', async () => {
   const key = `${MINE}/data/condition`
   const put = (headers: Record<string, string>, body = small) => mine.send('PUT', key, { body, headers })
@@ -209,6 +216,7 @@ assert bucket.get_file_info(folder + "/arrow/t.parquet").type == fs.FileType.Not
 con = duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False})
 import_extension("httpfs", con=con)
 con.execute("LOAD httpfs")
+con.execute("SET enable_progress_bar = false")
 con.execute(f"""CREATE SECRET (TYPE s3, KEY_ID '{access}', SECRET '{secret}', SESSION_TOKEN '{token}', REGION 'auto',
     ENDPOINT '{host.removeprefix("http://")}', URL_STYLE 'path', USE_SSL false)""")
 where = f"s3://{folder}/duck/t.parquet"
@@ -220,4 +228,28 @@ test('pyarrow and DuckDB write, read and delete', async () => {
   const { accessKeyId, secretAccessKey, sessionToken } = derive(MINE, 'write')
   const printed = await python(lake, STOCK, accessKeyId, secretAccessKey, sessionToken, MINE)
   assert.equal(printed.trim(), `(3000000, ${(7919n * 2999999n * 3000000n) / 2n})`)
+})
+
+const SIGNED = `
+import os, sys
+import pyarrow as pa
+from pyiceberg.catalog import load_catalog
+name, delegation = sys.argv[1:]
+catalog = load_catalog("lake", type="rest", uri=os.environ["LAKE_URL"] + "/iceberg", token=os.environ["LAKE_TOKEN"],
+                       **{"header.X-Iceberg-Access-Delegation": delegation})
+catalog.create_namespace_if_not_exists("engines")
+rows = pa.table({"a": pa.array(range(100_000), pa.int64()), "b": [str(i) for i in range(100_000)]})
+table = catalog.create_table("engines." + name, schema=rows.schema)
+table.append(rows)
+table.append(rows.slice(0, 10))
+table.delete("a < 5")
+table = catalog.load_table("engines." + name)
+has_keys = "s3.access-key-id" in table.io.properties
+print(has_keys, type(table.io).__name__, len(table.scan().to_arrow()), sorted(table.scan(row_filter="a = 7").to_arrow()["b"].to_pylist()))
+`
+
+test('PyIceberg writes a table with keys, and without any by having its requests signed', async () => {
+  const rows = "100000 ['7', '7']"
+  assert.equal((await python(lake, SIGNED, 'vended', 'vended-credentials')).trim(), `True PyArrowFileIO ${rows}`)
+  assert.equal((await python(lake, SIGNED, 'signed', 'remote-signing')).trim(), `False FsspecFileIO ${rows}`)
 })
