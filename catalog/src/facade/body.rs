@@ -69,7 +69,8 @@ impl BodySpec {
             }
         };
         let length = headers.get(length).ok_or(FacadeError::MissingContentLength)?;
-        let length = length.trim().parse::<u64>().map_err(|_| FacadeError::InvalidArgument("the length of the body"))?;
+        let length =
+            length.trim().parse::<u64>().map_err(|_| FacadeError::InvalidArgument("the length of the body"))?;
         if length > OBJECT_BYTES_MAX {
             return Err(FacadeError::EntityTooLarge);
         }
@@ -167,8 +168,9 @@ impl BodyDecoder {
                 checksums.push((header.to_owned(), STANDARD.encode(&actual)));
             }
         }
-        let is_announced =
-            |algorithm| self.promises.iter().any(|(promise, _)| promise.value.is_none() && promise.algorithm == algorithm);
+        let is_announced = |algorithm| {
+            self.promises.iter().any(|(promise, _)| promise.value.is_none() && promise.algorithm == algorithm)
+        };
         for trailer in &trailers {
             if Algorithm::of_header(&trailer.name)?.is_some_and(|algorithm| !is_announced(algorithm)) {
                 return Err(FacadeError::MalformedTrailer);

@@ -52,7 +52,10 @@ impl Crc {
         for word in words {
             let mixed = (state ^ u64::from_le_bytes(*word)).to_le_bytes();
             // The first byte has seven more to go through.
-            state = mixed.iter().zip(self.tables.iter().rev()).fold(0, |sum, (byte, table)| sum ^ table[usize::from(*byte)]);
+            state = mixed
+                .iter()
+                .zip(self.tables.iter().rev())
+                .fold(0, |sum, (byte, table)| sum ^ table[usize::from(*byte)]);
         }
         for byte in rest {
             state = self.tables[0][usize::from(state.to_le_bytes()[0] ^ byte)] ^ (state >> 8);

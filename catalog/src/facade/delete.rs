@@ -47,7 +47,11 @@ fn may_delete(object: &Element, key: &str, grant: &Grant) -> Result<(), FacadeEr
     path::check_decoded(key)?;
     must_write(grant, key)?;
     // A version that is not the present one, or a condition.
-    if object.children.iter().any(|child| !matches!((child.name.as_str(), child.text.as_str()), ("Key", _) | ("VersionId", "null"))) {
+    if object
+        .children
+        .iter()
+        .any(|child| !matches!((child.name.as_str(), child.text.as_str()), ("Key", _) | ("VersionId", "null")))
+    {
         return Err(FacadeError::NotImplemented);
     }
     Ok(())
@@ -62,7 +66,10 @@ pub(super) fn answer(deletion: &Deletion) -> FacadeResponse {
     }
     for (key, reason) in &deletion.refused {
         let (key, message) = (escape(key), escape(&reason.to_string()));
-        xml.push_str(&format!("<Error><Key>{key}</Key><Code>{}</Code><Message>{message}</Message></Error>", reason.kind().1));
+        xml.push_str(&format!(
+            "<Error><Key>{key}</Key><Code>{}</Code><Message>{message}</Message></Error>",
+            reason.kind().1
+        ));
     }
     xml.push_str("</DeleteResult>");
     FacadeResponse::xml(xml)
@@ -128,7 +135,10 @@ mod tests {
             String::from_utf8(answer(&plan(body.as_bytes(), &grant()).unwrap()).body).unwrap()
         };
         let loud = answer("");
-        assert!(loud.contains("<Deleted><Key>warehouse/default/mine/a</Key></Deleted><Error><Key>warehouse/b</Key>"), "{loud}");
+        assert!(
+            loud.contains("<Deleted><Key>warehouse/default/mine/a</Key></Deleted><Error><Key>warehouse/b</Key>"),
+            "{loud}"
+        );
         let quiet = answer("<Quiet>true</Quiet>");
         assert!(!quiet.contains("Deleted") && quiet.contains("<Code>AccessDenied</Code>"), "{quiet}");
     }

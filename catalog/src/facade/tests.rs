@@ -162,7 +162,7 @@ impl Bucket for MemoryBucket {
         let mark = self.uploads.borrow_mut().remove(stored).ok_or(UploadError::Gone)?;
         self.objects.place(key, format!("{} parts", parts.len()).as_bytes());
         self.marks.borrow_mut().insert(key.to_owned(), mark);
-        Ok(self.objects.head(key).await?.map(|info| info.etag).ok_or(UploadError::Gone)?)
+        self.objects.head(key).await?.map(|info| info.etag).ok_or(UploadError::Gone)
     }
 
     async fn abort_upload(&self, _key: &str, stored: &str) -> Result<(), UploadError> {
@@ -199,7 +199,8 @@ impl MemoryBucket {
     }
 }
 
-const PARTS: &str = "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>x</ETag></Part></CompleteMultipartUpload>";
+const PARTS: &str =
+    "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>x</ETag></Part></CompleteMultipartUpload>";
 
 #[test]
 fn a_completion_that_is_asked_for_again_is_answered_the_same() {

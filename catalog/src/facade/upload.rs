@@ -95,7 +95,10 @@ mod tests {
     fn check(body: &str, expected: Result<&[(u16, &str)], FacadeError>) {
         let parts = parts(format!("<CompleteMultipartUpload>{body}</CompleteMultipartUpload>").as_bytes());
         let expected = expected.map(|parts| {
-            parts.iter().map(|(number, etag)| Part { number: *number, etag: ETag((*etag).to_owned()) }).collect::<Vec<_>>()
+            parts
+                .iter()
+                .map(|(number, etag)| Part { number: *number, etag: ETag((*etag).to_owned()) })
+                .collect::<Vec<_>>()
         });
         assert_eq!(parts, expected, "{body}");
     }

@@ -153,7 +153,10 @@ mod tests {
     #[test]
     fn elements_with_text_are_read() {
         check("<a><b>x</b></a>", Some("x"));
-        check("<?xml version=\"1.0\"?>\n<a xmlns=\"http://x/>\"> <b>x &lt;&#38;&#x2f;&quot;</b> </a>\n", Some("x <&/\""));
+        check(
+            "<?xml version=\"1.0\"?>\n<a xmlns=\"http://x/>\"> <b>x &lt;&#38;&#x2f;&quot;</b> </a>\n",
+            Some("x <&/\""),
+        );
         check("<s3:a xmlns:s3='x'><s3:b>x</s3:b></s3:a>", Some("x"));
         check("<a><b/></a>", Some(""));
         check("<a><c><b>x</b></c></a>", None);
@@ -162,8 +165,20 @@ mod tests {
     #[test]
     fn what_could_mean_something_else_is_refused() {
         for text in [
-            "", "x", "<a>", "<a></b>", "<a></a><b></b>", "<a></a>x", "<a><!-- b --></a>", "<a><![CDATA[x]]></a>", "<a>&b;</a>",
-            "<!DOCTYPE a [<!ENTITY b \"x\">]><a>&b;</a>", "<a><?b?></a>", "<a>&#xd800;</a>", "< a></a>", "<a><b></a></b>",
+            "",
+            "x",
+            "<a>",
+            "<a></b>",
+            "<a></a><b></b>",
+            "<a></a>x",
+            "<a><!-- b --></a>",
+            "<a><![CDATA[x]]></a>",
+            "<a>&b;</a>",
+            "<!DOCTYPE a [<!ENTITY b \"x\">]><a>&b;</a>",
+            "<a><?b?></a>",
+            "<a>&#xd800;</a>",
+            "< a></a>",
+            "<a><b></a></b>",
         ] {
             assert_eq!(read(text), None, "{text}");
         }

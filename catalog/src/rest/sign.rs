@@ -78,7 +78,8 @@ impl<S: ShardStorage> Catalog<S> {
         let expires_at = now.saturating_add(2 * SIGNATURE_WINDOW_SECONDS).min(caller.claims.expires_at);
         let grant = Grant { prefix: folder, access, expires_at, is_session: true };
         let headers = sign(&unsigned, &asked.region, &derive(caller.keys, &grant), caller.now_micros)?;
-        let headers: BTreeMap<String, Vec<String>> = headers.into_iter().map(|(name, value)| (name, vec![value])).collect();
+        let headers: BTreeMap<String, Vec<String>> =
+            headers.into_iter().map(|(name, value)| (name, vec![value])).collect();
         let mut response = RestResponse::value(&json!({"uri": asked.uri, "headers": headers}));
         // A client may use a signature again for the same request, which for a change it would not want to.
         let cached = if access == Access::Read { "private" } else { "no-cache" };

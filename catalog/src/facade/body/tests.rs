@@ -20,7 +20,8 @@ fn headers(lines: &[(&str, &str)]) -> BTreeMap<String, String> {
 
 fn spec(payload: Payload, length: usize, lines: &[(&str, &str)]) -> BodySpec {
     let mut headers = headers(lines);
-    let name = if matches!(payload, Payload::Chunks { .. }) { "x-amz-decoded-content-length" } else { "content-length" };
+    let name =
+        if matches!(payload, Payload::Chunks { .. }) { "x-amz-decoded-content-length" } else { "content-length" };
     headers.insert(name.into(), length.to_string());
     BodySpec::read(&headers, payload, true).unwrap()
 }
@@ -134,7 +135,11 @@ fn checksums_in_headers_are_verified_and_repeated() {
     let (_, finished) = decode(&spec(Payload::Unsigned, 3, &right), &[b"abc"]).unwrap();
     assert_eq!(finished.checksums, [("x-amz-checksum-crc32".to_owned(), "NSRBwg==".to_owned())]);
     for (name, value) in right {
-        assert_eq!(object(&spec(Payload::Unsigned, 3, &[(name, value)]), b"abd"), Err(FacadeError::BadDigest), "{name}");
+        assert_eq!(
+            object(&spec(Payload::Unsigned, 3, &[(name, value)]), b"abd"),
+            Err(FacadeError::BadDigest),
+            "{name}"
+        );
     }
     let headers = headers(&[("content-length", "3"), ("content-md5", "x")]);
     assert_eq!(BodySpec::read(&headers, Payload::Unsigned, true), Err(FacadeError::InvalidDigest));
@@ -160,8 +165,18 @@ fn framing_that_makes_no_sense_is_refused() {
     assert_eq!(object(&spec, b"3\r\nabc\r\n0\r\n\r\n"), Ok(b"abc".to_vec()));
     assert_eq!(object(&spec, b"3\nabc\n0\n"), Ok(b"abc".to_vec()));
     for body in [
-        "", "3", "3\r\nabc", "3\r\nabc\r\n", "3\r\nabc\r\n0", "x\r\nabc\r\n0\r\n\r\n", "\r\n", "-3\r\nabc\r\n0\r\n\r\n",
-        "2\r\nabc\r\n0\r\n\r\n", "11111111111111111\r\nabc", "3\r\nabc\r\n0\r\n\r\nabc", "3\r\nabc\r\n0\r\nnothing\r\n\r\n",
+        "",
+        "3",
+        "3\r\nabc",
+        "3\r\nabc\r\n",
+        "3\r\nabc\r\n0",
+        "x\r\nabc\r\n0\r\n\r\n",
+        "\r\n",
+        "-3\r\nabc\r\n0\r\n\r\n",
+        "2\r\nabc\r\n0\r\n\r\n",
+        "11111111111111111\r\nabc",
+        "3\r\nabc\r\n0\r\n\r\nabc",
+        "3\r\nabc\r\n0\r\nnothing\r\n\r\n",
     ] {
         assert!(object(&spec, body.as_bytes()).is_err(), "{body:?}");
     }

@@ -91,8 +91,12 @@ pub(crate) fn sign(
     }
     added.retain(|name, _| name == "x-amz-security-token" || given(name).is_none());
 
-    let mut headers: BTreeMap<String, String> =
-        request.headers.iter().filter(|(name, _)| name.starts_with("x-amz-")).map(|(a, b)| (a.clone(), b.clone())).collect();
+    let mut headers: BTreeMap<String, String> = request
+        .headers
+        .iter()
+        .filter(|(name, _)| name.starts_with("x-amz-"))
+        .map(|(a, b)| (a.clone(), b.clone()))
+        .collect();
     headers.extend(added.clone());
     headers.insert("host".to_owned(), request.host.clone());
     let names: Vec<String> = headers.keys().cloned().collect();

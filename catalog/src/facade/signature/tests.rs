@@ -105,17 +105,23 @@ fn describe(action: &Result<Action, FacadeError>) -> String {
 
 fn describe_write(write: &Write) -> String {
     match write {
-        Write::Store { key, target: Target::Object(condition), body } => format!("put {key} {condition:?} {}", body.length()),
+        Write::Store { key, target: Target::Object(condition), body } => {
+            format!("put {key} {condition:?} {}", body.length())
+        }
         Write::Store { key, target: Target::Part { upload, number }, body } => {
             format!("part {key} {upload} {number} {}", body.length())
         }
         Write::Instruct { instruction: Instruction::Delete { key }, .. } => format!("delete {key}"),
-        Write::Instruct { instruction: Instruction::DeleteMany { grant }, .. } => format!("delete many {}", grant.prefix),
+        Write::Instruct { instruction: Instruction::DeleteMany { grant }, .. } => {
+            format!("delete many {}", grant.prefix)
+        }
         Write::Instruct { instruction: Instruction::CreateUpload { key, .. }, .. } => format!("create {key}"),
         Write::Instruct { instruction: Instruction::CompleteUpload { key, upload, .. }, .. } => {
             format!("complete {key} {upload}")
         }
-        Write::Instruct { instruction: Instruction::AbortUpload { key, upload }, .. } => format!("abort {key} {upload}"),
+        Write::Instruct { instruction: Instruction::AbortUpload { key, upload }, .. } => {
+            format!("abort {key} {upload}")
+        }
     }
 }
 

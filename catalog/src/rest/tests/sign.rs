@@ -43,7 +43,8 @@ impl World {
         let added = answer["headers"].as_object().unwrap();
         let mut headers: BTreeMap<String, String> =
             added.iter().map(|(name, values)| (name.clone(), values[0].as_str().unwrap().to_owned())).collect();
-        let own = [("host", "127.0.0.1:8787"), ("x-amz-te", "append-md5"), ("range", "bytes=0-3"), ("content-length", "3")];
+        let own =
+            [("host", "127.0.0.1:8787"), ("x-amz-te", "append-md5"), ("range", "bytes=0-3"), ("content-length", "3")];
         headers.extend(own.map(|(name, value)| (name.to_owned(), value.to_owned())));
         let target = uri.strip_prefix("http://127.0.0.1:8787").unwrap();
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
@@ -64,7 +65,10 @@ fn what_is_signed_is_taken_by_the_facade() {
     for address in [OF_MINE, OF_ANY] {
         let file = format!("{MINE}/data/a%20b=%2B.parquet");
         let read = world.planned(address, "GET", &file, None);
-        assert!(matches!(&read, Planned::Get(read) if read.key == "warehouse/default/mine/data/a b=+.parquet"), "{read:?}");
+        assert!(
+            matches!(&read, Planned::Get(read) if read.key == "warehouse/default/mine/data/a b=+.parquet"),
+            "{read:?}"
+        );
         let put = world.planned(address, "PUT", &format!("{file}?partNumber=1&uploadId=a.b"), None);
         assert!(matches!(put, Planned::Write(Write::Store { .. })), "{put:?}");
         let begun = world.planned(address, "POST", &format!("{file}?uploads"), None);
@@ -99,9 +103,16 @@ fn a_signature_goes_as_far_as_the_token_and_the_table() {
         assert_eq!(world.status(scopes, table, method, uri), status, "{scopes}: {method} {uri} of {table}");
     }
     for uri in [
-        format!("{MINE}2/a"), format!("{MINE}/../orders/a"), format!("{MINE}/%2e%2e/orders/a"), MINE.to_owned(), format!("{MINE}/"),
-        "http://127.0.0.1:8787/other/warehouse/default/mine/a".to_owned(), "http://127.0.0.1:8787/lakehouse".to_owned(),
-        "http://127.0.0.1:8787/lakehouse?list-type=2".to_owned(), "mine/a".to_owned(), String::new(),
+        format!("{MINE}2/a"),
+        format!("{MINE}/../orders/a"),
+        format!("{MINE}/%2e%2e/orders/a"),
+        MINE.to_owned(),
+        format!("{MINE}/"),
+        "http://127.0.0.1:8787/other/warehouse/default/mine/a".to_owned(),
+        "http://127.0.0.1:8787/lakehouse".to_owned(),
+        "http://127.0.0.1:8787/lakehouse?list-type=2".to_owned(),
+        "mine/a".to_owned(),
+        String::new(),
         "http://127.0.0.1:8787/lakehouse?list-type=2&prefix=warehouse%2Fdefault%2Fmine".to_owned(),
     ] {
         let status = world.status("all", "mine", "GET", &uri);
@@ -113,9 +124,8 @@ fn a_signature_goes_as_far_as_the_token_and_the_table() {
 #[test]
 fn a_deletion_is_signed_for_what_it_names() {
     let world = world_with_mine();
-    let sign = |body: Option<&str>| {
-        world.sign("all", OF_MINE, "POST", "http://127.0.0.1:8787/lakehouse?delete", body).status
-    };
+    let sign =
+        |body: Option<&str>| world.sign("all", OF_MINE, "POST", "http://127.0.0.1:8787/lakehouse?delete", body).status;
     let object = |key: &str| format!("<Object><Key>warehouse/default/{key}</Key></Object>");
     assert_eq!(sign(Some(&format!("<Delete>{}{}</Delete>", object("mine/a"), object("mine/b")))), 200);
     assert_eq!(sign(Some(&format!("<Delete>{}{}</Delete>", object("mine/a"), object("orders/b")))), 403);

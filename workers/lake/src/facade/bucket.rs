@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use lake_catalog::facade::{Bucket, BodySpec, FacadeError, FacadeResponse, Part, Target, UploadError, stored};
+use lake_catalog::facade::{BodySpec, Bucket, FacadeError, FacadeResponse, Part, Target, UploadError, stored};
 use lake_host::{ETag, ObjectStoreError, PutCondition};
 use worker::{Conditional, Data, FixedLengthStream, Request, Result, UploadedPart};
 
