@@ -7,7 +7,7 @@ use std::rc::Rc;
 use iceberg::spec::TableMetadata;
 
 use crate::error::CatalogError;
-use crate::metadata::Metadata;
+use crate::metadata::{Metadata, Refused};
 use crate::limits::{CACHE_BYTES_MAX, CACHE_ENTRIES_MAX};
 
 /// One file: its bytes, and the metadata once somebody needed it.
@@ -31,8 +31,8 @@ impl MetadataFile {
     }
 
     /// A file of an engine's table that is about to be written.
-    pub(crate) fn of_tree(metadata: Metadata) -> MetadataFile {
-        MetadataFile { json: metadata.to_json(), parsed: OnceCell::new(), tree: OnceCell::from(metadata) }
+    pub(crate) fn of_tree(metadata: Metadata) -> Result<MetadataFile, Refused> {
+        Ok(MetadataFile { json: metadata.to_json()?, parsed: OnceCell::new(), tree: OnceCell::from(metadata) })
     }
 
     /// The bytes as they are in the store.

@@ -18,6 +18,7 @@ use crate::cache::MetadataFile;
 use crate::catalog::{Catalog, metadata_location};
 use crate::error::CatalogError;
 use crate::limits::{COMMIT_TABLES_MAX, FLUSH_ID_BYTES_MAX, WRITES_AT_ONCE};
+use crate::metadata::Metadata;
 use crate::storage::commit_record::{CommitRecord, RecordedTable};
 use crate::storage::pointer::{Owner, Pointer};
 use crate::storage::{commit_record, epoch, pointer};
@@ -175,7 +176,11 @@ impl<S: ShardStorage> Catalog<S> {
         for requirement in &commit.requirements {
             requirement.check(Some(metadata)).map_err(|error| conflict(error.to_string()))?;
         }
-        let metadata = apply(metadata, &commit.updates, &file.tree()?.heads(), now_micros)?;
+        let named = match commit.updates.iter().any(|update| matches!(update, TableUpdate::RemoveSnapshots { .. })) {
+            true => Metadata::glance(file.json()).map(|glance| glance.heads()).unwrap_or_default(),
+            false => Vec::new(),
+        };
+        let metadata = apply(metadata, &commit.updates, &named, now_micros)?;
         if metadata.location() != before.location {
             return Err(CatalogError::Invalid("a commit cannot move a table's location".to_owned()).into());
         }

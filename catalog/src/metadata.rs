@@ -58,9 +58,14 @@ impl Metadata {
         Metadata { fields }
     }
 
+    /// What a file says that is only looked into, and may be of any build.
+    pub(crate) fn glance(json: &[u8]) -> Result<Metadata, Refused> {
+        serde_json::from_slice(json).map(Metadata::of).or_else(|error| invalid(error.to_string()))
+    }
+
     /// The bytes of the file.
-    pub(crate) fn to_json(&self) -> Vec<u8> {
-        Value::Object(self.fields.clone()).to_string().into_bytes()
+    pub(crate) fn to_json(&self) -> Result<Vec<u8>, Refused> {
+        serde_json::to_vec(&self.fields).or_else(|error| invalid(error.to_string()))
     }
 
     pub(crate) fn integer(&self, name: &str) -> Option<i64> {

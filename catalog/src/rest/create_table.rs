@@ -69,7 +69,7 @@ impl<S: ShardStorage> Catalog<S> {
         let now_ms = caller.now_micros.div_euclid(1_000);
         let metadata = first_metadata(wanted, &location, &random_uuid(caller), now_ms)?;
         let storage = self.storage_config(table, &location, Owner::Engine, caller)?;
-        Ok(table_body(None, &metadata.to_json(), Some(&storage)))
+        Ok(table_body(None, &metadata.to_json()?, Some(&storage)))
     }
 
     async fn create_table(

@@ -209,7 +209,7 @@ impl<S: ShardStorage> Catalog<S> {
         caller: &Caller<'_>,
     ) -> Result<(), RestError> {
         for stage in stages.iter_mut() {
-            self.finish_stage(stage, caller);
+            self.finish_stage(stage, caller)?;
         }
         stream::iter(stages.iter().filter_map(|stage| stage.next.as_ref()))
             .map(async |next| {
@@ -222,8 +222,8 @@ impl<S: ShardStorage> Catalog<S> {
         Ok(())
     }
 
-    fn finish_stage(&self, stage: &mut Stage, caller: &Caller<'_>) {
-        let Some(mut metadata) = stage.changed.take() else { return };
+    fn finish_stage(&self, stage: &mut Stage, caller: &Caller<'_>) -> Result<(), RestError> {
+        let Some(mut metadata) = stage.changed.take() else { return Ok(()) };
         let location = match &stage.before {
             Some(before) => before.location.clone(),
             None => metadata.location().to_owned(),
@@ -246,7 +246,8 @@ impl<S: ShardStorage> Catalog<S> {
             moved_micros: caller.now_micros,
             owner: stage.before.as_ref().map_or(Owner::Engine, |before| before.owner),
         };
-        stage.next = Some(Next { pointer, file: Rc::new(MetadataFile::of_tree(metadata)), obsolete });
+        stage.next = Some(Next { pointer, file: Rc::new(MetadataFile::of_tree(metadata)?), obsolete });
+        Ok(())
     }
 
     /// The one irreversible step: all stages and what was done under which key, together. No await in it.

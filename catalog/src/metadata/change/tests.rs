@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::metadata::create::{CreateTable, first_metadata};
+use proptest::prelude::*;
 
 const NOW_MS: i64 = 1_763_696_544_000;
 
@@ -192,7 +193,7 @@ fn keys_and_what_is_not_known_survive() {
     let key = json!({"key-id": "k", "encrypted-key-metadata": "AAAA", "properties": {"x": "y"}});
     let with = after(&table, json!([{"action": "add-encryption-key", "encryption-key": key}])).unwrap();
     assert_eq!(with.list("encryption-keys"), [key]);
-    let read = Metadata::parse(&with.to_json()).unwrap();
+    let read = Metadata::parse(&with.to_json().unwrap()).unwrap();
     assert_eq!(read, with);
     assert_eq!(read.object("of-another-build").unwrap()["a"], json!([1]));
     let without = after(&with, json!([{"action": "remove-encryption-key", "key-id": "k"}])).unwrap();
@@ -216,4 +217,110 @@ fn properties_are_texts_and_the_time_goes_forward() {
     let next = after(&ahead, json!([add(2, Some(1)), main_at(2)])).unwrap();
     let log: Vec<i64> = next.list("snapshot-log").iter().filter_map(|entry| integer(entry, "timestamp-ms")).collect();
     assert_eq!((log, next.integer("last-updated-ms")), (vec![NOW_MS + 90_000; 2], Some(NOW_MS + 90_000)));
+}
+
+/// Every update once, as a client may send it.
+fn all_updates() -> Value {
+    let mut rows = snapshot(3, Some(2));
+    rows["first-row-id"] = json!(100);
+    rows["added-rows"] = json!(1);
+    json!([
+        {"action": "assign-uuid", "uuid": "00000000-0000-4000-8000-000000000000"},
+        {"action": "upgrade-format-version", "format-version": 3},
+        {"action": "add-schema", "schema": {"type": "struct", "identifier-field-ids": [1], "fields": [
+            {"id": 1, "name": "a", "required": true, "type": "long"},
+            {"id": 9, "name": "m", "required": false, "type": {"type": "map", "key-id": 10, "key": "string",
+                "value-id": 11, "value-required": false, "value": {"type": "list", "element-id": 12,
+                "element": "decimal(9,2)", "element-required": true}}}]}, "last-column-id": 12},
+        {"action": "set-current-schema", "schema-id": -1},
+        {"action": "add-spec", "spec": {"spec-id": 1, "fields": [
+            {"source-id": 1, "field-id": 1000, "name": "p", "transform": "truncate[4]"}]}},
+        {"action": "set-default-spec", "spec-id": -1},
+        {"action": "add-sort-order", "sort-order": {"order-id": 1, "fields": [
+            {"source-id": 1, "transform": "identity", "direction": "asc", "null-order": "nulls-first"}]}},
+        {"action": "set-default-sort-order", "sort-order-id": -1},
+        {"action": "add-snapshot", "snapshot": rows},
+        {"action": "set-snapshot-ref", "ref-name": "main", "type": "branch", "snapshot-id": 3},
+        {"action": "set-snapshot-ref", "ref-name": "t", "type": "tag", "snapshot-id": 1, "max-ref-age-ms": 5},
+        {"action": "remove-snapshots", "snapshot-ids": [2]},
+        {"action": "remove-snapshot-ref", "ref-name": "t"},
+        {"action": "set-location", "location": "s3://b/elsewhere"},
+        {"action": "set-properties", "updates": {"a": "b"}},
+        {"action": "remove-properties", "removals": ["a"]},
+        {"action": "set-statistics", "statistics": {"snapshot-id": 3, "statistics-path": "s",
+            "file-size-in-bytes": 1, "file-footer-size-in-bytes": 1, "blob-metadata": []}},
+        {"action": "remove-statistics", "snapshot-id": 3},
+        {"action": "set-partition-statistics", "partition-statistics": {"snapshot-id": 3, "statistics-path": "s",
+            "file-size-in-bytes": 1}},
+        {"action": "remove-partition-statistics", "snapshot-id": 3},
+        {"action": "remove-partition-specs", "spec-ids": [0]},
+        {"action": "remove-schemas", "schema-ids": [0]},
+        {"action": "add-encryption-key", "encryption-key": {"key-id": "k", "encrypted-key-metadata": "AA=="}},
+        {"action": "remove-encryption-key", "key-id": "k"},
+    ])
+}
+
+/// The addresses of every value in a tree.
+fn addresses(value: &Value, at: &str, found: &mut Vec<String>) {
+    found.push(at.to_owned());
+    match value {
+        Value::Array(list) => {
+            list.iter().enumerate().for_each(|(index, value)| addresses(value, &format!("{at}/{index}"), found));
+        }
+        Value::Object(object) => {
+            object.iter().for_each(|(name, value)| addresses(value, &format!("{at}/{name}"), found));
+        }
+        _ => {}
+    }
+}
+
+fn odd_value() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(Value::Null),
+        Just(json!(-1)),
+        Just(json!(0)),
+        Just(json!(2)),
+        Just(json!(i64::MAX)),
+        Just(json!(i64::MIN)),
+        Just(json!(1.5)),
+        Just(json!("")),
+        Just(json!("x")),
+        Just(json!([])),
+        Just(json!([1, "x"])),
+        Just(json!({})),
+        Just(json!(true)),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn what_a_commit_leaves_can_be_read_again(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), odd_value()), 0..4),
+        takes in prop::collection::vec(any::<bool>(), 24),
+        format in 1i64..4,
+    ) {
+        let mut updates = all_updates();
+        for (at, odd) in changes {
+            let mut found = Vec::new();
+            addresses(&updates, "", &mut found);
+            if let Some(value) = updates.pointer_mut(at.get::<String>(&found)) {
+                *value = odd;
+            }
+        }
+        let list: Vec<Value> = updates.as_array().cloned().unwrap_or_default();
+        let taken: Vec<Value> = list.into_iter().zip(takes).filter_map(|(update, take)| take.then_some(update)).collect();
+        let mut first = snapshot(1, None);
+        let mut second = snapshot(2, Some(1));
+        for rows in [&mut first, &mut second] {
+            rows["first-row-id"] = json!(rows["snapshot-id"].as_i64().unwrap() * 10);
+            rows["added-rows"] = json!(1);
+        }
+        let base = after(&table(format), json!([
+            {"action": "add-snapshot", "snapshot": first}, {"action": "add-snapshot", "snapshot": second}, main_at(2)]))
+        .unwrap();
+        if let Ok(changed) = after(&base, Value::Array(taken)) {
+            let read = Metadata::parse(&changed.to_json().unwrap());
+            prop_assert_eq!(read, Ok(changed));
+        }
+    }
 }
