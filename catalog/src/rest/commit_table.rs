@@ -62,9 +62,7 @@ impl<S: ShardStorage> Catalog<S> {
     ) -> Result<RestResponse, RestError> {
         self.must_be_allowed(table, caller.claims, Access::Write)?;
         let once = self.once(caller)?;
-        if let Some(once) = &once
-            && self.is_done(once, caller)?
-        {
+        if self.was_done(once.as_ref(), caller)? {
             return self.answer_present(table, store).await;
         }
         let body: CommitTable = caller.body()?;
@@ -99,9 +97,7 @@ impl<S: ShardStorage> Catalog<S> {
             changes.entry(table.clone()).or_default().push(read_change(&table, change, caller)?);
         }
         let once = self.once(caller)?;
-        if let Some(once) = &once
-            && self.is_done(once, caller)?
-        {
+        if self.was_done(once.as_ref(), caller)? {
             return Ok(RestResponse::no_content());
         }
         // In the order of names, so that no two transactions wait for each other.

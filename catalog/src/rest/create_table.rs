@@ -31,9 +31,7 @@ impl<S: ShardStorage> Catalog<S> {
         let table = TableName { namespace: namespace.to_owned(), name: wanted.name.clone() };
         self.must_be_allowed(&table, caller.claims, Access::Write)?;
         let once = self.once(caller)?;
-        if let Some(once) = &once
-            && self.is_done(once, caller)?
-        {
+        if self.was_done(once.as_ref(), caller)? {
             return self.answer_load_all(&table, caller, store).await;
         }
         self.must_be_unnamed(&table)?;

@@ -34,9 +34,7 @@ impl<S: ShardStorage> Catalog<S> {
             other => return Err(RestError::BadRequest(format!("purgeRequested is true or false, not `{other}`"))),
         };
         let once = self.once(caller)?;
-        if let Some(once) = &once
-            && self.is_done(once, caller)?
-        {
+        if self.was_done(once.as_ref(), caller)? {
             return Ok(RestResponse::no_content());
         }
         let Some(pointer) = pointer::read(&self.storage, table)? else {
@@ -50,9 +48,7 @@ impl<S: ShardStorage> Catalog<S> {
         }
         let mut batch = WriteBatch::new();
         self.put_drop(&mut batch, table, &pointer, is_purged, caller)?;
-        if let Some(once) = &once {
-            self.put_once(&mut batch, once, 204, caller)?;
-        }
+        self.put_if_once(&mut batch, once.as_ref(), 204, caller)?;
         durable!("catalog: drop a table", self.apply(&batch))?;
         if is_purged {
             // What is not removed now is by the alarm.
@@ -69,7 +65,7 @@ impl<S: ShardStorage> Catalog<S> {
     ) -> Result<RestResponse, RestError> {
         self.must_be_allowed(table, caller.claims, Access::Write)?;
         let once = self.once(caller)?;
-        let is_done = once.as_ref().map(|once| self.is_done(once, caller)).transpose()?.unwrap_or_default();
+        let is_done = self.was_done(once.as_ref(), caller)?;
         loop {
             let pointer = match pointer::read(&self.storage, table)? {
                 Some(pointer) if !is_done => pointer,
@@ -90,9 +86,7 @@ impl<S: ShardStorage> Catalog<S> {
                 }
                 let mut batch = WriteBatch::new();
                 self.put_drop(&mut batch, table, &pointer, false, caller)?;
-                if let Some(once) = &once {
-                    self.put_once(&mut batch, once, 200, caller)?;
-                }
+                self.put_if_once(&mut batch, once.as_ref(), 200, caller)?;
                 durable!("catalog: unregister a table", self.apply(&batch))?;
             }
             return Ok(super::load_table::table_body(Some(&pointer.metadata_location), file.json(), None));

@@ -45,6 +45,22 @@ impl<S: ShardStorage> Catalog<S> {
         }
     }
 
+    /// True if this very request was carried out under its key, if it has one.
+    pub(super) fn was_done(&self, once: Option<&Once>, caller: &Caller<'_>) -> Result<bool, RestError> {
+        once.map_or(Ok(false), |once| self.is_done(once, caller))
+    }
+
+    /// Notes in a batch that the request is carried out by it, if it has a key.
+    pub(super) fn put_if_once(
+        &self,
+        batch: &mut WriteBatch,
+        once: Option<&Once>,
+        status: u16,
+        caller: &Caller<'_>,
+    ) -> Result<(), CatalogError> {
+        once.map_or(Ok(()), |once| self.put_once(batch, once, status, caller))
+    }
+
     /// Notes in a batch that the request is carried out by it.
     pub(super) fn put_once(
         &self,

@@ -44,9 +44,7 @@ impl<S: ShardStorage> Catalog<S> {
         let table = TableName { namespace: namespace.to_owned(), name: body.name };
         self.must_be_allowed(&table, caller.claims, Access::Write)?;
         let once = self.once(caller)?;
-        if let Some(once) = &once
-            && self.is_done(once, caller)?
-        {
+        if self.was_done(once.as_ref(), caller)? {
             return self.answer_load_all(&table, caller, store).await;
         }
         self.replaced(&table, body.overwrite)?;
@@ -80,9 +78,7 @@ impl<S: ShardStorage> Catalog<S> {
         };
         used_location::put(&mut batch, &folder, &table)?;
         pointer::put(&mut batch, &table, &pointer)?;
-        if let Some(once) = &once {
-            self.put_once(&mut batch, once, 200, caller)?;
-        }
+        self.put_if_once(&mut batch, once.as_ref(), 200, caller)?;
         durable!("catalog: register a table", self.apply(&batch))?;
         self.cache.borrow_mut().keep(&pointer.metadata_location, &file);
         let storage = self.storage_config(&table, &pointer.location, pointer.owner, caller)?;

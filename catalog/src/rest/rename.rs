@@ -24,9 +24,7 @@ impl<S: ShardStorage> Catalog<S> {
         self.must_be_allowed(&source, caller.claims, Access::Write)?;
         self.must_be_allowed(&destination, caller.claims, Access::Write)?;
         let once = self.once(caller)?;
-        if let Some(once) = &once
-            && self.is_done(once, caller)?
-        {
+        if self.was_done(once.as_ref(), caller)? {
             return Ok(RestResponse::no_content());
         }
         let pointer = pointer::read(&self.storage, &source)?;
@@ -39,9 +37,7 @@ impl<S: ShardStorage> Catalog<S> {
         pointer::remove(&mut batch, &source);
         pointer::put(&mut batch, &destination, &pointer)?;
         used_location::put(&mut batch, self.must_key(&pointer.location)?, &destination)?;
-        if let Some(once) = &once {
-            self.put_once(&mut batch, once, 204, caller)?;
-        }
+        self.put_if_once(&mut batch, once.as_ref(), 204, caller)?;
         durable!("catalog: rename a table", self.apply(&batch))?;
         Ok(RestResponse::no_content())
     }
