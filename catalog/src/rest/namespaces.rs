@@ -12,6 +12,7 @@ use lake_host::{ShardStorage, WriteBatch, durable};
 use serde::Deserialize;
 use serde_json::json;
 
+use super::idempotency::Once;
 use super::query::Query;
 use super::route::{NamespaceRoute, display, namespace_of};
 use super::{Caller, RestError, RestResponse};
@@ -50,7 +51,7 @@ impl<S: ShardStorage> Catalog<S> {
             NamespaceRoute::Exists(namespace) => {
                 self.must_see(namespace, caller.claims).map(|_| RestResponse::no_content())
             }
-            NamespaceRoute::Drop(namespace) => self.drop_namespace(namespace, caller.claims),
+            NamespaceRoute::Drop(namespace) => self.drop_namespace(namespace, caller),
             NamespaceRoute::SetProperties(namespace) => self.set_namespace_properties(namespace, caller),
         }
     }
@@ -91,12 +92,16 @@ impl<S: ShardStorage> Catalog<S> {
         let asked: CreateNamespace = caller.body()?;
         let name = join(&asked.namespace)?;
         self.must_write(&name, caller.claims)?;
+        let once = self.once(caller)?;
+        if self.was_done(once.as_ref(), caller)? {
+            return self.load_namespace(&name, caller.claims);
+        }
         // A level that exists only because of what is below it can still be made.
         if namespace::read(&self.storage, &name)?.is_some() {
             return Err(RestError::AlreadyExists(format!("Namespace already exists: {}", display(&name))));
         }
         let namespace = Namespace { properties: asked.properties.unwrap_or_default() };
-        self.put_namespace(&name, &namespace)?;
+        self.put_namespace(&name, &namespace, once.as_ref(), caller)?;
         let properties = self.shown_properties(&name, namespace);
         Ok(RestResponse::value(&json!({"namespace": asked.namespace, "properties": properties})))
     }
@@ -109,21 +114,30 @@ impl<S: ShardStorage> Catalog<S> {
         if let Some(both) = removals.iter().find(|key| updates.contains_key(*key)) {
             return Err(RestError::Unprocessable(format!("The property {both} is both removed and updated")));
         }
+        let once = self.once(caller)?;
         let mut namespace = self.must_see(name, caller.claims)?;
+        if self.was_done(once.as_ref(), caller)? {
+            let updated: Vec<&String> = updates.keys().collect();
+            return Ok(RestResponse::value(&json!({"updated": updated, "removed": removals, "missing": []})));
+        }
         let (removed, missing): (Vec<String>, Vec<String>) =
             removals.into_iter().partition(|key| namespace.properties.remove(key).is_some());
         let updated: Vec<String> = updates.keys().cloned().collect();
         namespace.properties.extend(updates);
         if !(removed.is_empty() && updated.is_empty()) {
-            self.put_namespace(name, &namespace)?;
+            self.put_namespace(name, &namespace, once.as_ref(), caller)?;
         }
         Ok(RestResponse::value(&json!({"updated": updated, "removed": removed, "missing": missing})))
     }
 
     /// Only an empty one: what a database feeds would come back with its next row.
-    fn drop_namespace(&self, name: &str, claims: &Claims) -> Result<RestResponse, RestError> {
-        self.must_write(name, claims)?;
-        self.must_see(name, claims)?;
+    fn drop_namespace(&self, name: &str, caller: &Caller<'_>) -> Result<RestResponse, RestError> {
+        self.must_write(name, caller.claims)?;
+        let once = self.once(caller)?;
+        if self.was_done(once.as_ref(), caller)? {
+            return Ok(RestResponse::no_content());
+        }
+        self.must_see(name, caller.claims)?;
         let holds = if !pointer::names(&self.storage, name)?.is_empty() {
             "tables"
         } else if !view::names(&self.storage, name)?.is_empty() {
@@ -133,13 +147,20 @@ impl<S: ShardStorage> Catalog<S> {
         } else {
             let mut batch = WriteBatch::new();
             namespace::remove(&mut batch, name);
+            self.put_if_once(&mut batch, once.as_ref(), 204, caller)?;
             durable!("catalog: drop a namespace", self.apply(&batch))?;
             return Ok(RestResponse::no_content());
         };
         Err(RestError::NamespaceNotEmpty(format!("Namespace {} is not empty: it contains {holds}", display(name))))
     }
 
-    fn put_namespace(&self, name: &str, namespace: &Namespace) -> Result<(), RestError> {
+    fn put_namespace(
+        &self,
+        name: &str,
+        namespace: &Namespace,
+        once: Option<&Once>,
+        caller: &Caller<'_>,
+    ) -> Result<(), RestError> {
         let bytes: usize = namespace.properties.iter().map(|(key, value)| key.len() + value.len()).sum();
         if bytes > NAMESPACE_PROPERTIES_BYTES_MAX {
             return Err(RestError::BadRequest(format!(
@@ -148,6 +169,7 @@ impl<S: ShardStorage> Catalog<S> {
         }
         let mut batch = WriteBatch::new();
         namespace::put(&mut batch, name, namespace)?;
+        self.put_if_once(&mut batch, once, 200, caller)?;
         Ok(durable!("catalog: put a namespace", self.apply(&batch))?)
     }
 

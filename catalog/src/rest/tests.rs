@@ -2,6 +2,7 @@
 
 mod commits;
 mod namespaces;
+mod permissions;
 mod plan;
 mod sign;
 mod tables;

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::idempotency::Once;
 use super::namespaces::{join, levels};
 use super::query::Query;
 use super::route::{ViewRoute, display};
@@ -64,14 +65,10 @@ impl<S: ShardStorage> Catalog<S> {
         match route {
             ViewRoute::List(namespace) => self.list_views(namespace, query, caller.claims),
             ViewRoute::Create(namespace) => self.create_view(namespace, caller, store).await,
-            ViewRoute::Load(view) => {
-                let pointer = self.must_read_view(view, caller.claims)?;
-                let file = self.read_metadata(store, &pointer.metadata_location).await?;
-                Ok(answer(&pointer, &file))
-            }
+            ViewRoute::Load(view) => self.load_view(view, caller, store).await,
             ViewRoute::Exists(view) => self.must_read_view(view, caller.claims).map(|_| RestResponse::no_content()),
             ViewRoute::Commit(view) => self.commit_view(view, caller, store).await,
-            ViewRoute::Drop(view) => self.drop_view(view, caller.claims),
+            ViewRoute::Drop(view) => self.drop_view(view, caller),
             ViewRoute::Register(namespace) => self.register_view(namespace, caller, store).await,
             ViewRoute::Rename => self.rename_view(caller),
         }
@@ -88,6 +85,17 @@ impl<S: ShardStorage> Catalog<S> {
         Ok(RestResponse::value(&json!({"identifiers": identifiers, "next-page-token": next})))
     }
 
+    async fn load_view(
+        &self,
+        view: &TableName,
+        caller: &Caller<'_>,
+        store: &impl ObjectStore,
+    ) -> Result<RestResponse, RestError> {
+        let pointer = self.must_read_view(view, caller.claims)?;
+        let file = self.read_metadata(store, &pointer.metadata_location).await?;
+        Ok(answer(&pointer, &file))
+    }
+
     async fn create_view(
         &self,
         namespace: &str,
@@ -96,19 +104,21 @@ impl<S: ShardStorage> Catalog<S> {
     ) -> Result<RestResponse, RestError> {
         let new: NewView = caller.body()?;
         let view = name_of(namespace, &new.name)?;
+        self.must_be_allowed_view(&view, caller.claims, Access::Write)?;
+        let once = self.once(caller)?;
+        if self.was_done(once.as_ref(), caller)? {
+            return self.load_view(&view, caller, store).await;
+        }
         self.must_be_free(&view, caller.claims)?;
         let uuid = random_uuid(caller);
         let folder = self.view_location(&view, caller);
         let metadata = view::create(new, uuid.to_string(), folder.clone()).map_err(RestError::BadRequest)?;
-        let pointer = ViewPointer {
-            metadata_location: metadata_location(&folder, 0, caller.random.id()),
-            folder,
-            version: 0,
-        };
+        let pointer =
+            ViewPointer { metadata_location: metadata_location(&folder, 0, caller.random.id()), folder, version: 0 };
         let file = self.write_view(store, &pointer, &metadata).await?;
         // Other requests ran during the write.
         self.must_be_free(&view, caller.claims)?;
-        self.swap_view(&view, &pointer, &file)
+        self.swap_view(&view, &pointer, &file, once.as_ref(), caller)
     }
 
     async fn register_view(
@@ -119,6 +129,11 @@ impl<S: ShardStorage> Catalog<S> {
     ) -> Result<RestResponse, RestError> {
         let asked: RegisterView = caller.body()?;
         let view = name_of(namespace, &asked.name)?;
+        self.must_be_allowed_view(&view, caller.claims, Access::Write)?;
+        let once = self.once(caller)?;
+        if self.was_done(once.as_ref(), caller)? {
+            return self.load_view(&view, caller, store).await;
+        }
         self.must_be_free(&view, caller.claims)?;
         let key = self.must_reach(namespace, &asked.metadata_location, caller.claims)?.to_owned();
         let missing = || RestError::NotFound(format!("Location does not exist: {}", asked.metadata_location));
@@ -132,7 +147,7 @@ impl<S: ShardStorage> Catalog<S> {
         let folder = self.view_location(&view, caller);
         let pointer = ViewPointer { metadata_location: asked.metadata_location, folder, version: 0 };
         self.must_be_free(&view, caller.claims)?;
-        self.swap_view(&view, &pointer, &Rc::new(MetadataFile::new(bytes)))
+        self.swap_view(&view, &pointer, &Rc::new(MetadataFile::new(bytes)), once.as_ref(), caller)
     }
 
     async fn commit_view(
@@ -143,6 +158,10 @@ impl<S: ShardStorage> Catalog<S> {
     ) -> Result<RestResponse, RestError> {
         self.must_be_allowed_view(view, caller.claims, Access::Write)?;
         let asked: CommitView = caller.body()?;
+        let once = self.once(caller)?;
+        if self.was_done(once.as_ref(), caller)? {
+            return self.load_view(view, caller, store).await;
+        }
         for _attempt in 0..VIEW_COMMIT_ATTEMPTS {
             let before = self.must_find_view(view)?;
             let held = self.read_metadata(store, &before.metadata_location).await?;
@@ -161,17 +180,22 @@ impl<S: ShardStorage> Catalog<S> {
             };
             let file = self.write_view(store, &pointer, &changed).await?;
             if pointers::read(&self.storage, view)?.as_ref() == Some(&before) {
-                return self.swap_view(view, &pointer, &file);
+                return self.swap_view(view, &pointer, &file, once.as_ref(), caller);
             }
         }
         Err(RestError::CommitFailed(format!("Cannot commit {}: others committed each time", name(view))))
     }
 
-    fn drop_view(&self, view: &TableName, claims: &Claims) -> Result<RestResponse, RestError> {
-        self.must_be_allowed_view(view, claims, Access::Write)?;
+    fn drop_view(&self, view: &TableName, caller: &Caller<'_>) -> Result<RestResponse, RestError> {
+        self.must_be_allowed_view(view, caller.claims, Access::Write)?;
+        let once = self.once(caller)?;
+        if self.was_done(once.as_ref(), caller)? {
+            return Ok(RestResponse::no_content());
+        }
         self.must_find_view(view)?;
         let mut batch = WriteBatch::new();
         pointers::remove(&mut batch, view);
+        self.put_if_once(&mut batch, once.as_ref(), 204, caller)?;
         durable!("catalog: drop a view", self.apply(&batch))?;
         Ok(RestResponse::no_content())
     }
@@ -182,6 +206,10 @@ impl<S: ShardStorage> Catalog<S> {
         let target = name_of(&join(&asked.destination.namespace)?, &asked.destination.name)?;
         self.must_be_allowed_view(&source, caller.claims, Access::Write)?;
         self.must_be_allowed_view(&target, caller.claims, Access::Write)?;
+        let once = self.once(caller)?;
+        if self.was_done(once.as_ref(), caller)? {
+            return Ok(RestResponse::no_content());
+        }
         let pointer = self.must_find_view(&source)?;
         if source == target {
             return Ok(RestResponse::no_content());
@@ -202,6 +230,7 @@ impl<S: ShardStorage> Catalog<S> {
         let mut batch = WriteBatch::new();
         pointers::remove(&mut batch, &source);
         pointers::put(&mut batch, &target, &pointer)?;
+        self.put_if_once(&mut batch, once.as_ref(), 204, caller)?;
         durable!("catalog: rename a view", self.apply(&batch))?;
         Ok(RestResponse::no_content())
     }
@@ -228,7 +257,10 @@ impl<S: ShardStorage> Catalog<S> {
         let key = key_of(location, &self.settings.bucket).filter(|key| is_below(key, WAREHOUSE));
         let odd = |key: &str| key.split('/').any(|part| matches!(part, "" | "." | ".."));
         let key = key.filter(|key| !odd(key)).ok_or_else(|| {
-            RestError::BadRequest(format!("{location} is not in the warehouse s3://{}/{WAREHOUSE}", self.settings.bucket))
+            RestError::BadRequest(format!(
+                "{location} is not in the warehouse s3://{}/{WAREHOUSE}",
+                self.settings.bucket
+            ))
         })?;
         if is_below(key, &namespace_folder(namespace)) && claims.may(Action::Namespace(namespace, Access::Read))
             || claims.may(Action::Lake(Access::Read))
@@ -255,9 +287,12 @@ impl<S: ShardStorage> Catalog<S> {
         view: &TableName,
         pointer: &ViewPointer,
         file: &Rc<MetadataFile>,
+        once: Option<&Once>,
+        caller: &Caller<'_>,
     ) -> Result<RestResponse, RestError> {
         let mut batch = WriteBatch::new();
         pointers::put(&mut batch, view, pointer)?;
+        self.put_if_once(&mut batch, once, 200, caller)?;
         durable!("catalog: swap a view", self.apply(&batch))?;
         self.cache.borrow_mut().keep(&pointer.metadata_location, file);
         Ok(answer(pointer, file))
@@ -304,12 +339,6 @@ fn name_of(namespace: &str, name: &str) -> Result<TableName, RestError> {
 /// The file's own bytes, as with tables.
 fn answer(pointer: &ViewPointer, file: &MetadataFile) -> RestResponse {
     let location = json!(pointer.metadata_location).to_string();
-    let body = [
-        br#"{"metadata-location":"#,
-        location.as_bytes(),
-        br#","config":{},"metadata":"#,
-        file.json(),
-        b"}",
-    ];
+    let body = [br#"{"metadata-location":"#, location.as_bytes(), br#","config":{},"metadata":"#, file.json(), b"}"];
     RestResponse::json(200, body.concat())
 }

@@ -51,8 +51,20 @@ pub(crate) type Invalid = String;
 
 /// The operators of the protocol.
 const OPERATORS: &[&str] = &[
-    "is-null", "not-null", "is-nan", "not-nan", "lt", "lt-eq", "gt", "gt-eq", "eq", "not-eq", "starts-with",
-    "not-starts-with", "in", "not-in",
+    "is-null",
+    "not-null",
+    "is-nan",
+    "not-nan",
+    "lt",
+    "lt-eq",
+    "gt",
+    "gt-eq",
+    "eq",
+    "not-eq",
+    "starts-with",
+    "not-starts-with",
+    "in",
+    "not-in",
 ];
 
 /// How names are found.

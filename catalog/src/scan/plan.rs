@@ -5,9 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use iceberg::spec::{
-    DataContentType, DataFile, ManifestContentType, ManifestFile, Schema, Struct, TableMetadata,
-};
+use iceberg::spec::{DataContentType, DataFile, ManifestContentType, ManifestFile, Schema, Struct, TableMetadata};
 use lake_table::{ReadFile, TableError, read_manifest, read_manifest_list, referenced_data_file};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
@@ -16,7 +14,9 @@ use thiserror::Error;
 use super::content_file::{Spec, to_json};
 use super::filter::{Columns, Filter, parse};
 use super::prune::{file_may_match, manifest_may_match};
-use crate::limits::{SCAN_ANSWER_BYTES, SCAN_DELETE_MANIFESTS_BYTES_MAX, SCAN_MANIFEST_BYTES_MAX, SCAN_PARTS_MAX, SCAN_READ_BYTES_MAX};
+use crate::limits::{
+    SCAN_ANSWER_BYTES, SCAN_DELETE_MANIFESTS_BYTES_MAX, SCAN_MANIFEST_BYTES_MAX, SCAN_PARTS_MAX, SCAN_READ_BYTES_MAX,
+};
 
 /// Why a scan cannot be planned.
 #[derive(Debug, Error)]
@@ -223,7 +223,8 @@ async fn find_files<R: ReadFile>(
         for (index, entry) in read_manifest(files, manifest).await?.into_iter().enumerate() {
             // Spec, "First row ID inheritance": each file without one follows the one before.
             let inherited = if entry.data_file.first_row_id().is_none() { next_row_id } else { None };
-            next_row_id = next_row_id.map(|id| if inherited.is_some() { id.saturating_add(entry.record_count()) } else { id });
+            next_row_id =
+                next_row_id.map(|id| if inherited.is_some() { id.saturating_add(entry.record_count()) } else { id });
             if index < skipped || !file_may_match(filter, &entry.data_file, &spec.partition_of_file(&entry.data_file)) {
                 continue;
             }
@@ -310,9 +311,9 @@ fn only_used(deletes: Vec<Json>, found: &mut [Found]) -> Vec<Json> {
     for found in found.iter_mut() {
         // A deletion vector replaces the position deletes of its file, and those alone.
         if found.deletes.iter().any(|place| is(place, "file-format", "puffin")) {
-            found.deletes.retain(|place| {
-                is(place, "file-format", "puffin") || is(place, "content", "equality-deletes")
-            });
+            found
+                .deletes
+                .retain(|place| is(place, "file-format", "puffin") || is(place, "content", "equality-deletes"));
         }
     }
     let used: BTreeSet<usize> = found.iter().flat_map(|found| found.deletes.iter().copied()).collect();

@@ -33,7 +33,12 @@ pub(crate) struct PartitionField {
 
 impl PartitionField {
     /// The value of one file.
-    pub(crate) fn of_file(source_id: i32, transform: Transform, kind: &Type, value: Option<&Literal>) -> PartitionField {
+    pub(crate) fn of_file(
+        source_id: i32,
+        transform: Transform,
+        kind: &Type,
+        value: Option<&Literal>,
+    ) -> PartitionField {
         let known = match value {
             None => Known { lower: None, upper: None, may_be_null: true, may_be_value: false, may_be_nan: false },
             Some(literal) => {
@@ -150,8 +155,8 @@ impl Known {
                     _ => None,
                 };
                 let head = |text: String| text.chars().take(prefix.chars().count()).collect::<String>();
-                !text(&self.lower).is_some_and(|lower| head(lower) > *prefix)
-                    && !text(&self.upper).is_some_and(|upper| head(upper) < *prefix)
+                text(&self.lower).is_none_or(|lower| head(lower) <= *prefix)
+                    && text(&self.upper).is_none_or(|upper| head(upper) >= *prefix)
             }
         }
     }

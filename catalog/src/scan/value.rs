@@ -111,7 +111,8 @@ pub(super) fn months_of_days(days: i128) -> i128 {
 fn days_of(text: &str) -> Option<i64> {
     let mut parts = text.splitn(3, '-');
     let mut number = |digits: usize| {
-        let part = parts.next().filter(|part| part.len() == digits && part.bytes().all(|byte| byte.is_ascii_digit()))?;
+        let part =
+            parts.next().filter(|part| part.len() == digits && part.bytes().all(|byte| byte.is_ascii_digit()))?;
         part.parse::<i64>().ok()
     };
     let (year, month, day) = (number(4)?, number(2)?, number(2)?);

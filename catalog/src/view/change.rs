@@ -194,9 +194,7 @@ impl Change {
 
     fn set_current(&mut self, wanted: i32, now_ms: i64) -> Result<(), Invalid> {
         let id = match wanted {
-            LAST_ADDED => {
-                self.last_version.ok_or("Cannot set last version id: no current version id has been set")?
-            }
+            LAST_ADDED => self.last_version.ok_or("Cannot set last version id: no current version id has been set")?,
             id => self.version_ids.get(&id).copied().unwrap_or(id),
         };
         if id == self.metadata.current_version_id {
@@ -253,7 +251,8 @@ fn expire(metadata: &mut ViewMetadata, kept: usize) {
 
 /// A view that readers of a dialect use must not be lost to them unnoticed.
 fn check_dialects(base: &ViewMetadata, changed: &ViewMetadata) -> Result<(), Invalid> {
-    let is_allowed = changed.properties.get(DROP_DIALECT_ALLOWED).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    let is_allowed =
+        changed.properties.get(DROP_DIALECT_ALLOWED).is_some_and(|value| value.eq_ignore_ascii_case("true"));
     let dialects = |metadata: &ViewMetadata| metadata.find(metadata.current_version_id).map(ViewVersion::dialects);
     let (before, after) = (dialects(base).unwrap_or_default(), dialects(changed).unwrap_or_default());
     if is_allowed || after.is_superset(&before) {

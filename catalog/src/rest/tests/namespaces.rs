@@ -63,7 +63,9 @@ fn a_namespace_needs_no_parent_and_is_listed_below_it() {
 #[test]
 fn names_may_have_dots_and_any_letters() {
     let world = world();
-    for (name, path) in [("new.db", "new.db"), ("größe", "gr%C3%B6%C3%9Fe"), ("a b", "a%20b"), ("*", "*"), ("%2A", "%252A")] {
+    for (name, path) in
+        [("new.db", "new.db"), ("größe", "gr%C3%B6%C3%9Fe"), ("a b", "a%20b"), ("*", "*"), ("%2A", "%252A")]
+    {
         world.posted(NAMESPACES, &json!({"namespace": [name]}));
         assert_eq!(world.get(&format!("/v1/namespaces/{path}"))["namespace"], json!([name]));
         world.check("all", "DELETE", &format!("/v1/namespaces/{path}"), 204);
@@ -74,13 +76,16 @@ fn names_may_have_dots_and_any_letters() {
 #[test]
 fn names_that_cannot_be_are_refused() {
     let world = world();
-    for levels in [json!([]), json!([""]), json!(["a", ""]), json!(["a\u{0}"]), json!(["a\u{1f}b"]), json!(["a".repeat(256)])] {
+    for levels in
+        [json!([]), json!([""]), json!(["a", ""]), json!(["a\u{0}"]), json!(["a\u{1f}b"]), json!(["a".repeat(256)])]
+    {
         world.refused(NAMESPACES, &json!({"namespace": levels}), 400, "BadRequestException", "amespace");
     }
     for body in [json!({}), json!([]), json!({"namespace": "a"}), json!({"namespace": ["n"], "properties": {"a": 1}})] {
         world.refused(NAMESPACES, &body, 400, "BadRequestException", "body");
     }
-    let large = json!({"namespace": ["n"], "properties": {"a": "x".repeat(crate::limits::NAMESPACE_PROPERTIES_BYTES_MAX)}});
+    let large =
+        json!({"namespace": ["n"], "properties": {"a": "x".repeat(crate::limits::NAMESPACE_PROPERTIES_BYTES_MAX)}});
     world.refused(NAMESPACES, &large, 400, "BadRequestException", "at most");
     world.check("all", "HEAD", "/v1/namespaces/n", 404);
 }
@@ -115,7 +120,13 @@ fn a_key_is_not_both_removed_and_updated() {
     let target = "/v1/namespaces/default/properties";
     world.refused(target, &both, 422, "UnprocessableEntityException", "a is both");
     let missing = "/v1/namespaces/nothing/properties";
-    world.refused(missing, &json!({"removals": ["a"]}), 404, "NoSuchNamespaceException", "Namespace does not exist: nothing");
+    world.refused(
+        missing,
+        &json!({"removals": ["a"]}),
+        404,
+        "NoSuchNamespaceException",
+        "Namespace does not exist: nothing",
+    );
 }
 
 #[test]

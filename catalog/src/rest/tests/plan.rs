@@ -33,7 +33,12 @@ fn path(name: &str) -> String {
 /// A file of a region and a day, whose ids and amounts are in a range.
 fn data(name: &str, region: Option<&str>, day: i32, ids: (i64, i64)) -> DataFile {
     let bounds = |id: i64, text: &str, at: i64| {
-        [(1, Datum::long(id)), (2, Datum::string(text)), (3, Datum::timestamptz_micros(at)), (4, Datum::double(id as f64))]
+        [
+            (1, Datum::long(id)),
+            (2, Datum::string(text)),
+            (3, Datum::timestamptz_micros(at)),
+            (4, Datum::double(id as f64)),
+        ]
     };
     let begin = i64::from(day) * DAY;
     DataFileBuilder::default()
@@ -160,14 +165,20 @@ fn a_plan_names_files_with_their_deletes_and_how_to_read_them() {
     assert_eq!(files_of(&plan), ["a", "b", "c", "d"]);
     let task = plan["file-scan-tasks"].as_array().unwrap().iter();
     let task = task.filter(|task| task["data-file"]["file-path"] == path("a")).collect::<Vec<_>>()[0];
-    assert_eq!(task["data-file"], json!({
+    assert_eq!(
+        task["data-file"],
+        json!({
         "content": "data", "spec-id": 0, "file-path": path("a"), "file-format": "parquet",
-        "partition": ["eu", "2024-10-04"], "file-size-in-bytes": 1_000, "record-count": 10, "split-offsets": [4]}));
+        "partition": ["eu", "2024-10-04"], "file-size-in-bytes": 1_000, "record-count": 10, "split-offsets": [4]})
+    );
     assert_eq!((&task["delete-file-references"], &task["residual-filter"]), (&json!([0]), &json!(true)));
-    assert_eq!(plan["delete-files"], json!([{
+    assert_eq!(
+        plan["delete-files"],
+        json!([{
         "content": "position-deletes", "spec-id": 0, "file-path": path("x"), "file-format": "parquet",
         "partition": ["eu", "2024-10-04"], "file-size-in-bytes": 100, "record-count": 1,
-        "referenced-data-file": path("a")}]));
+        "referenced-data-file": path("a")}])
+    );
     let entry = &plan["storage-credentials"][0];
     assert_eq!(entry["prefix"], "s3://lakehouse/warehouse/default/events/");
     assert!(entry["config"]["s3.session-token"].as_str().unwrap().len() > 20);
@@ -183,7 +194,10 @@ fn a_table_without_rows_has_an_empty_plan() {
 fn a_snapshot_is_planned_as_it_was() {
     let world = filled();
     assert_eq!(world.posted(PLAN, &json!({"snapshot-id": 1}))["delete-files"], json!([]));
-    assert_eq!(world.posted(PLAN, &json!({"snapshot-id": 2, "use-snapshot-schema": true}))["delete-files"][0]["record-count"], 1);
+    assert_eq!(
+        world.posted(PLAN, &json!({"snapshot-id": 2, "use-snapshot-schema": true}))["delete-files"][0]["record-count"],
+        1
+    );
     world.refused(PLAN, &json!({"snapshot-id": 3}), 400, "BadRequestException", "Cannot find snapshot with ID 3");
 }
 
@@ -221,7 +235,8 @@ fn partitions_leave_files_out() {
 fn conditions_are_combined_and_negated() {
     let world = filled();
     let check = |filter: Value, expected: &[&str]| assert_eq!(world.files_planned(&filter), expected, "{filter}");
-    let (low, eu) = (json!({"type": "lt", "term": "id", "value": 15}), json!({"type": "eq", "term": "region", "value": "eu"}));
+    let (low, eu) =
+        (json!({"type": "lt", "term": "id", "value": 15}), json!({"type": "eq", "term": "region", "value": "eu"}));
     let us = json!({"type": "eq", "term": {"type": "reference", "term": "region"}, "value": {"type": "literal", "value": "us"}});
     check(json!({"type": "and", "left": low, "right": us}), &[]);
     check(json!({"type": "or", "left": low, "right": us}), &["a", "b", "c"]);

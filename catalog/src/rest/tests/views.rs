@@ -130,7 +130,9 @@ fn a_version_is_added_and_becomes_the_current_one() {
 #[test]
 fn a_commit_that_was_planned_earlier_still_holds() {
     let world = world_with_view();
-    world.commit(&json!({"updates": [{"action": "set-properties", "updates": {"replace.drop-dialect.allowed": "true"}}]}));
+    world.commit(
+        &json!({"updates": [{"action": "set-properties", "updates": {"replace.drop-dialect.allowed": "true"}}]}),
+    );
     world.commit(&replace(&version(2, -1, "trino", "select 2"), &schema(1, "b")));
     let both = world.commit(&replace(&version(2, -1, "spark", "select 3"), &schema(0, "a")));
     let versions = both["versions"].as_array().unwrap().iter();
@@ -185,10 +187,16 @@ fn bad_updates_are_refused() {
         (json!({"action": "upgrade-format-version", "format-version": 2}), "unsupported format version"),
         (json!({"action": "set-current-view-version", "view-version-id": 9}), "unknown version: 9"),
         (json!({"action": "set-current-view-version", "view-version-id": -1}), "Cannot set last version id"),
-        (json!({"action": "add-view-version", "view-version": version(2, -1, "spark", "x")}), "no schema has been added"),
+        (
+            json!({"action": "add-view-version", "view-version": version(2, -1, "spark", "x")}),
+            "no schema has been added",
+        ),
         (json!({"action": "add-view-version", "view-version": version(2, 9, "spark", "x")}), "unknown schema: 9"),
         (json!({"action": "add-schema", "schema": {"type": "struct"}}), "SchemaEnum"),
-        (json!({"action": "set-properties", "updates": {"version.history.num-entries": "0"}}), "must be positive but was 0"),
+        (
+            json!({"action": "set-properties", "updates": {"version.history.num-entries": "0"}}),
+            "must be positive but was 0",
+        ),
     ] {
         world.refused(VIEW, &json!({"updates": [update]}), 400, "BadRequestException", message);
     }
@@ -196,7 +204,13 @@ fn bad_updates_are_refused() {
     world.refused(VIEW, &lost, 400, "BadRequestException", "loss of view dialects");
     assert_eq!(world.metadata(), before);
     let absent = json!({"updates": []});
-    world.refused("/v1/namespaces/default/views/no", &absent, 404, "NoSuchViewException", "View does not exist: default.no");
+    world.refused(
+        "/v1/namespaces/default/views/no",
+        &absent,
+        404,
+        "NoSuchViewException",
+        "View does not exist: default.no",
+    );
 }
 
 #[test]
@@ -213,15 +227,14 @@ fn properties_are_set_and_removed() {
 #[test]
 fn old_versions_go_with_the_history_before_them() {
     let world = world_with_view();
-    let size = |entries: &str| {
-        json!({"updates": [{"action": "set-properties", "updates": {"version.history.num-entries": entries}}]})
-    };
+    let size = |entries: &str| json!({"updates": [{"action": "set-properties", "updates": {"version.history.num-entries": entries}}]});
     world.commit(&size("2"));
     for number in 2..=4 {
         world.commit(&replace(&version(number, -1, "spark", &format!("select {number}")), &schema(0, "a")));
     }
     let metadata = world.metadata();
-    let ids = |list: &Value| list.as_array().unwrap().iter().map(|of| of["version-id"].as_i64().unwrap()).collect::<Vec<_>>();
+    let ids =
+        |list: &Value| list.as_array().unwrap().iter().map(|of| of["version-id"].as_i64().unwrap()).collect::<Vec<_>>();
     assert_eq!((ids(&metadata["versions"]), ids(&metadata["version-log"])), (vec![3, 4], vec![3, 4]));
     world.commit(&size("1000000"));
     let adds = (0..=VIEW_VERSIONS_MAX as i32)
@@ -274,8 +287,11 @@ fn a_view_is_renamed_also_into_another_namespace() {
     world.posted("/v1/views/rename", &rename("v", "sales", "w"));
     world.check("all", "HEAD", VIEW, 404);
     assert_eq!(world.get("/v1/namespaces/sales/views/w"), before);
-    world.posted("/v1/namespaces/sales/views/w", &json!({"updates": [
-        {"action": "set-properties", "updates": {"a": "1"}}]}));
+    world.posted(
+        "/v1/namespaces/sales/views/w",
+        &json!({"updates": [
+        {"action": "set-properties", "updates": {"a": "1"}}]}),
+    );
 }
 
 #[test]
@@ -283,7 +299,13 @@ fn a_view_is_not_renamed_over_something() {
     let world = world_with_view();
     world.posted(VIEWS, &new_view("w"));
     let (target, exists) = ("/v1/views/rename", "AlreadyExistsException");
-    world.refused(target, &rename("v", "default", "w"), 409, exists, "Cannot rename default.v to default.w. View already exists");
+    world.refused(
+        target,
+        &rename("v", "default", "w"),
+        409,
+        exists,
+        "Cannot rename default.v to default.w. View already exists",
+    );
     let table = "Cannot rename default.v to default.orders. Table already exists";
     world.refused(target, &rename("v", "default", "orders"), 409, exists, table);
     world.refused(target, &rename("v", "no", "w"), 404, "NoSuchNamespaceException", "Namespace does not exist: no");
@@ -309,11 +331,22 @@ fn only_a_view_in_reach_is_registered() {
     let register = "/v1/namespaces/sales/register-view";
     let at = |location: &str| json!({"name": "w", "metadata-location": location});
     let bad = "BadRequestException";
-    for location in ["file:/etc/passwd", "s3://other/warehouse/sales/x", "s3://lakehouse/_lake/commits/1",
-        "s3://lakehouse/warehouse/../_lake/x", "s3://lakehouse/warehousex/y"] {
+    for location in [
+        "file:/etc/passwd",
+        "s3://other/warehouse/sales/x",
+        "s3://lakehouse/_lake/commits/1",
+        "s3://lakehouse/warehouse/../_lake/x",
+        "s3://lakehouse/warehousex/y",
+    ] {
         world.refused(register, &at(location), 400, bad, "not in the warehouse");
     }
-    world.refused(register, &at("s3://lakehouse/warehouse/sales/no.json"), 404, "NotFoundException", "Location does not exist");
+    world.refused(
+        register,
+        &at("s3://lakehouse/warehouse/sales/no.json"),
+        404,
+        "NotFoundException",
+        "Location does not exist",
+    );
     let table = world.get("/v1/namespaces/sales/tables/orders")["metadata-location"].clone();
     world.refused(register, &at(table.as_str().unwrap()), 400, bad, "view's metadata.json");
     let foreign = world.get(VIEW)["metadata-location"].clone();
@@ -364,6 +397,36 @@ fn a_commit_that_could_not_write_has_changed_nothing() {
     world.store.fail_next_put();
     let (status, _) = world.post("all", VIEW, &json!({"updates": [{"action": "set-location", "location": "x"}]}));
     assert_eq!((status, world.metadata()), (503, before));
+}
+
+#[test]
+fn a_change_with_a_key_is_made_once() {
+    let world = world_with_view();
+    let send = |key: u32, method: &str, target: &str, body: &Value| {
+        let mut request = RestRequest { body: body.to_string().into_bytes(), ..request(method, target) };
+        request.headers.insert("idempotency-key".into(), format!("00000000-0000-7000-8000-{key:012}"));
+        let (claims, random) = (claims("all"), SeededRandom::new(u64::from(key) + 900));
+        run(world.catalog.respond(&request, &claims, &world.keys, &world.store, &random, NOW)).status
+    };
+    for (key, method, target, body, status) in [
+        (1, "POST", "/v1/namespaces", json!({"namespace": ["shop"]}), 200),
+        (2, "POST", "/v1/namespaces/shop/properties", json!({"updates": {"a": "1"}, "removals": ["b"]}), 200),
+        (3, "POST", VIEWS, new_view("w"), 200),
+        (
+            4,
+            "POST",
+            "/v1/namespaces/default/views/w",
+            replace(&version(2, -1, "spark", "select 2"), &schema(1, "b")),
+            200,
+        ),
+        (5, "POST", "/v1/views/rename", rename("w", "shop", "x"), 204),
+        (6, "DELETE", "/v1/namespaces/shop/views/x", json!({}), 204),
+        (7, "DELETE", "/v1/namespaces/shop", json!({}), 204),
+    ] {
+        assert_eq!(send(key, method, target, &body), status, "{method} {target}");
+        assert_eq!(send(key, method, target, &body), status, "again: {method} {target}");
+    }
+    assert_eq!(send(1, "POST", "/v1/namespaces", &json!({"namespace": ["other"]})), 400);
 }
 
 #[test]
