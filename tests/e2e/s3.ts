@@ -138,7 +138,7 @@ class Signer {
   readonly #scope: string
 
   constructor(secret: string, time: string, scope: string) {
-    this.#key = scope.split('/').reduce((key, part) => hmac(key, part), Buffer.from(`AWS4${secret}`))
+    this.#key = scope.split('/').reduce<Buffer>((key, part) => hmac(key, part), Buffer.from(`AWS4${secret}`))
     this.#time = time
     this.#scope = scope
   }
