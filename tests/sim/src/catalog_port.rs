@@ -8,6 +8,9 @@ use std::rc::Rc;
 
 use futures::channel::oneshot;
 use futures::lock::Mutex;
+use lake_api::scope::Scope;
+use lake_api::token::{Claims, Keys};
+use lake_catalog::rest::RestRequest;
 use lake_catalog::{Catalog, CatalogError, Settings};
 use lake_dolake::{CatalogError as Unanswered, LakePorts, TableCatalog};
 use lake_host::Clock;
@@ -47,8 +50,7 @@ impl Instance {
         if let Some(catalog) = held.as_ref() {
             return Ok(Rc::clone(catalog));
         }
-        let settings = Settings { lake_name: "lake".to_owned(), bucket: "lakehouse".to_owned() };
-        let catalog = Rc::new(Catalog::open(self.storage.clone(), settings)?);
+        let catalog = Rc::new(Catalog::open(self.storage.clone(), settings())?);
         catalog.recover(store).await?;
         *held = Some(Rc::clone(&catalog));
         Ok(catalog)
@@ -101,6 +103,33 @@ impl CatalogObject {
         self.lose_answer.set(false);
     }
 
+    /// A request of an engine, as its shell takes it; `None` if no answer comes.
+    pub(crate) async fn respond(&self, request: RestRequest) -> Option<(u16, Vec<u8>)> {
+        let answered = self.ask("catalog: engine", |object, catalog| async move {
+            let now = object.clock.now_micros();
+            let claims =
+                Claims { subject: "engine".into(), issued_at: 0, expires_at: i64::MAX, scopes: vec![Scope::All] };
+            let keys = Keys::new("k1", &[7; 32]).expect("keys");
+            let response = catalog.respond(&request, &claims, &keys, &object.store, &object.random, now).await;
+            Ok((response.status, response.body))
+        });
+        match answered.await {
+            Ok(answer) => Some(answer),
+            // An object that does not open.
+            Err(Unanswered::Failed(_)) => Some((503, Vec::new())),
+            Err(Unanswered::StateUnknown(_)) => None,
+        }
+    }
+
+    /// The place of the present metadata of the table whose folder has one of these names, if it is there.
+    pub(crate) fn metadata_of(&self, folders: &[String]) -> Option<String> {
+        let catalog = Catalog::open(self.storage.fork(), settings()).ok()?;
+        folders.iter().find_map(|folder| {
+            let hint = catalog.version_hint(folder).ok()??;
+            Some(format!("s3://lakehouse/{folder}/metadata/{}.metadata.json", hint.text))
+        })
+    }
+
     /// Runs a request in the object and brings the answer back, if nothing happens to it.
     async fn ask<T: Serialize + DeserializeOwned + 'static, F: Future<Output = Result<T, CatalogError>>>(
         &self,
@@ -131,6 +160,10 @@ impl CatalogObject {
             Err(oneshot::Canceled) => Err(Unanswered::StateUnknown("no answer".to_owned())),
         }
     }
+}
+
+fn settings() -> Settings {
+    Settings { lake_name: "lake".to_owned(), bucket: "lakehouse".to_owned() }
 }
 
 /// What crosses between two scripts crosses as JSON.

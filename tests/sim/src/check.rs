@@ -13,7 +13,9 @@ use lake_test_host::{MemoryObjectStore, SeededRandom};
 use serde_json::Value;
 
 use crate::bucket::{Bucket, Row};
+use crate::catalog_port::CatalogObject;
 use crate::database::Database;
+use crate::engine::{Known, NAMESPACE, TABLE};
 use crate::model::{Line, Model};
 use crate::subscriber::Client;
 use crate::workload::TABLES;
@@ -223,7 +225,8 @@ pub(crate) fn snapshots_stay(
             continue;
         }
         let snapshot_id = snapshots[random.below(snapshots.len())];
-        let mut rows = bucket.snapshot(&metadata, Some(snapshot_id), &["_shard", "id", "value"])?;
+        let columns: &[&str] = if table.table.namespace == NAMESPACE { &["id"] } else { &["_shard", "id", "value"] };
+        let mut rows = bucket.snapshot(&metadata, Some(snapshot_id), columns)?;
         rows.sort_unstable();
         let digest = digest(&rows);
         let key = (metadata.location().to_owned(), snapshot_id);
@@ -346,9 +349,48 @@ pub(crate) fn subscriber_is_in_order(client: &Client, databases: &[Database], is
     Ok(())
 }
 
+/// What an engine was told of its rows is so: there once for ever, or never.
+pub(crate) fn engines_are_told_the_truth(
+    bucket: &Bucket,
+    catalog: &CatalogObject,
+    store: &MemoryObjectStore,
+    known: &Known,
+) -> Outcome {
+    if let Some(broken) = &known.broken {
+        return Err(format!("an engine: {broken}"));
+    }
+    let prefix = format!("warehouse/{NAMESPACE}/{TABLE}");
+    let keys = store.keys();
+    let of_table = keys.iter().filter(|key| key.starts_with(&prefix));
+    let mut folders: Vec<String> = of_table.map(|key| key.split('/').take(3).collect::<Vec<_>>().join("/")).collect();
+    folders.dedup();
+    let mut rows = Vec::new();
+    if let Some(location) = catalog.metadata_of(&folders) {
+        let metadata = bucket.metadata(&location)?;
+        rows = bucket.snapshot(&metadata, metadata.current_snapshot_id(), &["id"])?;
+    }
+    let mut there: Vec<i64> = rows.iter().map(|row| row[0].parse().unwrap_or(-1)).collect();
+    there.sort_unstable();
+    if let Some(pair) = there.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(format!("row {} of an engine is there twice", pair[0]));
+    }
+    for (id, row) in &known.rows {
+        let is_there = there.binary_search(id).is_ok();
+        if *row != crate::engine::Row::InDoubt && is_there != (*row == crate::engine::Row::There) {
+            return Err(format!("row {id} of an engine is {row:?}, and there: {is_there}"));
+        }
+    }
+    match there.iter().find(|id| !known.rows.contains_key(id)) {
+        Some(id) => Err(format!("nobody has written row {id}")),
+        None => Ok(()),
+    }
+}
+
 /// Nothing is put over anything else.
 pub(crate) fn bucket_is_in_order(store: &MemoryObjectStore) -> Outcome {
-    match store.overwritten().iter().find(|key| !key.ends_with("/metadata/version-hint.text")) {
+    // Engines put their files as often as they like.
+    let may_be = |key: &&String| key.ends_with("/metadata/version-hint.text") || key.starts_with("warehouse/foreign/");
+    match store.overwritten().iter().find(|key| !may_be(key)) {
         Some(key) => Err(format!("{key} was overwritten")),
         None => Ok(()),
     }

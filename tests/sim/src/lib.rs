@@ -11,6 +11,7 @@ mod bucket;
 mod catalog_port;
 mod check;
 mod database;
+mod engine;
 mod lake_object;
 mod link;
 mod model;

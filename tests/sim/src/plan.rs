@@ -145,6 +145,8 @@ pub struct Plan {
     pub subscribers: Vec<(&'static str, usize)>,
     /// Turns of readers in ten thousand steps.
     pub readers: usize,
+    /// Turns of foreign engines with a table of their own, in ten thousand steps.
+    pub engines: usize,
     /// Whether queries are asked, of the present and of the past: they are half of what a run costs.
     pub has_queries: bool,
 }
@@ -180,6 +182,7 @@ impl Plan {
             subscribers: vec![("shared", 700), ("shared", draw(&[10, 100])), ("solo", 300)],
             readers: draw(&[300, 1_500]),
             has_queries: random.one_in(6),
+            engines: draw(&[0, 0, 100, 400]),
         }
     }
 
@@ -201,6 +204,9 @@ impl Plan {
         if names.contains("readers") {
             self.readers = 0;
         }
+        if names.contains("engines") {
+            self.engines = 0;
+        }
         self.has_queries &= !names.contains("queries");
         self
     }
@@ -217,6 +223,7 @@ impl Plan {
         parts.extend(self.has_coins.then(|| "coins".to_owned()));
         parts.extend((!self.subscribers.is_empty()).then(|| "subscribers".to_owned()));
         parts.extend((self.readers > 0).then(|| "readers".to_owned()));
+        parts.extend((self.engines > 0).then(|| "engines".to_owned()));
         parts.extend(self.has_queries.then(|| "queries".to_owned()));
         parts
     }

@@ -33,7 +33,7 @@ pub const PLANTED: &[PlantedBug] = &[
     bug("lake: a closed instance writes", 400),
     bug("lake: a settlement takes no epoch", 400),
     bug("lake: acknowledged before it is stored", 100),
-    bug("lake: no alarm is set", 100),
+    bug("lake: no alarm is set", 400),
     bug("lake: the position is stored apart from the rows", 200),
     bug("shard: a delta on the wrong base", 100),
     bug("shard: a key is not remembered", 100),

@@ -4,13 +4,14 @@ use std::rc::Rc;
 
 use lake_dolake::Lake;
 use lake_host::{Clock, arm_fault, disarm_faults, throw_coins};
-use lake_test_host::{ManualClock, MemoryObjectStore, MemoryStorage, SeededRandom, Simulation};
+use lake_test_host::{ManualClock, MemoryObjectStore, MemoryStorage, SeededRandom, Simulation, TaskId};
 use serde_json::Value;
 
 use crate::bucket::Bucket;
 use crate::catalog_port::CatalogObject;
 use crate::check::{self, Seen};
 use crate::database::{Database, Turn};
+use crate::engine::Engine;
 use crate::lake_object::{LakeObject, Trouble};
 use crate::past::Past;
 use crate::plan::{Fault, Plan};
@@ -29,6 +30,9 @@ struct World {
     lake: LakeObject,
     catalog: CatalogObject,
     clients: Vec<Client>,
+    engine: Engine,
+    /// Appends that are under way.
+    appends: Vec<TaskId>,
     past: Past,
     seen: Seen,
     /// When the faults that last end.
@@ -53,6 +57,8 @@ pub struct Run {
     pub told: usize,
     /// Events that subscribers consumed.
     pub events: usize,
+    /// Appends of foreign engines.
+    pub appends: usize,
 }
 
 /// Something does not hold.
@@ -115,6 +121,9 @@ pub const PLACES_TO_DIE: &[&str] = &[
     "shard: wipe",
 ];
 
+/// Appends of engines that are under way at once.
+const APPENDS_MAX: usize = 4;
+
 /// Steps between two looks at everything.
 const LOOK_STEPS: usize = 60;
 
@@ -141,6 +150,7 @@ pub fn run(plan: &Plan) -> Run {
         removals: lives(&world),
         commits: check::last_commit(&world.store).unwrap_or_default() as usize,
         told: world.past.told(),
+        appends: world.engine.known.borrow().appends,
         events: world.clients.iter().map(|client| client.positions.len()).sum(),
         trace: world.simulation.trace(),
     }
@@ -152,10 +162,19 @@ impl World {
         let store = MemoryObjectStore::with_clock(clock.clone());
         store.set_yields(1);
         let catalog = CatalogObject::new(&store, &clock, &simulation);
+        let engine = Engine {
+            catalog: catalog.clone(),
+            store: store.clone(),
+            clock: clock.clone(),
+            random: simulation.random(),
+            known: Rc::default(),
+        };
         World {
             random: simulation.random(),
             lake: LakeObject::new(&simulation, &catalog),
             catalog,
+            engine,
+            appends: Vec::new(),
             healthy_at: clock.now_micros(),
             clock,
             simulation,
@@ -202,6 +221,10 @@ impl World {
         }
         if is(self.plan.readers) {
             return self.read();
+        }
+        if is(self.plan.engines) {
+            self.start_append();
+            return Ok(());
         }
         let at = self.random.below(self.databases.len());
         match self.random.below(100) {
@@ -357,6 +380,16 @@ impl World {
             Err(trouble) => return self.after(Err(trouble)),
         }
         Ok(())
+    }
+
+    /// An engine begins to append to its own table.
+    fn start_append(&mut self) {
+        let simulation = self.simulation.clone();
+        self.appends.retain(|append| !simulation.has_ended(*append));
+        if self.appends.len() < APPENDS_MAX {
+            self.simulation.trace_line("engine".to_owned());
+            self.appends.push(self.simulation.spawn("engine", self.engine.clone().append()));
+        }
     }
 
     /// What is under way goes on.
@@ -546,6 +579,7 @@ impl World {
         let Ok(Some(lake)) = self.lake.open() else { return Ok(false) };
         let (position, flushed) = lake.positions();
         Ok(!self.lake.is_flushing()
+            && self.appends.iter().all(|append| self.simulation.has_ended(*append))
             && position == flushed
             && self.databases.iter().all(Database::is_settled)
             && self.clients.iter().all(Client::is_quiet))
@@ -606,6 +640,7 @@ impl World {
             check::subscriber_is_in_order(client, &self.databases, false)?;
         }
         check::bucket_is_in_order(&self.store)?;
+        check::engines_are_told_the_truth(&self.bucket, &self.catalog, &self.store, &self.engine.known.borrow())?;
         self.observe()
     }
 
@@ -630,6 +665,9 @@ impl World {
     fn check_end(&mut self) -> Outcome {
         self.look()?;
         let last = check::last_commit(&self.store)?;
+        if last == 0 && self.databases.iter().all(|database| database.model.all_lines(None).is_empty()) {
+            return Ok(());
+        }
         let record = check::record(&self.store, last)?;
         check::commit_is_complete(&record, &self.databases)?;
         for client in &self.clients {
