@@ -10,6 +10,8 @@ use crate::error::CatalogError;
 pub enum RestError {
     /// Can never succeed as sent.
     BadRequest(String),
+    /// The same for what Java checks as an argument: its client throws another exception for it.
+    IllegalArgument(String),
     /// No token, or one that is not valid.
     Unauthorized(String),
     /// The token, or the table, does not allow this.
@@ -53,6 +55,7 @@ impl RestError {
     pub fn kind(&self) -> (u16, &'static str) {
         match self {
             RestError::BadRequest(_) => (400, "BadRequestException"),
+            RestError::IllegalArgument(_) => (400, "IllegalArgumentException"),
             RestError::Unauthorized(_) => (401, "NotAuthorizedException"),
             RestError::Forbidden(_) => (403, "ForbiddenException"),
             RestError::NoSuchWarehouse(_) => (404, "NoSuchWarehouseException"),
@@ -77,6 +80,7 @@ impl RestError {
     fn message(&self) -> String {
         match self {
             RestError::BadRequest(message)
+            | RestError::IllegalArgument(message)
             | RestError::Unauthorized(message)
             | RestError::Forbidden(message)
             | RestError::NoSuchWarehouse(message)

@@ -9,7 +9,7 @@ use super::tables::name;
 use super::{Caller, RestError, RestResponse};
 use crate::catalog::Catalog;
 use crate::storage::pointer::{self, Owner};
-use crate::storage::used_location;
+use crate::storage::{used_location, view};
 
 #[derive(Deserialize)]
 struct RenameTable {
@@ -31,6 +31,11 @@ impl<S: ShardStorage> Catalog<S> {
         let pointer = pointer.ok_or_else(|| RestError::NoSuchTable(name(&source)))?;
         if pointer.owner == Owner::Lake {
             return Err(self.refuse_write(&source));
+        }
+        if view::view_exists(&self.storage, &destination)? {
+            let (source, destination) = (name(&source), name(&destination));
+            let message = format!("Cannot rename {source} to {destination}. View already exists");
+            return Err(RestError::AlreadyExists(message));
         }
         self.must_be_unnamed(&destination)?;
         let mut batch = WriteBatch::new();

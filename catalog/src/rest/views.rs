@@ -112,7 +112,7 @@ impl<S: ShardStorage> Catalog<S> {
         self.must_be_free(&view, caller.claims)?;
         let uuid = random_uuid(caller);
         let folder = self.view_location(&view, caller);
-        let metadata = view::create(new, uuid.to_string(), folder.clone()).map_err(RestError::BadRequest)?;
+        let metadata = view::create(new, uuid.to_string(), folder.clone()).map_err(RestError::IllegalArgument)?;
         let pointer =
             ViewPointer { metadata_location: metadata_location(&folder, 0, caller.random.id()), folder, version: 0 };
         let file = self.write_view(store, &pointer, &metadata).await?;
@@ -168,7 +168,7 @@ impl<S: ShardStorage> Catalog<S> {
             let base = ViewMetadata::decode(held.json())?;
             view::check(&base, &asked.requirements).map_err(RestError::CommitFailed)?;
             let now_ms = caller.now_micros.div_euclid(1_000);
-            let changed = view::commit(&base, &asked.updates, now_ms).map_err(RestError::BadRequest)?;
+            let changed = view::commit(&base, &asked.updates, now_ms).map_err(RestError::IllegalArgument)?;
             if changed == base {
                 return Ok(answer(&before, &held));
             }
