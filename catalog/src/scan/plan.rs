@@ -3,7 +3,7 @@
 //! A part is a run of manifest entries. It is read until it ends or has given as many tasks as one answer holds; what is
 //! left of it is a part again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use iceberg::spec::{DataContentType, DataFile, ManifestContentType, ManifestFile, Schema, Struct, TableMetadata};
 use lake_table::{ReadFile, TableError, read_manifest, read_manifest_list, referenced_data_file};
@@ -260,6 +260,10 @@ async fn find_deletes<R: ReadFile>(
     }
     let by_path: BTreeMap<String, usize> =
         found.iter().enumerate().map(|(at, found)| (found.file.file_path().to_owned(), at)).collect();
+    let mut by_partition: HashMap<(i32, Struct), Vec<usize>> = HashMap::new();
+    for (at, found) in found.iter().enumerate() {
+        by_partition.entry((found.spec_id, found.file.partition().clone())).or_default().push(at);
+    }
     for manifest in manifests {
         check_size(manifest)?;
         let spec = spec_of(specs, manifest.partition_spec_id)?;
@@ -270,7 +274,12 @@ async fn find_deletes<R: ReadFile>(
             let named = if is_equality { None } else { referenced_data_file(&delete) };
             let candidates: Vec<usize> = match named {
                 Some(path) => by_path.get(&path).copied().into_iter().collect(),
-                None => of_partition(found, &delete, manifest.partition_spec_id, spec, is_equality),
+                // An equality delete without a partition is about all of them.
+                None if is_equality && !spec.is_partitioned() => (0..found.len()).collect(),
+                None => {
+                    let partition = (manifest.partition_spec_id, delete.partition().clone());
+                    by_partition.get(&partition).cloned().unwrap_or_default()
+                }
             };
             // Spec, "Scan planning": equality deletes apply to earlier data only, positions to that of their commit too.
             let applies = |at: &usize| {
@@ -293,14 +302,6 @@ async fn find_deletes<R: ReadFile>(
         }
     }
     Ok(only_used(deletes, found))
-}
-
-/// Files of the delete's partition; all of them for an equality delete without one.
-fn of_partition(found: &[Found], delete: &DataFile, spec_id: i32, spec: &Spec, is_equality: bool) -> Vec<usize> {
-    let is_global = is_equality && !spec.is_partitioned();
-    let same = |partition: &Struct, found_spec: i32| found_spec == spec_id && partition == delete.partition();
-    let applies = |found: &Found| is_global || same(found.file.partition(), found.spec_id);
-    found.iter().enumerate().filter(|(_, found)| applies(found)).map(|(at, _)| at).collect()
 }
 
 /// Leaves out the deletes that a file does not need, and then the delete files that no file needs.

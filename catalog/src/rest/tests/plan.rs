@@ -58,16 +58,17 @@ fn data(name: &str, region: Option<&str>, day: i32, ids: (i64, i64)) -> DataFile
         .unwrap()
 }
 
-fn deletes(name: &str, of: &str) -> DataFile {
+/// A delete file of the region eu on day 20000.
+fn deletes(name: &str, of: Option<&str>, content: DataContentType) -> DataFile {
     DataFileBuilder::default()
-        .content(DataContentType::PositionDeletes)
+        .content(content)
         .file_path(path(name))
         .file_format(DataFileFormat::Parquet)
         .partition([Some(Literal::string("eu")), Some(Literal::date(20_000))].into_iter().collect::<Struct>())
         .partition_spec_id(0)
         .record_count(1)
         .file_size_in_bytes(100)
-        .referenced_data_file(Some(path(of)))
+        .referenced_data_file(of.map(path))
         .build()
         .unwrap()
 }
@@ -140,7 +141,7 @@ fn filled() -> World {
         data("d", None, 20_002, (31, 40)),
     ];
     world.append(1, files, Vec::new());
-    world.append(2, Vec::new(), vec![deletes("x", "a")]);
+    world.append(2, Vec::new(), vec![deletes("x", Some("a"), DataContentType::PositionDeletes)]);
     world
 }
 
@@ -276,6 +277,26 @@ fn the_filter_comes_back_with_each_file() {
 }
 
 #[test]
+fn deletes_of_a_partition_apply_to_its_earlier_files() {
+    let world = filled();
+    let positions = DataContentType::PositionDeletes;
+    world.append(3, vec![data("e", Some("eu"), 20_000, (50, 60))], vec![deletes("y", None, positions)]);
+    let plan = world.posted(PLAN, &json!({"filter": {"type": "eq", "term": "region", "value": "eu"}}));
+    let references = |name: &str| {
+        let mut tasks = plan["file-scan-tasks"].as_array().unwrap().iter();
+        let task = tasks.find(|task| task["data-file"]["file-path"] == path(name)).unwrap();
+        let places = task["delete-file-references"].as_array().cloned().unwrap_or_default();
+        let name = |place: Value| plan["delete-files"][place.as_u64().unwrap() as usize]["file-path"].clone();
+        let mut names: Vec<Value> = places.into_iter().map(name).collect();
+        names.sort_by_key(Value::to_string);
+        names
+    };
+    assert_eq!(references("a"), [json!(path("x")), json!(path("y"))]);
+    assert_eq!(references("e"), [json!(path("y"))]);
+    assert_eq!(references("b"), Vec::<Value>::new());
+}
+
+#[test]
 fn counts_are_said_of_columns_that_are_asked_for() {
     let plan = filled().posted(PLAN, &json!({"stats-fields": ["id", "nothing"], "snapshot-id": 1}));
     let file = &plan["file-scan-tasks"][0]["data-file"];
@@ -331,7 +352,11 @@ fn a_large_plan_is_fetched_part_by_part_and_whole() {
     for snapshot in 1..=5_i64 {
         let names: Vec<String> = (0..per_answer).map(|number| format!("f{snapshot}-{number:03}")).collect();
         let files = names.iter().map(|name| data(name, Some("eu"), 20_000, (1, 2))).collect();
-        world.append(snapshot, files, vec![deletes(&format!("x{snapshot}"), &names[0])]);
+        world.append(
+            snapshot,
+            files,
+            vec![deletes(&format!("x{snapshot}"), Some(&names[0]), DataContentType::PositionDeletes)],
+        );
         expected.extend(names);
     }
     let plan = world.posted(PLAN, &json!({"filter": long}));
