@@ -6,8 +6,14 @@ exchanged, a token is added, and the store's address and keys are left out: the 
 
 import os
 
-import pytest
-from pyiceberg.catalog.rest import RestCatalog
+# PyIceberg reads these when it is imported: with them its tests run a second time, on a catalog that a user configured.
+os.environ["PYICEBERG_TEST_CATALOG"] = "lake"
+os.environ["PYICEBERG_CATALOG__LAKE__TYPE"] = "rest"
+os.environ["PYICEBERG_CATALOG__LAKE__URI"] = os.environ["LAKE_URL"] + "/iceberg"
+os.environ["PYICEBERG_CATALOG__LAKE__TOKEN"] = os.environ["LAKE_TOKEN"]
+
+import pytest  # noqa: E402
+from pyiceberg.catalog.rest import RestCatalog  # noqa: E402
 
 THEIRS = "http://localhost:8181"
 STORE = ("s3.endpoint", "s3.access-key-id", "s3.secret-access-key")

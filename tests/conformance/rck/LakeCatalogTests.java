@@ -11,6 +11,6 @@ public class LakeCatalogTests extends RESTCompatibilityKitCatalogTests {
 
   @Override
   protected boolean supportsEmptyNamespace() {
-    return Boolean.getBoolean("lake.empty-namespace");
+    return true;
   }
 }
