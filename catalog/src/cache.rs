@@ -7,8 +7,8 @@ use std::rc::Rc;
 use iceberg::spec::TableMetadata;
 
 use crate::error::CatalogError;
-use crate::metadata::{Metadata, Refused};
 use crate::limits::{CACHE_BYTES_MAX, CACHE_ENTRIES_MAX};
+use crate::metadata::{Metadata, Refused};
 
 /// One file: its bytes, and the metadata once somebody needed it.
 #[derive(Debug)]

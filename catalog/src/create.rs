@@ -79,7 +79,11 @@ impl<S: ShardStorage> Catalog<S> {
     }
 
     /// Asks the store too: the catalog's own memory of locations can be lost, the files are still there then.
-    pub(crate) async fn find_unused_folder(&self, store: &impl ObjectStore, table: &TableName) -> Result<String, CatalogError> {
+    pub(crate) async fn find_unused_folder(
+        &self,
+        store: &impl ObjectStore,
+        table: &TableName,
+    ) -> Result<String, CatalogError> {
         let mut attempt = 1;
         loop {
             let folder = folder(table, attempt);

@@ -2,8 +2,8 @@
 //!
 //! Pure but for loading a table's metadata: the shell turns an HTTP request into a [`RestRequest`], checks its token with
 //! [`authorise`], makes the lake flush what is older than a table's freshness ([`shows`] says which requests want
-//! that), and sends the [`RestResponse`]. What foreign engines cannot do yet (making tables, writing to them) is
-//! refused with the protocol's own words and left out of `endpoints`, so that most of them never ask.
+//! that), and sends the [`RestResponse`]. What is not answered is refused with the protocol's own words and left out of
+//! `endpoints`, so that most clients never ask.
 
 mod commit_table;
 mod config;
@@ -13,11 +13,11 @@ mod drop;
 mod error;
 mod idempotency;
 mod load_table;
-mod namespaces;
 mod metrics;
+mod namespaces;
 pub mod oauth;
-mod plan;
 mod place;
+mod plan;
 mod query;
 mod queue;
 mod rebase;
@@ -30,8 +30,8 @@ mod tables;
 mod views;
 
 pub use credentials::StorageConfig;
-pub(crate) use queue::Queue;
 pub use error::RestError;
+pub(crate) use queue::Queue;
 pub use route::{Shown, shows};
 
 use std::collections::BTreeMap;

@@ -132,8 +132,7 @@ impl Change {
                 Ok(())
             }
             Update::SetStatistics { statistics } => {
-                let needed =
-                    ["statistics-path", "file-size-in-bytes", "file-footer-size-in-bytes", "blob-metadata"];
+                let needed = ["statistics-path", "file-size-in-bytes", "file-footer-size-in-bytes", "blob-metadata"];
                 self.replace_by_snapshot("statistics", statistics, &needed)
             }
             Update::RemoveStatistics { snapshot_id } => self.remove_by_snapshot("statistics", *snapshot_id),
@@ -145,7 +144,8 @@ impl Change {
                 self.remove_by_snapshot("partition-statistics", *snapshot_id)
             }
             Update::RemovePartitionSpecs { spec_ids } => {
-                let names = ("partition-specs", "spec-id", "default-spec-id", "Cannot remove the default partition spec");
+                let names =
+                    ("partition-specs", "spec-id", "default-spec-id", "Cannot remove the default partition spec");
                 self.remove_unused(names, spec_ids)
             }
             Update::RemoveSchemas { schema_ids } => {
@@ -213,7 +213,8 @@ impl Change {
     fn add_spec(&mut self, spec: &Value) -> Result<(), Refused> {
         let mut bound = partition::bind_spec(&self.metadata, spec)?;
         let specs = self.metadata.list("partition-specs");
-        let same = specs.iter().find(|known| partition::is_same_spec(known, &bound)).and_then(|s| integer(s, "spec-id"));
+        let same =
+            specs.iter().find(|known| partition::is_same_spec(known, &bound)).and_then(|s| integer(s, "spec-id"));
         let next = specs.iter().filter_map(|known| integer(known, "spec-id")).max().map_or(0, |id| id + 1);
         if same.is_none() {
             let last = self.metadata.integer("last-partition-id").unwrap_or_default();
@@ -229,7 +230,8 @@ impl Change {
     fn add_order(&mut self, order: &Value) -> Result<(), Refused> {
         let mut bound = partition::bind_order(&self.metadata, order)?;
         let orders = self.metadata.list("sort-orders");
-        let same = orders.iter().find(|known| partition::is_same_order(known, &bound)).and_then(|o| integer(o, "order-id"));
+        let same =
+            orders.iter().find(|known| partition::is_same_order(known, &bound)).and_then(|o| integer(o, "order-id"));
         // 0 is the order of nothing.
         let next = match partition::fields_of(&bound) {
             [] => 0,
@@ -262,7 +264,8 @@ impl Change {
             return invalid("Cannot parse a snapshot without timestamp-ms");
         }
         let has_list = snapshot.get("manifest-list").is_some_and(Value::is_string);
-        if !has_list && !(format == 1 && snapshot.get("manifests").is_some_and(Value::is_array)) {
+        let has_manifests = format == 1 && snapshot.get("manifests").is_some_and(Value::is_array);
+        if !(has_list || has_manifests) {
             return invalid("Cannot parse a snapshot without manifest-list");
         }
         match snapshot.get("summary") {

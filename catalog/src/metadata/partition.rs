@@ -68,7 +68,7 @@ pub(crate) fn bind_spec(metadata: &Metadata, spec: &Value) -> Result<Value, Refu
             return invalid(format!("Cannot find source column for partition field: {source}"));
         }
         if field.get("field-id").and_then(Value::as_i64).is_none() {
-            let known = metadata.list("partition-specs").iter().flat_map(|spec| fields_of(spec));
+            let known = metadata.list("partition-specs").iter().flat_map(fields_of);
             let same = known.clone().find(|known| is_same_field(known, &field)).and_then(|k| integer(k, "field-id"));
             let id = same.unwrap_or(last + 1);
             last = last.max(id);

@@ -8,16 +8,24 @@ use super::{Metadata, Refused, invalid};
 
 /// One requirement.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(tag = "type", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+#[serde(tag = "type", rename_all_fields = "kebab-case")]
 pub(crate) enum Requirement {
-    AssertCreate,
-    AssertTableUuid { uuid: String },
-    AssertRefSnapshotId { r#ref: String, snapshot_id: Option<i64> },
-    AssertLastAssignedFieldId { last_assigned_field_id: i64 },
-    AssertCurrentSchemaId { current_schema_id: i64 },
-    AssertLastAssignedPartitionId { last_assigned_partition_id: i64 },
-    AssertDefaultSpecId { default_spec_id: i64 },
-    AssertDefaultSortOrderId { default_sort_order_id: i64 },
+    #[serde(rename = "assert-create")]
+    Create,
+    #[serde(rename = "assert-table-uuid")]
+    TableUuid { uuid: String },
+    #[serde(rename = "assert-ref-snapshot-id")]
+    RefSnapshotId { r#ref: String, snapshot_id: Option<i64> },
+    #[serde(rename = "assert-last-assigned-field-id")]
+    LastAssignedFieldId { last_assigned_field_id: i64 },
+    #[serde(rename = "assert-current-schema-id")]
+    CurrentSchemaId { current_schema_id: i64 },
+    #[serde(rename = "assert-last-assigned-partition-id")]
+    LastAssignedPartitionId { last_assigned_partition_id: i64 },
+    #[serde(rename = "assert-default-spec-id")]
+    DefaultSpecId { default_spec_id: i64 },
+    #[serde(rename = "assert-default-sort-order-id")]
+    DefaultSortOrderId { default_sort_order_id: i64 },
 }
 
 impl Requirement {
@@ -34,7 +42,7 @@ impl Requirement {
     pub(crate) fn check(&self, metadata: Option<&Metadata>) -> Result<(), Refused> {
         let Some(metadata) = metadata else {
             return match self {
-                Requirement::AssertCreate | Requirement::AssertRefSnapshotId { snapshot_id: None, .. } => Ok(()),
+                Requirement::Create | Requirement::RefSnapshotId { snapshot_id: None, .. } => Ok(()),
                 _ => failed("table does not exist"),
             };
         };
@@ -46,25 +54,25 @@ impl Requirement {
             failed(&format!("{what} changed: expected id {expected} != {present}"))
         };
         match self {
-            Requirement::AssertCreate => failed("table already exists"),
-            Requirement::AssertTableUuid { uuid } if metadata.uuid().eq_ignore_ascii_case(uuid) => Ok(()),
-            Requirement::AssertTableUuid { uuid } => {
+            Requirement::Create => failed("table already exists"),
+            Requirement::TableUuid { uuid } if metadata.uuid().eq_ignore_ascii_case(uuid) => Ok(()),
+            Requirement::TableUuid { uuid } => {
                 failed(&format!("UUID does not match: expected {} != {uuid}", metadata.uuid()))
             }
-            Requirement::AssertRefSnapshotId { r#ref, snapshot_id } => check_ref(metadata, r#ref, *snapshot_id),
-            Requirement::AssertLastAssignedFieldId { last_assigned_field_id } => {
+            Requirement::RefSnapshotId { r#ref, snapshot_id } => check_ref(metadata, r#ref, *snapshot_id),
+            Requirement::LastAssignedFieldId { last_assigned_field_id } => {
                 same("last assigned field id", *last_assigned_field_id, "last-column-id")
             }
-            Requirement::AssertCurrentSchemaId { current_schema_id } => {
+            Requirement::CurrentSchemaId { current_schema_id } => {
                 same("current schema", *current_schema_id, "current-schema-id")
             }
-            Requirement::AssertLastAssignedPartitionId { last_assigned_partition_id } => {
+            Requirement::LastAssignedPartitionId { last_assigned_partition_id } => {
                 same("last assigned partition id", *last_assigned_partition_id, "last-partition-id")
             }
-            Requirement::AssertDefaultSpecId { default_spec_id } => {
+            Requirement::DefaultSpecId { default_spec_id } => {
                 same("default partition spec", *default_spec_id, "default-spec-id")
             }
-            Requirement::AssertDefaultSortOrderId { default_sort_order_id } => {
+            Requirement::DefaultSortOrderId { default_sort_order_id } => {
                 same("default sort order", *default_sort_order_id, "default-sort-order-id")
             }
         }
@@ -109,7 +117,7 @@ mod tests {
     }
 
     fn check(requirement: Value, expected: Result<(), &str>) {
-        let parsed = Requirement::parse_all(&[requirement.clone()]).unwrap().remove(0);
+        let parsed = Requirement::parse_all(std::slice::from_ref(&requirement)).unwrap().remove(0);
         let expected = expected.map_err(|message| Refused::Conflict(format!("Requirement failed: {message}")));
         assert_eq!(parsed.check(Some(&metadata())), expected, "{requirement}");
     }
@@ -118,11 +126,9 @@ mod tests {
     fn requirements_that_hold_and_the_messages_of_those_that_do_not() {
         check(json!({"type": "assert-create"}), Err("table already exists"));
         check(json!({"type": "assert-table-uuid", "uuid": "0A0B"}), Ok(()));
-        check(
-            json!({"type": "assert-table-uuid", "uuid": "x"}),
-            Err("UUID does not match: expected 0a0b != x"),
-        );
-        let reference = |name: &str, id: Value| json!({"type": "assert-ref-snapshot-id", "ref": name, "snapshot-id": id});
+        check(json!({"type": "assert-table-uuid", "uuid": "x"}), Err("UUID does not match: expected 0a0b != x"));
+        let reference =
+            |name: &str, id: Value| json!({"type": "assert-ref-snapshot-id", "ref": name, "snapshot-id": id});
         check(reference("main", json!(7)), Ok(()));
         check(reference("other", json!(null)), Ok(()));
         check(reference("main", json!(8)), Err("branch main has changed: expected id 8 != 7"));
@@ -143,7 +149,8 @@ mod tests {
 
     #[test]
     fn unknown_requirements_do_not_parse() {
-        for unknown in [json!({"type": "assert-everything"}), json!({}), json!({"type": "assert-table-uuid"}), json!(3)] {
+        for unknown in [json!({"type": "assert-everything"}), json!({}), json!({"type": "assert-table-uuid"}), json!(3)]
+        {
             assert!(matches!(Requirement::parse_all(&[unknown]), Err(Refused::Invalid(_))));
         }
     }

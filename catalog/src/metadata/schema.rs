@@ -65,10 +65,8 @@ pub(crate) fn check_format(schema: &Value, format_version: i64) -> Result<(), Re
     for field in fields(schema)? {
         let kind = field.primitive.as_deref().unwrap_or_default();
         let base = kind.split('(').next().unwrap_or_default();
-        let is_new = matches!(
-            base,
-            "timestamp_ns" | "timestamptz_ns" | "unknown" | "variant" | "geometry" | "geography"
-        );
+        let is_new =
+            matches!(base, "timestamp_ns" | "timestamptz_ns" | "unknown" | "variant" | "geometry" | "geography");
         if is_new && format_version < 3 {
             return invalid(format!(
                 "Invalid schema for v{format_version}:\n- Invalid type for {}: {kind} is not supported until v3",
@@ -270,7 +268,13 @@ mod tests {
         let (fresh, renamed) = number_anew(&nested()).unwrap();
         let ids: Vec<(i64, String)> = fields(&fresh).unwrap().into_iter().map(|field| (field.id, field.name)).collect();
         let expected = [
-            (1, "id"), (2, "point"), (4, "point.x"), (5, "point.y"), (3, "tags"), (6, "tags.key"), (7, "tags.value"),
+            (1, "id"),
+            (2, "point"),
+            (4, "point.x"),
+            (5, "point.y"),
+            (3, "tags"),
+            (6, "tags.key"),
+            (7, "tags.value"),
             (8, "tags.value.element"),
         ];
         assert_eq!(ids, expected.map(|(id, name)| (id, name.to_owned())));

@@ -120,7 +120,7 @@ fn find_append<'a>(present: &Metadata, change: &'a TableChange) -> Option<Append
     let base = integer(snapshot, "parent-snapshot-id");
     for requirement in &change.requirements {
         match requirement {
-            Requirement::AssertRefSnapshotId { r#ref, snapshot_id } if *r#ref == reference.ref_name => {
+            Requirement::RefSnapshotId { r#ref, snapshot_id } if *r#ref == reference.ref_name => {
                 if *snapshot_id != base {
                     return None;
                 }
@@ -152,9 +152,8 @@ fn is_ancestor(present: &Metadata, base: i64, head: i64) -> bool {
 
 /// The totals of a summary: those of the snapshot before, and what this one adds.
 fn add_totals(snapshot: &mut Value, head: Option<&Value>) {
-    let count = |of: Option<&Value>, name: &str| {
-        of.and_then(|of| of.get("summary")?.get(name)?.as_str()?.parse::<u64>().ok())
-    };
+    let count =
+        |of: Option<&Value>, name: &str| of.and_then(|of| of.get("summary")?.get(name)?.as_str()?.parse::<u64>().ok());
     for (total, added) in [
         ("total-data-files", "added-data-files"),
         ("total-records", "added-records"),

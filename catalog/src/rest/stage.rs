@@ -76,7 +76,7 @@ impl Stage {
 
     /// If a change adds snapshots or makes the table: whether the table has them already.
     pub(super) fn replays(&self, change: &TableChange) -> Result<Option<bool>, RestError> {
-        let creates = change.requirements.contains(&Requirement::AssertCreate);
+        let creates = change.requirements.contains(&Requirement::Create);
         if !creates && !change.updates.iter().any(|update| matches!(update, Update::AddSnapshot { .. })) {
             return Ok(None);
         }
@@ -159,7 +159,7 @@ impl<S: ShardStorage> Catalog<S> {
 
     /// A table that a commit makes: the end of a staged creation.
     fn admit_creation(&self, stage: &mut Stage, change: &TableChange, caller: &Caller<'_>) -> Result<(), RestError> {
-        if !change.requirements.contains(&Requirement::AssertCreate) {
+        if !change.requirements.contains(&Requirement::Create) {
             return Err(RestError::NoSuchTable(name(&change.table)));
         }
         self.must_be_unnamed(&change.table)?;
@@ -331,10 +331,10 @@ fn check_requirements(present: &Metadata, change: &TableChange) -> Result<(), Re
 /// True if the table has what this change would give it: the client asks again because it did not get the answer.
 fn is_replay(present: &Metadata, change: &TableChange) -> bool {
     let is_this_table = change.requirements.iter().all(|requirement| match requirement {
-        Requirement::AssertTableUuid { uuid } => present.uuid().eq_ignore_ascii_case(uuid),
+        Requirement::TableUuid { uuid } => present.uuid().eq_ignore_ascii_case(uuid),
         _ => true,
     });
-    let creates = change.requirements.contains(&Requirement::AssertCreate);
+    let creates = change.requirements.contains(&Requirement::Create);
     if creates {
         return change.updates.iter().any(|update| match update {
             Update::AssignUuid { uuid } => present.uuid().eq_ignore_ascii_case(uuid),

@@ -38,12 +38,7 @@ impl<S: ShardStorage> Catalog<S> {
     }
 
     /// Those of a namespace that the caller may read.
-    fn list_tables(
-        &self,
-        namespace: &str,
-        query: &Query,
-        claims: &Claims,
-    ) -> Result<RestResponse, RestError> {
+    fn list_tables(&self, namespace: &str, query: &Query, claims: &Claims) -> Result<RestResponse, RestError> {
         self.must_see(namespace, claims)?;
         let tables = pointer::names(&self.storage, namespace)?;
         let readable = tables.into_iter().map(|table| table.name);

@@ -51,11 +51,7 @@ pub(crate) fn all(storage: &impl ShardStorage) -> Result<Vec<Dropped>, CatalogEr
 }
 
 /// Remembers a dropped table, in a batch, and forgets those whose time is over or that are too many.
-pub(crate) fn put(
-    batch: &mut WriteBatch,
-    storage: &impl ShardStorage,
-    dropped: &Dropped,
-) -> Result<(), CatalogError> {
+pub(crate) fn put(batch: &mut WriteBatch, storage: &impl ShardStorage, dropped: &Dropped) -> Result<(), CatalogError> {
     let rows = storage.scan(&KeyRange::prefix(PREFIX), DROPPED_TABLES_MAX + 1).map_err(CatalogError::Storage)?;
     let over = time(dropped.dropped_micros.saturating_sub(DROPPED_SECONDS.saturating_mul(1_000_000)));
     let over = [PREFIX, &over].concat();

@@ -80,7 +80,8 @@ fn a_schema_that_is_there_is_used_again() {
 fn specs_and_orders_are_numbered_and_used_again() {
     let table = table(2);
     let spec = |name: &str| json!({"spec-id": 0, "fields": [{"source-id": 1, "name": name, "transform": "bucket[4]"}]});
-    let updates = |name: &str| json!([{"action": "add-spec", "spec": spec(name)}, {"action": "set-default-spec", "spec-id": -1}]);
+    let updates =
+        |name: &str| json!([{"action": "add-spec", "spec": spec(name)}, {"action": "set-default-spec", "spec-id": -1}]);
     let one = after(&table, updates("x")).unwrap();
     assert_eq!((one.integer("default-spec-id"), one.integer("last-partition-id")), (Some(1), Some(1000)));
     assert_eq!(after(&one, updates("x")).unwrap(), one);
@@ -105,19 +106,26 @@ fn snapshots_come_and_go_with_what_belongs_to_them() {
     let two = after(&table, json!([add(1, None), main_at(1)])).unwrap();
     let statistics = json!({"snapshot-id": 1, "statistics-path": "s", "file-size-in-bytes": 1,
         "file-footer-size-in-bytes": 1, "blob-metadata": []});
-    let two = after(&two, json!([add(2, Some(1)), main_at(2),
+    let two = after(
+        &two,
+        json!([add(2, Some(1)), main_at(2),
         {"action": "set-statistics", "snapshot-id": 1, "statistics": statistics},
         {"action": "set-partition-statistics", "partition-statistics":
             {"snapshot-id": 1, "statistics-path": "p", "file-size-in-bytes": 1}},
-        {"action": "set-snapshot-ref", "ref-name": "t", "type": "tag", "snapshot-id": 1}]))
+        {"action": "set-snapshot-ref", "ref-name": "t", "type": "tag", "snapshot-id": 1}]),
+    )
     .unwrap();
     assert_eq!((two.list("statistics").len(), two.list("partition-statistics").len()), (1, 1));
     let gone = after(&two, json!([{"action": "remove-snapshots", "snapshot-ids": [1, 99]}])).unwrap();
     assert_eq!((gone.list("snapshots").len(), gone.list("statistics").len(), gone.referenced("t")), (1, 0, None));
     assert_eq!(gone.list("snapshot-log"), [json!({"snapshot-id": 2, "timestamp-ms": NOW_MS + 2})]);
     assert_eq!(gone.integer("current-snapshot-id"), Some(2));
-    let removed = after(&two, json!([{"action": "remove-statistics", "snapshot-id": 1},
-        {"action": "remove-partition-statistics", "snapshot-id": 1}])).unwrap();
+    let removed = after(
+        &two,
+        json!([{"action": "remove-statistics", "snapshot-id": 1},
+        {"action": "remove-partition-statistics", "snapshot-id": 1}]),
+    )
+    .unwrap();
     assert!(removed.list("statistics").is_empty() && removed.list("partition-statistics").is_empty());
     let emptied = after(&two, json!([{"action": "remove-snapshot-ref", "ref-name": "main"}])).unwrap();
     assert_eq!((emptied.integer("current-snapshot-id"), emptied.referenced("main")), (None, None));
@@ -141,10 +149,18 @@ fn a_branch_and_its_retention() {
     assert_eq!(with.reference("b").unwrap()["type"], "branch");
     assert_eq!(after(&with, branch).unwrap(), with);
     assert_eq!(with.list("snapshot-log").len(), 1);
-    refused(&one, json!([{"action": "set-snapshot-ref", "ref-name": "b", "type": "twig", "snapshot-id": 1}]), "Invalid");
+    refused(
+        &one,
+        json!([{"action": "set-snapshot-ref", "ref-name": "b", "type": "twig", "snapshot-id": 1}]),
+        "Invalid",
+    );
     refused(&one, json!([{"action": "set-snapshot-ref", "ref-name": "main", "type": "tag", "snapshot-id": 1}]), "tag");
-    refused(&one, json!([{"action": "set-snapshot-ref", "ref-name": "b", "type": "branch", "snapshot-id": 1,
-        "max-ref-age-ms": 0}]), "positive");
+    refused(
+        &one,
+        json!([{"action": "set-snapshot-ref", "ref-name": "b", "type": "branch", "snapshot-id": 1,
+        "max-ref-age-ms": 0}]),
+        "positive",
+    );
 }
 
 #[test]

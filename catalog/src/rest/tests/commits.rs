@@ -57,8 +57,12 @@ fn a_commit_moves_the_table_and_answers_with_it() {
 fn a_commit_that_changes_nothing_writes_nothing() {
     let world = world();
     let made = world.events();
-    for nothing in [json!([]), json!([{"action": "set-properties", "updates": {}}]), json!([
-        {"action": "remove-snapshots", "snapshot-ids": [77]}])] {
+    for nothing in [
+        json!([]),
+        json!([{"action": "set-properties", "updates": {}}]),
+        json!([
+        {"action": "remove-snapshots", "snapshot-ids": [77]}]),
+    ] {
         assert_eq!(world.posted(EVENTS, &updates(nothing))["metadata-location"], made["metadata-location"]);
     }
 }
@@ -176,9 +180,8 @@ fn of_those_who_come_at_once_only_the_refused_one_is_refused() {
     let requests = bodies.map(|body| RestRequest { body: body.to_string().into_bytes(), ..request("POST", EVENTS) });
     let claims = claims("all");
     let random = SeededRandom::new(9);
-    let answers = requests
-        .iter()
-        .map(|request| world.catalog.respond(request, &claims, &world.keys, &world.store, &random, NOW));
+    let answers =
+        requests.iter().map(|request| world.catalog.respond(request, &claims, &world.keys, &world.store, &random, NOW));
     let statuses: Vec<u16> = run(futures::future::join_all(answers)).iter().map(|answer| answer.status).collect();
     assert_eq!(statuses, [200, 409, 400, 200]);
     assert_eq!(world.get(EVENTS)["metadata"]["current-snapshot-id"], 1);
@@ -358,7 +361,13 @@ fn appends_of_several_writers_are_put_on_top_of_each_other() {
     // Its answer was lost: once more changes nothing.
     assert_eq!(world.committed(&append(3, Some(1), 2)), third);
     // What is no append is the client's to stage again.
-    world.refused(EVENTS, &commit(4, Some(1)), 409, "CommitFailedException", "branch main has changed: expected id 1 != 3");
+    world.refused(
+        EVENTS,
+        &commit(4, Some(1)),
+        409,
+        "CommitFailedException",
+        "branch main has changed: expected id 1 != 3",
+    );
     let mut with_schema = append(5, Some(1), 2);
     let other = json!({"type": "assert-current-schema-id", "current-schema-id": 3});
     with_schema["requirements"].as_array_mut().unwrap().push(other);
@@ -376,8 +385,10 @@ fn metadata_stays_small_however_many_commits_there_are() {
         body["updates"][0]["snapshot"]["summary"] = Value::Object(summary);
         body["updates"][0]["snapshot"]["summary"]["operation"] = json!("overwrite");
         if id == 7 {
-            body["updates"].as_array_mut().unwrap().push(
-                json!({"action": "set-snapshot-ref", "ref-name": "kept", "type": "tag", "snapshot-id": 7}));
+            body["updates"]
+                .as_array_mut()
+                .unwrap()
+                .push(json!({"action": "set-snapshot-ref", "ref-name": "kept", "type": "tag", "snapshot-id": 7}));
         }
         world.committed(&body);
     }

@@ -57,7 +57,13 @@ fn a_table_is_made_with_new_ids_and_credentials_to_write() {
     let loaded = world.get(EVENTS);
     assert_eq!((&loaded["metadata"], &loaded["metadata-location"]), (metadata, &made["metadata-location"]));
     world.refused(TABLES, &wanted("events"), 409, "AlreadyExistsException", "Table already exists: default.events");
-    world.refused("/v1/namespaces/no/tables", &wanted("t"), 404, "NoSuchNamespaceException", "Namespace does not exist: no");
+    world.refused(
+        "/v1/namespaces/no/tables",
+        &wanted("t"),
+        404,
+        "NoSuchNamespaceException",
+        "Namespace does not exist: no",
+    );
 }
 
 #[test]
@@ -205,13 +211,29 @@ fn a_purge_that_died_goes_on() {
 fn a_table_gets_another_name_and_stays_where_it_is() {
     let world = world();
     let made = world.events();
-    let rename = |from: &str, to: &str, namespace: &str| {
-        json!({"source": {"namespace": ["default"], "name": from}, "destination": {"namespace": [namespace], "name": to}})
-    };
+    let rename = |from: &str, to: &str, namespace: &str| json!({"source": {"namespace": ["default"], "name": from}, "destination": {"namespace": [namespace], "name": to}});
     let target = "/v1/tables/rename";
-    world.refused(target, &rename("events", "orders", "default"), 409, "AlreadyExistsException", "Table already exists: default.orders");
-    world.refused(target, &rename("nothing", "x", "default"), 404, "NoSuchTableException", "Table does not exist: default.nothing");
-    world.refused(target, &rename("events", "x", "nothing"), 404, "NoSuchNamespaceException", "Namespace does not exist: nothing");
+    world.refused(
+        target,
+        &rename("events", "orders", "default"),
+        409,
+        "AlreadyExistsException",
+        "Table already exists: default.orders",
+    );
+    world.refused(
+        target,
+        &rename("nothing", "x", "default"),
+        404,
+        "NoSuchTableException",
+        "Table does not exist: default.nothing",
+    );
+    world.refused(
+        target,
+        &rename("events", "x", "nothing"),
+        404,
+        "NoSuchNamespaceException",
+        "Namespace does not exist: nothing",
+    );
     world.refused(target, &rename("orders", "x", "default"), 403, "ForbiddenException", "databases that feed it");
     world.posted(target, &rename("events", "renamed", "sales"));
     world.check("all", "GET", EVENTS, 404);
@@ -266,7 +288,8 @@ fn a_metadata_file_that_claims_too_much_is_not_registered() {
     check(|metadata| metadata["schemas"] = json!([]), file);
     check(|metadata| metadata["format-version"] = json!(9), file);
     check(|_| {}, "_lake/x.metadata.json");
-    let missing = json!({"name": "evil", "metadata-location": "s3://lakehouse/warehouse/default/events/metadata/no.json"});
+    let missing =
+        json!({"name": "evil", "metadata-location": "s3://lakehouse/warehouse/default/events/metadata/no.json"});
     world.refused("/v1/namespaces/default/register", &missing, 400, "BadRequestException", "no metadata file");
 }
 
@@ -298,8 +321,11 @@ fn a_table_that_is_known_is_not_sent_again() {
     assert_eq!(ask(EVENTS, Some(&format!("\"x\", W/{tag}"))).0, 304);
     assert_eq!(ask(EVENTS, Some("\"x\"")).0, 200);
     assert_eq!(ask(&format!("{EVENTS}?snapshots=refs"), Some(&tag)).0, 200);
-    world.posted(EVENTS, &json!({"requirements": [], "updates": [
-        {"action": "set-properties", "updates": {"a": "b"}}]}));
+    world.posted(
+        EVENTS,
+        &json!({"requirements": [], "updates": [
+        {"action": "set-properties", "updates": {"a": "b"}}]}),
+    );
     assert_eq!(ask(EVENTS, Some(&tag)).0, 200);
 }
 
