@@ -85,7 +85,11 @@ fn change(write: &Write, body: &[u8]) -> Result<FacadeResponse, FacadeError> {
                 Some(spec) => decode(spec, body)?.0,
                 None => Vec::new(),
             };
-            let bucket = Forgetful { prefix: "warehouse/default/orders/", uploads: Cell::new(true) };
+            let prefix = match instruction {
+                Instruction::DeleteMany { grant } => format!("{}/", grant.prefix),
+                _ => String::new(),
+            };
+            let bucket = Forgetful { prefix, uploads: Cell::new(true) };
             block_on(carry_out(instruction, &instructions, &bucket, [7; 16]))
         }
     }
@@ -113,13 +117,14 @@ fn decode(spec: &BodySpec, body: &[u8]) -> Result<(Vec<u8>, lake_catalog::facade
 
 /// A bucket that takes everything and keeps nothing.
 struct Forgetful {
-    prefix: &'static str,
+    /// Of all that is removed.
+    prefix: String,
     uploads: Cell<bool>,
 }
 
 impl Bucket for Forgetful {
     async fn delete_all(&self, keys: &[String]) -> Result<(), ObjectStoreError> {
-        assert!(keys.iter().all(|key| key.starts_with(self.prefix)), "{keys:?} are not in {:?}", self.prefix);
+        assert!(keys.iter().all(|key| key.starts_with(&self.prefix)), "{keys:?} are not in {:?}", self.prefix);
         Ok(())
     }
 
