@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use futures::lock::Mutex;
-use lake_catalog::rest::{RestRequest, RestResponse, authorise, oauth};
+use lake_catalog::rest::{RestError, RestRequest, RestResponse, authorise, oauth};
 use lake_catalog::{CatalogError, Settings};
 use lake_host::Clock;
 use lake_platform::http::{self, REQUEST_ID};
@@ -46,6 +46,11 @@ impl DurableObject for Catalog {
         };
         let catalog = match self.open(&store).await {
             Ok(opened) => opened.catalog,
+            // Engines know only the protocol's own errors.
+            Err(reason) if request.path().starts_with("/iceberg") => {
+                worker::console_error!("{id} catalog: {reason}");
+                return respond(RestError::from(reason).into_response(), &id);
+            }
             Err(reason) => return refuse(&reason, &id),
         };
         let path = request.path();
