@@ -180,7 +180,7 @@ fn refuse(reason: &CatalogError, id: &str) -> Result<Response> {
     http::json(serde_json::json!({"error": name, "message": reason.to_string()}).to_string(), status, id)
 }
 
-fn respond(answer: RestResponse, id: &str) -> Result<Response> {
+pub(crate) fn respond(answer: RestResponse, id: &str) -> Result<Response> {
     let response = match answer.status {
         204 | 304 => Response::empty()?,
         _ => Response::from_bytes(answer.body)?,

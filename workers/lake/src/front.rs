@@ -4,6 +4,7 @@ use lake_api::route::{Method, Route, route};
 use lake_api::scope::Action;
 use lake_api::token::Claims;
 use lake_api::{ApiError, ErrorCode};
+use lake_catalog::rest::RestError;
 use lake_host::Clock;
 use lake_platform::http::{self, REQUEST_ID};
 use lake_platform::{WorkerClock, WorkerRandom, memory};
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use worker::{Env, Headers, Request, RequestInit, Response, Result, Stub};
 
 use crate::auth::{authenticate, keys};
-use crate::{console, facade, metrics};
+use crate::{console, do_catalog, facade, metrics};
 
 /// Header with the claims of a checked token, for objects behind the door. Never taken from outside.
 pub(crate) const CLAIMS: &str = "x-lake-claims";
@@ -161,6 +162,22 @@ async fn forward(
     id: &str,
     has_body: bool,
 ) -> Result<Response> {
+    match send(request, stub, path, claims, extra, id, has_body).await? {
+        Ok(response) => Ok(response),
+        Err(reason) => http::error(&reason, id),
+    }
+}
+
+/// The answer of an object, or why there is none.
+async fn send(
+    request: &mut Request,
+    stub: Stub,
+    path: &str,
+    claims: Option<&Claims>,
+    extra: &[(&str, &str)],
+    id: &str,
+    has_body: bool,
+) -> Result<std::result::Result<Response, ApiError>> {
     let headers = inner_headers(request, claims, id)?;
     for (name, value) in extra {
         headers.set(name, value)?;
@@ -170,13 +187,13 @@ async fn forward(
     if has_body && !matches!(request.method(), worker::Method::Get | worker::Method::Head) {
         match http::body(request).await? {
             Ok(bytes) => init.with_body(Some(js_sys::Uint8Array::from(bytes.as_slice()).into())),
-            Err(reason) => return http::error(&reason, id),
+            Err(reason) => return Ok(Err(reason)),
         };
     }
     let inner = Request::new_with_init(&format!("http://lake.internal{path}"), &init)?;
     match stub.fetch_with_request(inner).await {
-        Ok(response) => rebuild(response, id).await,
-        Err(reason) => http::error(&http::unreachable("the object behind this address", &reason), id),
+        Ok(response) => Ok(Ok(rebuild(response, id).await?)),
+        Err(reason) => Ok(Err(http::unreachable("the object behind this address", &reason))),
     }
 }
 
@@ -233,7 +250,17 @@ async fn iceberg(request: &mut Request, env: &Env, path: &str, claims: Option<&C
     let target = format!("/iceberg{path}{query}");
     let mut extra = vec![("authorization", authorization.as_str())];
     extra.extend(is_behind.then_some((BEHIND, "1")));
-    forward(request, catalog(env)?, &target, claims, &extra, id, true).await
+    match send(request, catalog(env)?, &target, claims, &extra, id, true).await? {
+        Ok(response) => Ok(response),
+        // Engines know only the protocol's own errors, and decide by them whether to look for their commit.
+        Err(reason) => {
+            let reason = match reason.code {
+                ErrorCode::CommitStateUnknown => RestError::StateUnknown(reason.message),
+                _ => RestError::TooLarge,
+            };
+            do_catalog::respond(reason.into_response(), id)
+        }
+    }
 }
 
 /// Asks the lake for a commit and waits for it, at most as long as the lake's own limit. True if everything that the
