@@ -63,7 +63,7 @@ fn drive(run: &Run) -> Result<()> {
     let (lib, home) = (JARS.ensure()?, jdk(JDK)?);
     // The kit's classes are told by overriding what the catalog supports; there is no property for that.
     let told = run.state.join("told.jar");
-    jar(&home, Some(&run.folder().join("LakeCatalogTests.java")), &[], &lib, &told)?;
+    jar(&home, Some(&run.folder().join("LakeTests.java")), &[], &lib, &told)?;
     let classpath = std::env::join_paths([lib.join("*"), told])?;
     let log = std::fs::File::create(run.state.join("kit.log"))?;
     let status = run
@@ -77,8 +77,8 @@ fn drive(run: &Run) -> Result<()> {
         .args(["-Dwarehouse=lake", "-cp"])
         .arg(classpath)
         .args(["org.junit.platform.console.ConsoleLauncher", "execute", "--include-engine", "junit-jupiter"])
-        .args(["--select-class", "lake.LakeCatalogTests"])
-        .args(["--select-class", "org.apache.iceberg.rest.RESTCompatibilityKitViewCatalogTests"])
+        .args(["--select-class", "lake.LakeTests$CatalogTests"])
+        .args(["--select-class", "lake.LakeTests$ViewCatalogTests"])
         .args(["--include-classname", ".*"])
         .args(["--details=tree", "--disable-banner", "--disable-ansi-colors", "--reports-dir", "reports"])
         .stdout(Stdio::from(log.try_clone()?))

@@ -1,0 +1,43 @@
+package lake;
+
+import java.nio.file.Path;
+import org.apache.iceberg.rest.RESTCompatibilityKitCatalogTests;
+import org.apache.iceberg.rest.RESTCompatibilityKitViewCatalogTests;
+import org.junit.jupiter.api.Disabled;
+import org.junit.jupiter.api.Test;
+
+/** The kit's tests, told in the kit's own way what this catalog can do. */
+final class LakeTests {
+  private LakeTests() {}
+
+  /** Tables and namespaces. */
+  static class CatalogTests extends RESTCompatibilityKitCatalogTests {
+    @Override
+    protected boolean supportsNestedNamespaces() {
+      return true;
+    }
+
+    @Override
+    protected boolean supportsEmptyNamespace() {
+      return true;
+    }
+
+    @Test
+    @Disabled("it moves the metadata file to a local folder by its own hands; metadata of this catalog lies in the bucket")
+    @Override
+    public void testLoadTableWithMissingMetadataFile(Path folder) {}
+  }
+
+  /** Views. */
+  static class ViewCatalogTests extends RESTCompatibilityKitViewCatalogTests {
+    @Override
+    protected boolean supportsEmptyNamespace() {
+      return true;
+    }
+
+    @Test
+    @Disabled("it asks for metadata in a folder of the local disk; metadata of this catalog lies in the bucket")
+    @Override
+    public void createViewWithCustomMetadataLocation() {}
+  }
+}
