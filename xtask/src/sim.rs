@@ -105,7 +105,7 @@ fn side_by_side(
 fn many(program: &PathBuf, from: u64, seeds: u64, common: &[String]) -> Result<()> {
     let count = processors().min(seeds).max(1);
     progress(&format!("{seeds} seeds from {from}, {count} at once"));
-    let mut totals = [0_u64; 7];
+    let mut totals = [0_u64; 8];
     let mut places = BTreeMap::<String, u64>::new();
     let words = |number: u64| {
         let numbers = [from + number, seeds - number, count].map(|number| number.to_string());
@@ -125,10 +125,10 @@ fn many(program: &PathBuf, from: u64, seeds: u64, common: &[String]) -> Result<(
             println!("{line}");
         }
     })?;
-    let [runs, failed, changes, removals, commits, moments, events] = totals;
+    let [runs, failed, changes, removals, commits, moments, events, appends] = totals;
     println!(
         "{runs} seeds: {changes} changes, {removals} databases and tables removed, {commits} commits, {moments} moments \
-         asked for again, {events} events consumed"
+         asked for again, {events} events consumed, {appends} appends of foreign engines"
     );
     let reached = places.values().filter(|times| **times > 0).count();
     println!("{reached} of {} places to die were reached", places.len());

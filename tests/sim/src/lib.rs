@@ -16,6 +16,7 @@ mod lake_object;
 mod link;
 mod model;
 mod past;
+mod places;
 pub mod plan;
 mod planted;
 mod shrink;
@@ -23,7 +24,8 @@ mod subscriber;
 mod workload;
 mod world;
 
+pub use places::PLACES_TO_DIE;
 pub use plan::Plan;
 pub use planted::{PLANTED, PlantedBug};
 pub use shrink::{Smaller, shrink};
-pub use world::{PLACES_TO_DIE, Run, run};
+pub use world::{Run, run};

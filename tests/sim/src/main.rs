@@ -78,8 +78,10 @@ fn one(arguments: &Arguments, seed: u64) -> bool {
     if arguments.has_trace {
         run.trace.iter().for_each(|line| println!("{line}"));
     }
-    let Run { changes, removals, commits, told, events, .. } = run;
-    println!("seed {seed}: {changes} changes, {removals} removals, {commits} commits, {told} moments, {events} events");
+    let Run { changes, removals, commits, told, events, appends, .. } = run;
+    println!(
+        "seed {seed}: {changes} changes, {removals} removals, {commits} commits, {told} moments, {events} events, {appends} appends"
+    );
     if let Some(failure) = &run.failure {
         println!("seed {seed} failed: {failure}");
     }
@@ -97,6 +99,7 @@ fn many(arguments: &Arguments) -> bool {
         total.commits += run.commits;
         total.told += run.told;
         total.events += run.events;
+        total.appends += run.appends;
         if let Some(failure) = run.failure {
             failed += 1;
             println!("seed {seed} failed: {failure}");
@@ -117,8 +120,8 @@ fn many(arguments: &Arguments) -> bool {
         }
     }
     println!(
-        "total {count} seeds {failed} failed {} changes {} removals {} commits {} moments {} events",
-        total.changes, total.removals, total.commits, total.told, total.events
+        "total {count} seeds {failed} failed {} changes {} removals {} commits {} moments {} events {} appends",
+        total.changes, total.removals, total.commits, total.told, total.events, total.appends
     );
     failed == 0
 }

@@ -14,9 +14,12 @@ use crate::database::{Database, Turn};
 use crate::engine::Engine;
 use crate::lake_object::{LakeObject, Trouble};
 use crate::past::Past;
+use crate::places::PLACES_TO_DIE;
 use crate::plan::{Fault, Plan};
 use crate::subscriber::Client;
-use crate::workload::TABLES;
+
+mod look;
+mod quiet;
 
 /// A simulation.
 struct World {
@@ -64,75 +67,11 @@ pub struct Run {
 /// Something does not hold.
 type Outcome = Result<(), String>;
 
-/// The durable effects of all cores: each has a place to die before it and one after.
-pub const PLACES_TO_DIE: &[&str] = &[
-    "catalog: begin",
-    "catalog: drop a namespace",
-    "catalog: drop a table",
-    "catalog: drop a view",
-    "catalog: end a step of a purge",
-    "catalog: make a table",
-    "catalog: purge an object",
-    "catalog: put a hint",
-    "catalog: put a namespace",
-    "catalog: put a rebased manifest list",
-    "catalog: put a view's metadata",
-    "catalog: put an engine's metadata",
-    "catalog: put metadata",
-    "catalog: put the commit record",
-    "catalog: put the first hint",
-    "catalog: put the first metadata",
-    "catalog: raise the epoch",
-    "catalog: register a table",
-    "catalog: rename a table",
-    "catalog: rename a view",
-    "catalog: swap",
-    "catalog: swap a view",
-    "catalog: swap an engine's tables",
-    "catalog: undrop a table",
-    "catalog: unregister a table",
-    "flush: apply",
-    "flush: commit",
-    "flush: forget the intent",
-    "flush: make a table",
-    "flush: put a data file",
-    "flush: put a delete file",
-    "flush: put a history file",
-    "flush: put a manifest",
-    "flush: settle",
-    "flush: store an index run",
-    "flush: store the intent",
-    "flush: store the outcome",
-    "index: make room for a merged run",
-    "index: store a block of a merged run",
-    "index: store the end of a merged run",
-    "index: take up a merged run",
-    "lake: admit a batch",
-    "lake: begin",
-    "lake: set the alarm",
-    "lake: store a shard",
-    "shard: commit",
-    "shard: create",
-    "shard: delete",
-    "shard: make images",
-    "shard: remember a key",
-    "shard: set the alarm",
-    "shard: store what the lake has",
-    "shard: wipe",
-];
-
 /// Appends of engines that are under way at once.
 const APPENDS_MAX: usize = 4;
 
 /// Steps between two looks at everything.
 const LOOK_STEPS: usize = 60;
-
-/// Rounds in which all must become quiet.
-const ROUNDS_MAX: usize = 2_000;
-
-/// How long all rests: longer than a shard waits at most before it tries the lake again.
-const REST_ROUNDS: usize = 50;
-const REST_STEP_MS: i64 = 15_000;
 
 /// Runs what a plan says.
 pub fn run(plan: &Plan) -> Run {
@@ -515,186 +454,9 @@ impl World {
         Ok(())
     }
 
-    /// Faults end, and everything gets the time it needs.
-    fn settle(&mut self) -> Outcome {
-        self.simulation.trace_line("settle".to_owned());
-        disarm_faults();
-        throw_coins(0);
-        self.heal();
-        self.catalog.revive();
-        // What was left behind by a fault may still give up.
-        for _ in 0..4 {
-            self.settle_round()?;
-        }
-        self.has_faults = false;
-        self.rest()?;
-        for _ in 0..ROUNDS_MAX {
-            self.settle_round()?;
-            // Twice, because a turn of one may give another something to do.
-            if self.is_quiet()? {
-                self.settle_round()?;
-                if self.is_quiet()? {
-                    return Ok(());
-                }
-            }
-        }
-        let waiting: Vec<_> =
-            self.databases.iter().filter(|database| !database.is_settled()).map(Database::name).collect();
-        let status = self.lake_status();
-        Err(format!("it does not settle; waiting: {waiting:?}, the lake: {status:?}"))
-    }
-
-    /// Nobody asks for anything, and no object is in memory: alarms alone bring everything into tables.
-    fn rest(&mut self) -> Outcome {
-        self.lake.evict();
-        self.databases.iter_mut().for_each(Database::evict);
-        for _ in 0..REST_ROUNDS {
-            self.advance(REST_STEP_MS)?;
-            for _ in 0..8 {
-                for at in 0..self.databases.len() {
-                    self.deliver_to_lake(at)?;
-                    self.deliver_to_shard(at);
-                }
-            }
-            self.tasks_turn()?;
-            self.tasks_turn()?;
-            if self.is_rested() {
-                return Ok(());
-            }
-        }
-        let text = |status: Option<Value>| status.map_or_else(String::new, |status| status.to_string());
-        let shards: Vec<_> = self.databases.iter_mut().map(|database| text(database.open_status())).collect();
-        let lake = text(self.lake_status());
-        Err(format!("alarms alone do not bring all into tables: {}, the lake {lake}", shards.join(", ")))
-    }
-
-    fn is_rested(&mut self) -> bool {
-        let Ok(Some(lake)) = self.lake.open() else { return false };
-        let (position, flushed) = lake.positions();
-        let Ok(status) = lake.status() else { return false };
-        position == flushed && self.databases.iter_mut().all(|database| database.has_told_all(&status))
-    }
-
-    fn is_quiet(&mut self) -> Result<bool, String> {
-        let Ok(Some(lake)) = self.lake.open() else { return Ok(false) };
-        let (position, flushed) = lake.positions();
-        Ok(!self.lake.is_flushing()
-            && self.appends.iter().all(|append| self.simulation.has_ended(*append))
-            && position == flushed
-            && self.databases.iter().all(Database::is_settled)
-            && self.clients.iter().all(Client::is_quiet))
-    }
-
-    fn settle_round(&mut self) -> Outcome {
-        self.advance(500)?;
-        for at in 0..self.databases.len() {
-            if !self.databases[at].is_settled() {
-                self.turn(at, |database, turn| database.wake(turn));
-                if self.databases[at].needs_client() {
-                    self.request(at)?;
-                }
-            }
-            for _ in 0..8 {
-                self.deliver_to_lake(at)?;
-                self.deliver_to_shard(at);
-            }
-        }
-        for _ in 0..20 {
-            for at in 0..self.clients.len() {
-                self.subscriber_turn(at)?;
-                // Some take one event at a time, and there are many to catch up on.
-                for _ in 0..20 {
-                    if !self.clients[at].is_quiet() {
-                        self.subscriber_turn(at)?;
-                    }
-                }
-            }
-            self.tasks_turn()?;
-        }
-        Ok(())
-    }
-
     fn lake_status(&mut self) -> Option<Value> {
         let lake: Rc<Lake<MemoryStorage>> = self.lake.open().ok().flatten()?;
         lake.status().ok()
-    }
-
-    /// What must hold at any time.
-    fn look(&mut self) -> Outcome {
-        let last = check::last_commit(&self.store)?;
-        let record = (last > 0).then(|| check::record(&self.store, last)).transpose()?;
-        if let Some(status) = self.lake_status() {
-            check::positions_are_in_order(&status, record.as_ref(), &self.databases)?;
-            check::bounds_hold(&status, &mut self.databases)?;
-        }
-        if let Some(record) = &record {
-            check::commit_is_one_state(&self.bucket, record, &self.databases, &mut self.seen)?;
-            check::snapshots_stay(&self.bucket, record, &self.random, &mut self.seen)?;
-            // Each was the last one once, and is what it was.
-            if self.random.one_in(4) {
-                let earlier = check::record(&self.store, 1 + self.random.below(last as usize) as u64)?;
-                check::commit_is_one_state(&self.bucket, &earlier, &self.databases, &mut self.seen)?;
-            }
-        }
-        for client in &self.clients {
-            check::subscriber_is_in_order(client, &self.databases, false)?;
-        }
-        check::bucket_is_in_order(&self.store)?;
-        check::engines_are_told_the_truth(&self.bucket, &self.catalog, &self.store, &self.engine.known.borrow())?;
-        self.observe()
-    }
-
-    /// Somebody notes what is now, and what was a moment ago.
-    fn observe(&mut self) -> Outcome {
-        // A query that meets a failing bucket has nothing to say.
-        if !self.plan.has_queries || self.has_faults && self.healthy_at > self.now() {
-            return Ok(());
-        }
-        let (now, ago) = (self.now(), self.random.below(20_000_000) as i64);
-        let Ok(Some(lake)) = self.lake.open() else { return Ok(()) };
-        for namespace in ["shared", "solo"] {
-            let of_namespace = |database: &&Database| database.plan.namespace == namespace;
-            let databases = self.databases.iter().filter(of_namespace).count();
-            if databases > 0 {
-                self.past.observe(&lake, &self.store, (namespace, databases), (now, ago))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn check_end(&mut self) -> Outcome {
-        self.look()?;
-        let last = check::last_commit(&self.store)?;
-        if last == 0 && self.databases.iter().all(|database| database.model.all_lines(None).is_empty()) {
-            return Ok(());
-        }
-        let record = check::record(&self.store, last)?;
-        check::commit_is_complete(&record, &self.databases)?;
-        for client in &self.clients {
-            check::subscriber_is_in_order(client, &self.databases, true)?;
-        }
-        for at in 0..self.databases.len() {
-            for table in TABLES {
-                let found = self.turn(at, |database, turn| database.select(table, turn))?;
-                let database = &self.databases[at];
-                let rows = database.model.tables.get(table).into_iter().flatten();
-                let expected: Vec<(i64, String)> = rows.map(|(id, value)| (*id, value.clone())).collect();
-                if found != expected {
-                    return Err(format!("{}: the shard has {found:?} in {table}, not {expected:?}", database.name()));
-                }
-            }
-        }
-        let (now, position) = (self.now(), record.position);
-        let Ok(Some(lake)) = self.lake.open() else { return Err("the lake does not open".to_owned()) };
-        if lake.positions().1.0 != position {
-            return Err(format!("the last commit is at {position}, the lake at {:?}", lake.positions()));
-        }
-        if !self.plan.has_queries {
-            return Ok(());
-        }
-        self.past.check(&lake, &self.store, now)?;
-        self.past.check_balances(&lake, &self.store, now, &self.random)?;
-        self.past.check_models(&lake, &self.store, now, &self.databases, &self.seen, &self.random)
     }
 
     fn note(&self, at: usize, what: &str) {

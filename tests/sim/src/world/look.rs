@@ -1,0 +1,86 @@
+//! Looking at everything, in the middle and at the end.
+
+use super::{Outcome, World};
+use crate::check;
+use crate::database::Database;
+use crate::workload::TABLES;
+
+impl World {
+    /// What must hold at any time.
+    pub(super) fn look(&mut self) -> Outcome {
+        let last = check::last_commit(&self.store)?;
+        let record = (last > 0).then(|| check::record(&self.store, last)).transpose()?;
+        if let Some(status) = self.lake_status() {
+            check::positions_are_in_order(&status, record.as_ref(), &self.databases)?;
+            check::bounds_hold(&status, &mut self.databases)?;
+        }
+        if let Some(record) = &record {
+            check::commit_is_one_state(&self.bucket, record, &self.databases, &mut self.seen)?;
+            check::snapshots_stay(&self.bucket, record, &self.random, &mut self.seen)?;
+            // Each was the last one once, and is what it was.
+            if self.random.one_in(4) {
+                let earlier = check::record(&self.store, 1 + self.random.below(last as usize) as u64)?;
+                check::commit_is_one_state(&self.bucket, &earlier, &self.databases, &mut self.seen)?;
+            }
+        }
+        for client in &self.clients {
+            check::subscriber_is_in_order(client, &self.databases, false)?;
+        }
+        check::bucket_is_in_order(&self.store)?;
+        check::engines_are_told_the_truth(&self.bucket, &self.catalog, &self.store, &self.engine.known.borrow())?;
+        self.observe()
+    }
+
+    /// Somebody notes what is now, and what was a moment ago.
+    fn observe(&mut self) -> Outcome {
+        // A query that meets a failing bucket has nothing to say.
+        if !self.plan.has_queries || self.has_faults && self.healthy_at > self.now() {
+            return Ok(());
+        }
+        let (now, ago) = (self.now(), self.random.below(20_000_000) as i64);
+        let Ok(Some(lake)) = self.lake.open() else { return Ok(()) };
+        for namespace in ["shared", "solo"] {
+            let of_namespace = |database: &&Database| database.plan.namespace == namespace;
+            let databases = self.databases.iter().filter(of_namespace).count();
+            if databases > 0 {
+                self.past.observe(&lake, &self.store, (namespace, databases), (now, ago))?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_end(&mut self) -> Outcome {
+        self.look()?;
+        let last = check::last_commit(&self.store)?;
+        if last == 0 && self.databases.iter().all(|database| database.model.all_lines(None).is_empty()) {
+            return Ok(());
+        }
+        let record = check::record(&self.store, last)?;
+        check::commit_is_complete(&record, &self.databases)?;
+        for client in &self.clients {
+            check::subscriber_is_in_order(client, &self.databases, true)?;
+        }
+        for at in 0..self.databases.len() {
+            for table in TABLES {
+                let found = self.turn(at, |database, turn| database.select(table, turn))?;
+                let database = &self.databases[at];
+                let rows = database.model.tables.get(table).into_iter().flatten();
+                let expected: Vec<(i64, String)> = rows.map(|(id, value)| (*id, value.clone())).collect();
+                if found != expected {
+                    return Err(format!("{}: the shard has {found:?} in {table}, not {expected:?}", database.name()));
+                }
+            }
+        }
+        let (now, position) = (self.now(), record.position);
+        let Ok(Some(lake)) = self.lake.open() else { return Err("the lake does not open".to_owned()) };
+        if lake.positions().1.0 != position {
+            return Err(format!("the last commit is at {position}, the lake at {:?}", lake.positions()));
+        }
+        if !self.plan.has_queries {
+            return Ok(());
+        }
+        self.past.check(&lake, &self.store, now)?;
+        self.past.check_balances(&lake, &self.store, now, &self.random)?;
+        self.past.check_models(&lake, &self.store, now, &self.databases, &self.seen, &self.random)
+    }
+}
