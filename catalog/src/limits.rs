@@ -25,7 +25,7 @@ pub const SCAN_FILTER_BYTES_MAX: usize = 64 << 10;
 pub const SCAN_ANSWER_BYTES: usize = 2 << 20;
 
 /// Parts that a large scan is cut into at first; clients fetch them at the same time. Each part names what is left of it.
-pub const SCAN_PARTS_MAX: usize = 16;
+pub const SCAN_PARTS_MAX: u64 = 16;
 
 /// Largest manifest or manifest list that is read to plan a scan, in bytes: parsed it takes many times that of the
 /// isolate's 128 MB. Ours are half as large.

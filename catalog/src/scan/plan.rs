@@ -100,14 +100,14 @@ pub(crate) async fn parts<R: ReadFile>(
     scan: &Scan,
 ) -> Result<Vec<Part>, ScanError> {
     let (data, _) = manifests(files, metadata, scan).await?;
-    let counts: Vec<usize> = data.iter().map(file_count).collect();
-    let total: usize = counts.iter().sum();
-    let wanted = total.div_ceil(tasks_max(scan)).clamp(1, SCAN_PARTS_MAX);
+    let counts: Vec<u64> = data.iter().map(file_count).collect();
+    let total = counts.iter().copied().fold(0, u64::saturating_add);
+    let wanted = total.div_ceil(tasks_max(scan) as u64).clamp(1, SCAN_PARTS_MAX);
     let per_part = total.div_ceil(wanted).max(1);
     let mut parts = Vec::new();
-    let (mut manifest, mut held) = (0, 0);
+    let (mut manifest, mut held) = (0, 0_u64);
     for (end, count) in counts.iter().enumerate().map(|(at, count)| (at + 1, count)) {
-        held += count;
+        held = held.saturating_add(*count);
         if held >= per_part && end < counts.len() {
             parts.push(Part { manifest, entry: 0, end });
             (manifest, held) = (end, 0);
@@ -184,9 +184,15 @@ async fn manifests<R: ReadFile>(
 }
 
 /// At most this many live files are in a manifest, if its list says.
-fn file_count(manifest: &ManifestFile) -> usize {
-    let count = |count: Option<u32>| count.map_or(1, |count| count as usize);
-    count(manifest.added_files_count).saturating_add(count(manifest.existing_files_count)).min(u32::MAX as usize)
+fn file_count(manifest: &ManifestFile) -> u64 {
+    let count = |count: Option<u32>| count.map_or(1, u64::from);
+    count(manifest.added_files_count) + count(manifest.existing_files_count)
+}
+
+/// What reading a manifest counts for, whatever length a foreign list says that it has.
+fn cost(manifest: &ManifestFile) -> i64 {
+    const REQUEST_BYTES: i64 = 16 << 10;
+    manifest.manifest_length.max(REQUEST_BYTES)
 }
 
 /// Tasks of one answer: each repeats the filter.
@@ -214,7 +220,7 @@ async fn find_files<R: ReadFile>(
             continue;
         }
         check_size(manifest)?;
-        read = read.saturating_add(manifest.manifest_length);
+        read = read.saturating_add(cost(manifest));
         if read > SCAN_READ_BYTES_MAX && at > part.manifest {
             return Ok((found, Some(Part { manifest: at, entry: 0, end: part.end })));
         }
@@ -251,7 +257,7 @@ async fn find_deletes<R: ReadFile>(
     specs: &BTreeMap<i32, Spec>,
 ) -> Result<Vec<Json>, ScanError> {
     let mut deletes = Vec::new();
-    let total: i64 = manifests.iter().map(|manifest| manifest.manifest_length).fold(0, i64::saturating_add);
+    let total: i64 = manifests.iter().map(cost).fold(0, i64::saturating_add);
     if found.is_empty() {
         return Ok(deletes);
     }

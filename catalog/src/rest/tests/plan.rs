@@ -439,6 +439,20 @@ proptest! {
     }
 
     #[test]
+    fn no_damaged_manifest_panics(file in 0..4_usize, at in any::<usize>(), byte in any::<u8>()) {
+        let world = filled();
+        let keys = world.store.keys().into_iter().filter(|key| key.contains("/events/") && key.ends_with(".avro"));
+        let keys: Vec<String> = keys.collect();
+        let key = &keys[file % keys.len()];
+        let mut bytes = world.store.bytes(key).unwrap();
+        let at = at % bytes.len();
+        bytes[at] = byte;
+        world.store.place(key, &bytes);
+        let (status, _) = world.post("all", PLAN, &json!({"filter": {"type": "lt", "term": "id", "value": 5}}));
+        prop_assert!(matches!(status, 200 | 406), "{status}");
+    }
+
+    #[test]
     fn no_row_that_matches_is_left_out(low in 0..45_i64, kind in 0..6_usize, is_negated in any::<bool>()) {
         let world = filled();
         let kind = ["lt", "lt-eq", "gt", "gt-eq", "eq", "not-eq"][kind];
