@@ -17,13 +17,22 @@ struct Change {
     now_ms: i64,
     is_new: bool,
     is_changed: bool,
-    schema_added: Option<i64>,
-    spec_added: Option<i64>,
-    order_added: Option<i64>,
+    schema_added: Option<Added>,
+    spec_added: Option<Added>,
+    order_added: Option<Added>,
     snapshots_added: BTreeSet<i64>,
     // Snapshots that this change made current, in order.
     made_current: Vec<i64>,
     has_removed: bool,
+}
+
+/// A schema, spec or order that was added last.
+#[derive(Clone, Copy)]
+struct Added {
+    /// The id that it has.
+    id: i64,
+    /// The id that the client gave it.
+    asked: Option<i64>,
 }
 
 /// The metadata after `updates`; `None` if they change nothing. A table's place is not theirs to change.
@@ -193,9 +202,6 @@ impl Change {
 
     fn add_schema(&mut self, added: &Value, last_column_id: Option<i64>) -> Result<(), Refused> {
         let last = self.metadata.integer("last-column-id").unwrap_or_default();
-        if let Some(wanted) = last_column_id.filter(|wanted| *wanted < last) {
-            return invalid(format!("Invalid last column ID: {wanted} < {last} (previous last column ID)"));
-        }
         schema::check_format(added, self.metadata.format_version())?;
         let schemas = self.metadata.list("schemas");
         let same = schemas.iter().find(|known| schema::is_same(known, added)).and_then(|s| integer(s, "schema-id"));
@@ -206,7 +212,7 @@ impl Change {
             self.metadata.list_mut("schemas").push(schema::with_id(added, next));
             self.is_changed = true;
         }
-        self.schema_added = same.or(Some(next));
+        self.schema_added = Some(Added { id: same.unwrap_or(next), asked: integer(added, "schema-id") });
         Ok(())
     }
 
@@ -223,7 +229,7 @@ impl Change {
             self.metadata.list_mut("partition-specs").push(bound);
             self.is_changed = true;
         }
-        self.spec_added = same.or(Some(next));
+        self.spec_added = Some(Added { id: same.unwrap_or(next), asked: integer(spec, "spec-id") });
         Ok(())
     }
 
@@ -242,7 +248,7 @@ impl Change {
             self.metadata.list_mut("sort-orders").push(bound);
             self.is_changed = true;
         }
-        self.order_added = same.or(Some(next));
+        self.order_added = Some(Added { id: same.unwrap_or(next), asked: integer(order, "order-id") });
         Ok(())
     }
 
@@ -446,11 +452,12 @@ impl Change {
     }
 }
 
-fn last_added(id: i64, added: Option<i64>, what: &str) -> Result<i64, Refused> {
-    match (id, added) {
-        (LAST_ADDED, Some(added)) => Ok(added),
-        (LAST_ADDED, None) => invalid(format!("Cannot set last added {what}: no {what} has been added")),
-        (id, _) => Ok(id),
+/// The id of what is chosen: -1 is what was added last, and so is the id that the client gave it.
+fn last_added(id: i64, added: Option<Added>, what: &str) -> Result<i64, Refused> {
+    match added {
+        Some(added) if id == LAST_ADDED || added.asked == Some(id) => Ok(added.id),
+        None if id == LAST_ADDED => invalid(format!("Cannot set last added {what}: no {what} has been added")),
+        _ => Ok(id),
     }
 }
 

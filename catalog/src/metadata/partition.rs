@@ -1,6 +1,6 @@
 //! Partition specs and sort orders: lists of transformed columns.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -54,10 +54,7 @@ fn rename(field: &mut Value, renamed: &BTreeMap<i64, i64>) -> Result<(), Refused
 
 /// A spec to add to a table: checked against its schema, its fields numbered where they are not.
 pub(crate) fn bind_spec(metadata: &Metadata, spec: &Value) -> Result<Value, Refused> {
-    let columns: Vec<i64> = match metadata.current_schema() {
-        Some(current) => schema::fields(current)?.into_iter().map(|field| field.id).collect(),
-        None => Vec::new(),
-    };
+    let columns = columns_of(metadata)?;
     let mut last = metadata.integer("last-partition-id").unwrap_or(FIRST_FIELD_ID - 1);
     let mut bound = Vec::new();
     for field in checked_fields(Some(spec))? {
@@ -82,10 +79,7 @@ pub(crate) fn bind_spec(metadata: &Metadata, spec: &Value) -> Result<Value, Refu
 
 /// An order to add to a table.
 pub(crate) fn bind_order(metadata: &Metadata, order: &Value) -> Result<Value, Refused> {
-    let columns: Vec<i64> = match metadata.current_schema() {
-        Some(current) => schema::fields(current)?.into_iter().map(|field| field.id).collect(),
-        None => Vec::new(),
-    };
+    let columns = columns_of(metadata)?;
     let fields = checked_fields(Some(order))?;
     for field in fields {
         let source = source_of(field)?;
@@ -96,6 +90,15 @@ pub(crate) fn bind_order(metadata: &Metadata, order: &Value) -> Result<Value, Re
         }
     }
     Ok(json!({"order-id": integer(order, "order-id").unwrap_or_default(), "fields": fields}))
+}
+
+/// The columns of all schemas: some clients choose the schema of a new table only after its spec and order.
+fn columns_of(metadata: &Metadata) -> Result<BTreeSet<i64>, Refused> {
+    let mut columns = BTreeSet::new();
+    for known in metadata.list("schemas") {
+        columns.extend(schema::fields(known)?.into_iter().map(|field| field.id));
+    }
+    Ok(columns)
 }
 
 /// True if two specs partition alike, whatever their fields' ids are.

@@ -11,6 +11,9 @@ use crate::catalog::Catalog;
 use crate::error::CatalogError;
 use crate::storage::idempotency::{self, Done};
 
+/// Characters of a UUID with its hyphens.
+const KEY_LENGTH: usize = 36;
+
 /// The key of a request and what it asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Once {
@@ -22,9 +25,9 @@ impl<S: ShardStorage> Catalog<S> {
     /// The request's key, if it has one.
     pub(super) fn once(&self, caller: &Caller<'_>) -> Result<Option<Once>, RestError> {
         let Some(text) = caller.request.headers.get("idempotency-key") else { return Ok(None) };
-        let Ok(id) = uuid::Uuid::parse_str(text.trim()) else {
-            return Err(RestError::BadRequest("Idempotency-Key is not a UUID".to_owned()));
-        };
+        // The crate reads other forms of a UUID too, which are not the protocol's.
+        let id = uuid::Uuid::parse_str(text).ok().filter(|_| text.len() == KEY_LENGTH);
+        let Some(id) = id else { return Err(RestError::BadRequest("Idempotency-Key is not a UUID".to_owned())) };
         let request = caller.request;
         let mut hash = Sha256::new();
         for part in [&request.method, &request.path, &request.query, &caller.claims.subject] {
@@ -41,7 +44,7 @@ impl<S: ShardStorage> Catalog<S> {
         match idempotency::read(&self.storage, &once.id, caller.now_micros)? {
             None => Ok(false),
             Some(done) if done.digest == once.digest => Ok(true),
-            Some(_) => Err(RestError::BadRequest("The Idempotency-Key was used for another request".to_owned())),
+            Some(_) => Err(RestError::CommitFailed("The Idempotency-Key was used for another request".to_owned())),
         }
     }
 

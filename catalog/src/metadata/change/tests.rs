@@ -77,6 +77,27 @@ fn a_schema_that_is_there_is_used_again() {
 }
 
 #[test]
+fn a_client_chooses_what_it_has_added_by_the_id_that_it_gave() {
+    let table = table(2);
+    let with_id = |names: &[&str], id: i64| crate::metadata::schema::with_id(&schema(names), id);
+    // Java counts the columns of the schema that it adds, which may be fewer than there were.
+    let fewer = json!([{"action": "add-schema", "schema": with_id(&["a"], 7), "last-column-id": 1},
+        {"action": "set-current-schema", "schema-id": 7}]);
+    let changed = after(&table, fewer).unwrap();
+    assert_eq!((changed.integer("current-schema-id"), changed.integer("last-column-id")), (Some(1), Some(2)));
+    // DuckDB chooses the schema of a new table last.
+    let updates = json!([
+        {"action": "add-schema", "schema": with_id(&["a", "b"], 0), "last-column-id": 2},
+        {"action": "add-spec", "spec": {"spec-id": 0, "fields": [
+            {"name": "identity_b_2", "transform": "identity", "source-id": 2, "field-id": 1000}]}},
+        {"action": "set-default-spec", "spec-id": 0},
+        {"action": "set-current-schema", "schema-id": 0}]);
+    let updates = Update::parse_all(updates.as_array().unwrap()).unwrap();
+    let made = create(&updates, "s3://b/t", "00000000-0000-4000-8000-000000000000", NOW_MS).unwrap();
+    assert_eq!(made.list("partition-specs")[0]["fields"][0]["source-id"], 2);
+}
+
+#[test]
 fn specs_and_orders_are_numbered_and_used_again() {
     let table = table(2);
     let spec = |name: &str| json!({"spec-id": 0, "fields": [{"source-id": 1, "name": name, "transform": "bucket[4]"}]});

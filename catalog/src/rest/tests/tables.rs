@@ -337,8 +337,10 @@ fn the_same_request_under_one_key_is_carried_out_once() {
     let json = |response: &RestResponse| serde_json::from_slice::<Value>(&response.body).unwrap();
     assert_eq!((made.status, again.status), (200, 200));
     assert_eq!(json(&made)["metadata"], json(&again)["metadata"]);
-    assert_eq!(world.send_keyed("POST", TABLES, KEY, &wanted("other")).status, 400);
-    assert_eq!(world.send_keyed("POST", TABLES, "no uuid", &wanted("other")).status, 400);
+    assert_eq!(world.send_keyed("POST", TABLES, KEY, &wanted("other")).status, 409);
+    for key in ["no uuid", &KEY.replace('-', ""), &format!("{{{KEY}}}")] {
+        assert_eq!(world.send_keyed("POST", TABLES, key, &wanted("other")).status, 400, "{key}");
+    }
     let commit = json!({"requirements": [{"type": "assert-current-schema-id", "current-schema-id": 0}], "updates": [
         {"action": "add-schema", "schema": {"type": "struct", "fields": [
             {"id": 1, "name": "id", "type": "long", "required": true}]}},
