@@ -139,7 +139,7 @@ fn a_place_that_is_asked_for_is_given_if_a_table_can_have_it() {
         "s3://lakehouse/warehouse/default/a//b",
         "s3://lakehouse/warehouse/default/a%2fb",
         "s3://other/warehouse/default/t",
-        "file:/tmp/t",
+        "file:/elsewhere/t",
     ] {
         check(all, elsewhere, false);
     }
