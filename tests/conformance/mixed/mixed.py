@@ -121,18 +121,18 @@ def case_engines_append_in_turn():
 
 def case_engines_delete_in_turn_what_others_wrote():
     left = {0, 1, 10, 11, 20, 21, 30, 31, 100, 101, 110, 111, 120, 121, 130, 131}
-    for engine, id in ((spark, 10), (py, 20), (trino_engine, 0)):
+    for engine, id in ((spark, 10), (py, 20), (duck, 30)):
         engine.delete("mixed.turns", f"id = {id}")
         left.remove(id)
         check("mixed.turns", left)
-    duck.delete("mixed.turns", "id = 30")
-    check("mixed.turns", left - {30}, without=(py,))
+    trino_engine.delete("mixed.turns", "id = 0")
+    check("mixed.turns", left - {0}, without=(py,))
 
 
-def case_pyiceberg_reads_what_duckdb_deleted():
+def case_pyiceberg_reads_what_trino_deleted():
     make("mixed.deleted")
     spark.append("mixed.deleted", [1, 2, 3], "Spark")
-    duck.delete("mixed.deleted", "id = 2")
+    trino_engine.delete("mixed.deleted", "id = 2")
     check("mixed.deleted", [1, 3])
 
 
