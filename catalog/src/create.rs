@@ -12,7 +12,7 @@ use crate::error::CatalogError;
 use crate::limits::NAME_BYTES_MAX;
 use crate::location::folder;
 use crate::storage::pointer::{Owner, Pointer};
-use crate::storage::{epoch, namespace, pointer, used_location};
+use crate::storage::{epoch, namespace, pointer, used_location, view};
 
 impl<S: ShardStorage> Catalog<S> {
     /// The table as it is; made, with its namespace, if it is not there. Asking again is harmless.
@@ -28,10 +28,9 @@ impl<S: ShardStorage> Catalog<S> {
         epoch::raise(&self.storage, wanted.epoch)?;
         loop {
             if let Some(pointer) = pointer::read(&self.storage, &wanted.table)? {
-                if pointer.owner != Owner::Lake {
-                    let TableName { namespace, name } = &wanted.table;
-                    let message = format!("{namespace}.{name} is the table of another engine: drop or rename it");
-                    return Err(CatalogError::Invalid(message));
+                if pointer.owner == Owner::Engine {
+                    self.move_aside(&wanted.table, &pointer)?;
+                    continue;
                 }
                 return self.load_table(store, &wanted.table).await;
             }
@@ -58,6 +57,31 @@ impl<S: ShardStorage> Catalog<S> {
             let _hint = durable!("catalog: put the first hint", self.write_version_hint(store, &pointer).await);
             return self.state_of(&wanted.table, &pointer.metadata_location, &file);
         }
+    }
+
+    /// Gives an engine's table another name, because a database has a table of its name: all tables of a flush are
+    /// committed together, and none of them may wait for a stranger. It stays where it is and loses nothing.
+    fn move_aside(&self, table: &TableName, pointer: &Pointer) -> Result<(), CatalogError> {
+        let mut number = 1_u32;
+        let aside = loop {
+            let suffix = if number == 1 { "_moved".to_owned() } else { format!("_moved{number}") };
+            let mut end = table.name.len().min(NAME_BYTES_MAX - suffix.len());
+            while !table.name.is_char_boundary(end) {
+                end -= 1;
+            }
+            let name = format!("{}{suffix}", table.name.get(..end).unwrap_or_default());
+            let aside = TableName { namespace: table.namespace.clone(), name };
+            let is_free = pointer::read(&self.storage, &aside)?.is_none() && !view::view_exists(&self.storage, &aside)?;
+            if is_free {
+                break aside;
+            }
+            number += 1;
+        };
+        let mut batch = WriteBatch::new();
+        pointer::remove(&mut batch, table);
+        pointer::put(&mut batch, &aside, pointer)?;
+        used_location::put(&mut batch, self.must_key(&pointer.location)?, &aside)?;
+        durable!("catalog: move an engine's table aside", self.apply(&batch))
     }
 
     fn swap_new(&self, table: &TableName, folder: &str, pointer: &Pointer) -> Result<(), CatalogError> {

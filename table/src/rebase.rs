@@ -69,9 +69,8 @@ pub fn rebase_append(
         return Ok(None);
     }
     // Rows of before format 3 would get their ids only now, out of those that the append has counted.
-    let numbered = |manifest: &ManifestFile| {
-        manifest.content != ManifestContentType::Data || manifest.first_row_id.is_some()
-    };
+    let numbered =
+        |manifest: &ManifestFile| manifest.content != ManifestContentType::Data || manifest.first_row_id.is_some();
     if version == FormatVersion::V3 && !present.iter().all(numbered) {
         return Ok(None);
     }
@@ -98,9 +97,7 @@ fn write(
     let file: Box<dyn FileWrite> = drive(io.new_output(MEMORY)?.writer())?;
     let Rebase { snapshot_id, parent_id, sequence_number, first_row_id, .. } = rebase;
     let mut writer = match version {
-        FormatVersion::V3 => {
-            ManifestListWriter::v3(file, snapshot_id, Some(parent_id), sequence_number, first_row_id)
-        }
+        FormatVersion::V3 => ManifestListWriter::v3(file, snapshot_id, Some(parent_id), sequence_number, first_row_id),
         _ => ManifestListWriter::v2(file, snapshot_id, Some(parent_id), sequence_number),
     };
     writer.add_manifests(manifests)?;
@@ -150,13 +147,8 @@ mod tests {
         let base = list(version, 1, std::slice::from_ref(&first));
         let present = list(version, 2, &[first.clone(), manifest("m2", 2, 2, row(10))]);
         let own = list(version, 3, &[first, manifest("m3", 3, 2, row(10))]);
-        let rebase = Rebase {
-            format_version: version,
-            snapshot_id: 3,
-            parent_id: 2,
-            sequence_number: 3,
-            first_row_id: row(20),
-        };
+        let rebase =
+            Rebase { format_version: version, snapshot_id: 3, parent_id: 2, sequence_number: 3, first_row_id: row(20) };
         let rebased = rebase_append(&own, Some(&base), &present, rebase).unwrap().unwrap();
         let format = if version == 3 { FormatVersion::V3 } else { FormatVersion::V2 };
         let seen: Vec<_> = read(&rebased, format)

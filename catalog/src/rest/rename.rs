@@ -37,10 +37,6 @@ impl<S: ShardStorage> Catalog<S> {
             let message = format!("Cannot rename {source} to {destination}. View already exists");
             return Err(RestError::AlreadyExists(message));
         }
-        if view::view_exists(&self.storage, &destination)? {
-            let (from, to) = (name(&source), name(&destination));
-            return Err(RestError::AlreadyExists(format!("Cannot rename {from} to {to}. View already exists")));
-        }
         self.must_be_unnamed(&destination)?;
         let mut batch = WriteBatch::new();
         pointer::remove(&mut batch, &source);

@@ -33,7 +33,12 @@ struct World {
 fn world() -> World {
     let settings = Settings { lake_name: "lake".into(), bucket: "lakehouse".into() };
     let catalog = Catalog::open(MemoryStorage::new(), settings).unwrap();
-    let world = World { catalog, store: MemoryObjectStore::new(), keys: Keys::new("k1", &[7; 32]).unwrap(), requests: Cell::new(0) };
+    let world = World {
+        catalog,
+        store: MemoryObjectStore::new(),
+        keys: Keys::new("k1", &[7; 32]).unwrap(),
+        requests: Cell::new(0),
+    };
     let random = SeededRandom::new(1);
     for (namespace, name) in
         [("default", "customers"), ("default", "orders"), ("sales", "orders"), ("a\u{1f}b", "nested")]
@@ -71,7 +76,14 @@ fn request(method: &str, target: &str) -> RestRequest {
 
 impl World {
     fn send(&self, scopes: &str, method: &str, target: &str) -> RestResponse {
-        run(self.catalog.respond(&request(method, target), &claims(scopes), &self.keys, &self.store, &SeededRandom::new(2), NOW))
+        run(self.catalog.respond(
+            &request(method, target),
+            &claims(scopes),
+            &self.keys,
+            &self.store,
+            &SeededRandom::new(2),
+            NOW,
+        ))
     }
 
     fn get(&self, target: &str) -> Value {
@@ -111,7 +123,11 @@ fn every_endpoint_in_the_list_is_answered() {
     let world = world();
     for endpoint in route::endpoints() {
         let (method, path) = endpoint.split_once(' ').unwrap();
-        let path = path.replace("/{prefix}", "").replace("{namespace}", "default").replace("{table}", "orders").replace("{view}", "v");
+        let path = path
+            .replace("/{prefix}", "")
+            .replace("{namespace}", "default")
+            .replace("{table}", "orders")
+            .replace("{view}", "v");
         if path.ends_with("/views/v") && method == "GET" {
             views::make(&world);
         }
@@ -133,7 +149,8 @@ fn what_is_not_known_while_the_lake_is_behind_may_be_there_soon() {
     let world = world();
     let status = |method: &str, target: &str| {
         let request = RestRequest { lake_is_behind: true, ..request(method, target) };
-        let response = run(world.catalog.respond(&request, &claims("all"), &world.keys, &world.store, &SeededRandom::new(2), NOW));
+        let response =
+            run(world.catalog.respond(&request, &claims("all"), &world.keys, &world.store, &SeededRandom::new(2), NOW));
         (response.status, response.headers.iter().any(|(name, _)| name == "retry-after"))
     };
     assert_eq!(status("GET", "/v1/namespaces/default/tables/new"), (503, true));
@@ -296,7 +313,10 @@ fn a_body_over_the_limit_is_refused() {
     let world = world();
     let mut post = request("POST", "/v1/namespaces");
     post.body = vec![b' '; REST_BODY_BYTES_MAX + 1];
-    assert_eq!(run(world.catalog.respond(&post, &claims("all"), &world.keys, &world.store, &SeededRandom::new(2), NOW)).status, 413);
+    assert_eq!(
+        run(world.catalog.respond(&post, &claims("all"), &world.keys, &world.store, &SeededRandom::new(2), NOW)).status,
+        413
+    );
 }
 
 #[test]

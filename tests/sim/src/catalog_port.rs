@@ -121,6 +121,15 @@ impl CatalogObject {
         }
     }
 
+    /// The catalog's alarm: files of purged tables go on being removed.
+    pub(crate) async fn purge_step(&self) {
+        let stepped = self.ask("catalog: purge", |object, catalog| async move {
+            catalog.purge_step(&object.store, object.clock.now_micros()).await.map(|_| ())
+        });
+        // It goes on next time.
+        let _ = stepped.await;
+    }
+
     /// The place of the present metadata of the table whose folder has one of these names, if it is there.
     pub(crate) fn metadata_of(&self, folders: &[String]) -> Option<String> {
         let catalog = Catalog::open(self.storage.fork(), settings()).ok()?;

@@ -257,10 +257,11 @@ impl Engine {
         }
     }
 
-    async fn send(&self, method: &str, path: &str, body: &Value, key: Option<&str>) -> Option<(u16, Value)> {
+    pub(crate) async fn send(&self, method: &str, path: &str, body: &Value, key: Option<&str>) -> Option<(u16, Value)> {
         let request = RestRequest {
             method: method.to_owned(),
-            path: path.to_owned(),
+            path: path.split('?').next().unwrap_or_default().to_owned(),
+            query: path.split_once('?').map_or_else(String::new, |(_, query)| query.to_owned()),
             headers: key.map(|key| ("idempotency-key".to_owned(), key.to_owned())).into_iter().collect(),
             body: if body.is_null() { Vec::new() } else { body.to_string().into_bytes() },
             origin: "http://127.0.0.1:8787".to_owned(),
@@ -270,7 +271,7 @@ impl Engine {
         Some((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
     }
 
-    fn break_off(&self, why: String) {
+    pub(crate) fn break_off(&self, why: String) {
         self.known.borrow_mut().broken.get_or_insert(why);
     }
 }

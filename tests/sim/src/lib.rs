@@ -10,6 +10,7 @@
 mod bucket;
 mod catalog_port;
 mod check;
+mod chores;
 mod database;
 mod engine;
 mod lake_object;

@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::bucket::Bucket;
 use crate::catalog_port::CatalogObject;
 use crate::check::{self, Seen};
+use crate::chores::is_chore;
 use crate::database::{Database, Turn};
 use crate::engine::Engine;
 use crate::lake_object::{LakeObject, Trouble};
@@ -327,7 +328,11 @@ impl World {
         self.appends.retain(|append| !simulation.has_ended(*append));
         if self.appends.len() < APPENDS_MAX {
             self.simulation.trace_line("engine".to_owned());
-            self.appends.push(self.simulation.spawn("engine", self.engine.clone().append()));
+            let engine = self.engine.clone();
+            self.appends.push(match is_chore(&self.random) {
+                true => self.simulation.spawn("chore", engine.chore()),
+                false => self.simulation.spawn("engine", engine.append()),
+            });
         }
     }
 

@@ -365,7 +365,7 @@ fn a_request_that_was_refused_is_not_remembered() {
 }
 
 #[test]
-fn the_lake_does_not_write_into_the_table_of_an_engine() {
+fn a_table_of_a_database_moves_the_table_of_an_engine_aside() {
     let world = world();
     world.events();
     let wanted = EnsureTable {
@@ -376,6 +376,20 @@ fn the_lake_does_not_write_into_the_table_of_an_engine() {
         created_ms: NOW / 1_000,
         epoch: 1,
     };
-    let refused = run(world.catalog.ensure_table(&world.store, &SeededRandom::new(3), NOW, &wanted));
-    assert!(matches!(refused, Err(crate::CatalogError::Invalid(_))), "{refused:?}");
+    let of_engine = world.get(EVENTS)["metadata"]["table-uuid"].clone();
+    let made = run(world.catalog.ensure_table(&world.store, &SeededRandom::new(3), NOW, &wanted)).unwrap();
+    assert_eq!(world.get(EVENTS)["metadata"]["table-uuid"], json!(made.metadata.uuid()));
+    let aside = world.get("/v1/namespaces/default/tables/events_moved");
+    assert_eq!(aside["metadata"]["table-uuid"], of_engine);
+    assert_eq!(
+        world
+            .post(
+                "all",
+                "/v1/namespaces/default/tables/events_moved",
+                &json!({"requirements": [], "updates": [
+        {"action": "set-properties", "updates": {"a": "b"}}]})
+            )
+            .0,
+        200
+    );
 }
