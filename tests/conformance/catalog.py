@@ -43,19 +43,29 @@ def case_a_wrong_token_is_refused_everywhere():
             equal(refused(Refused, lambda: http("GET", path, token=token)).status, 401, f"{path} with {token}")
 
 
-def case_a_foreign_commit_to_a_captured_table_is_refused():
+def case_a_captured_table_takes_properties_and_tags_of_others():
     table = pyiceberg.load_table("default.seen")
+    with table.transaction() as transaction:
+        transaction.set_properties(note="from outside")
+    table.manage_snapshots().create_tag(table.current_snapshot().snapshot_id, "kept").commit()
+    metadata = load_table("default", "seen")["metadata"]
+    equal((metadata["properties"].get("note"), metadata["refs"]["kept"]["type"]), ("from outside", "tag"))
 
-    def commit():
-        with table.transaction() as transaction:
-            transaction.set_properties(intruder="was here")
 
-    # PyIceberg reads in the catalog's list of endpoints that it cannot; others try.
-    refused(NotImplementedError, commit)
-    body = {"requirements": [], "updates": [{"action": "set-properties", "updates": {"intruder": "was here"}}]}
+def case_a_captured_table_takes_no_rows_of_others():
+    table = pyiceberg.load_table("default.seen")
+    before = table.scan().to_arrow()
+    # Its credentials do not write, so this one does not come to its commit.
+    refused(OSError, lambda: table.append(before))
+    metadata = load_table("default", "seen")["metadata"]
+    last = metadata["snapshots"][-1]
+    snapshot = last | {"snapshot-id": 7, "parent-snapshot-id": last["snapshot-id"], "sequence-number": last["sequence-number"] + 1}
+    update = {"action": "add-snapshot", "snapshot": snapshot}
+    main = {"action": "set-snapshot-ref", "ref-name": "main", "type": "branch", "snapshot-id": 7}
+    body = {"requirements": [{"type": "assert-table-uuid", "uuid": metadata["table-uuid"]}], "updates": [update, main]}
     error = refused(Refused, lambda: http("POST", "/iceberg/v1/namespaces/default/tables/seen", body))
-    equal((error.status, error.error()["type"]), (403, "ForbiddenException"))
-    equal("intruder" in load_table("default", "seen")["metadata"]["properties"], False)
+    equal((error.status, error.error()["type"]), (403, "ForbiddenException"), str(error))
+    equal(pyiceberg.load_table("default.seen").scan().to_arrow().num_rows, before.num_rows)
 
 
 def storage(table):

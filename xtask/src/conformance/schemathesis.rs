@@ -55,7 +55,8 @@ fn report(run: &Run) -> Result<Vec<Outcome>> {
     // The message is a list of codes; the text says what was sent and what was wrong, after a random name.
     let outcomes = junit::outcomes(&text.replace(" message=\"", " codes=\""), |_, name| name.to_owned());
     let said = |outcome: Outcome| {
-        let reason = outcome.reason.split_once(" - ").map_or("", |(_, reason)| reason).to_owned();
+        let reason = outcome.reason.split_once(" - ").map_or("", |(_, reason)| reason);
+        let reason = reason.split(" Reproduce with").next().unwrap_or_default().to_owned();
         Outcome { reason, ..outcome }
     };
     Ok(outcomes.into_iter().map(said).collect())
