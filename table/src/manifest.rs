@@ -8,7 +8,7 @@ use iceberg::spec::{
     ManifestStatus, ManifestWriterBuilder, PartitionSpec, SchemaRef, TableMetadata,
 };
 
-use crate::avro::deflate;
+use crate::avro::{check_names, deflate};
 use crate::error::{ReadFile, TableError};
 
 /// Where the writers of the `iceberg` crate put their bytes before they are taken out again.
@@ -32,6 +32,7 @@ pub async fn read_manifest_list<R: ReadFile>(
     let Some(snapshot_id) = snapshot_id else { return Ok(Vec::new()) };
     let snapshot = metadata.snapshot_by_id(snapshot_id).ok_or(TableError::NotFound("such snapshot"))?;
     let bytes = files.read(snapshot.manifest_list()).await?;
+    check_names(&bytes)?;
     let list = ManifestList::parse_with_version(&bytes, metadata.format_version())?;
     Ok(list.consume_entries().into_iter().collect())
 }
@@ -41,6 +42,7 @@ pub async fn read_manifest_list<R: ReadFile>(
 /// Spec, "Manifest inheritance": an added entry without numbers has those of its manifest.
 pub async fn read_manifest<R: ReadFile>(files: &R, file: &ManifestFile) -> Result<Vec<Entry>, TableError> {
     let bytes = files.read(&file.manifest_path).await?;
+    check_names(&bytes)?;
     let (entries, _) = Manifest::parse_avro(&bytes)?.into_parts();
     let mut live = Vec::with_capacity(entries.len());
     for entry in entries {

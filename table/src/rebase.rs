@@ -84,6 +84,7 @@ pub fn rebase_append(
 }
 
 fn read(list: &[u8], version: FormatVersion) -> Option<Vec<ManifestFile>> {
+    crate::avro::check_names(list).ok()?;
     let list = ManifestList::parse_with_version(list, version).ok()?;
     Some(list.consume_entries().into_iter().collect())
 }

@@ -24,41 +24,28 @@ fn renamed(from: &str, to: &str) -> Value {
 }
 
 impl Engine {
-    /// One chore.
+    /// One chore, step by step; others do theirs at the same time and under the same names.
     pub(crate) async fn chore(self) {
-        let pick = |names: &[&'static str]| names[self.random.below(names.len())];
-        let (table, view) = (pick(&["t0", "t1"]), pick(&["v0", "v1"]));
         let none = Value::Null;
-        match self.random.below(16) {
-            0 => self.ask("POST", "/v1/namespaces", &json!({"namespace": ["chores"], "properties": {}})).await,
-            1 => self.ask("POST", "/v1/namespaces", &json!({"namespace": ["empty"], "properties": {}})).await,
-            2 => self.ask("DELETE", "/v1/namespaces/empty", &none).await,
-            3..6 => self.ask("POST", &format!("{PLACE}/tables"), &json!({"name": table, "schema": schema()})).await,
-            6 => {
-                let purge = self.random.one_in(2);
-                self.ask("DELETE", &format!("{PLACE}/tables/{table}?purgeRequested={purge}"), &none).await;
+        self.ask("POST", "/v1/namespaces", &json!({"namespace": ["chores"], "properties": {}})).await;
+        match self.random.below(5) {
+            0 => {
+                self.make_table("t0").await;
+                self.ask("POST", "/v1/tables/rename", &renamed("t0", "t1")).await;
+                self.ask("DELETE", &format!("{PLACE}/tables/t1"), &none).await;
+                self.ask("POST", &format!("{PLACE}/tables/t1/undrop"), &none).await;
+                self.ask("DELETE", &format!("{PLACE}/tables/t1?purgeRequested=true"), &none).await;
             }
-            7 => self.ask("POST", "/v1/tables/rename", &renamed("t0", "t1")).await,
-            8 => self.ask("POST", &format!("{PLACE}/tables/{table}/undrop"), &none).await,
-            9 => self.register_again(table).await,
-            10 | 11 => {
-                let body =
-                    json!({"name": view, "schema": schema(), "view-version": version("select 1"), "properties": {}});
-                self.ask("POST", &format!("{PLACE}/views"), &body).await;
+            1 => self.register_again("t2").await,
+            2 => self.change_views().await,
+            3 => {
+                self.ask("POST", "/v1/namespaces", &json!({"namespace": ["empty"], "properties": {}})).await;
+                self.ask("DELETE", "/v1/namespaces/empty", &none).await;
             }
-            12 => {
-                let sql = format!("select {}", self.random.below(1_000));
-                let body = json!({"updates": [
-                    {"action": "add-view-version", "view-version": version(&sql)},
-                    {"action": "set-current-view-version", "view-version-id": -1}]});
-                self.ask("POST", &format!("{PLACE}/views/{view}"), &body).await;
-            }
-            13 => self.ask("POST", "/v1/views/rename", &renamed("v0", "v1")).await,
-            14 => self.ask("DELETE", &format!("{PLACE}/views/{view}"), &none).await,
             // A name that a database may want.
             _ => {
-                let namespace = pick(&["shared", "solo"]);
-                let name = pick(&["items", "transfers", "transfers_history"]);
+                let namespace = ["shared", "solo"][self.random.below(2)];
+                let name = ["items", "transfers", "transfers_history"][self.random.below(3)];
                 self.ask("POST", "/v1/namespaces", &json!({"namespace": [namespace], "properties": {}})).await;
                 let body = json!({"name": name, "schema": schema()});
                 self.ask("POST", &format!("/v1/namespaces/{namespace}/tables"), &body).await;
@@ -67,13 +54,29 @@ impl Engine {
         self.catalog.purge_step().await;
     }
 
+    async fn make_table(&self, name: &str) {
+        self.ask("POST", &format!("{PLACE}/tables"), &json!({"name": name, "schema": schema()})).await;
+    }
+
+    async fn change_views(&self) {
+        let body = json!({"name": "v0", "schema": schema(), "view-version": version("select 1"), "properties": {}});
+        self.ask("POST", &format!("{PLACE}/views"), &body).await;
+        let body = json!({"updates": [
+            {"action": "add-view-version", "view-version": version("select 2")},
+            {"action": "set-current-view-version", "view-version-id": -1}]});
+        self.ask("POST", &format!("{PLACE}/views/v0"), &body).await;
+        self.ask("POST", "/v1/views/rename", &renamed("v0", "v1")).await;
+        self.ask("DELETE", &format!("{PLACE}/views/v1"), &Value::Null).await;
+    }
+
     /// A table is taken out of the catalog and put back under a new name.
     async fn register_again(&self, table: &str) {
+        self.make_table(table).await;
         let Some((200, loaded)) = self.send("GET", &format!("{PLACE}/tables/{table}"), &Value::Null, None).await else {
             return;
         };
         self.ask("POST", &format!("{PLACE}/tables/{table}/unregister"), &json!({})).await;
-        let body = json!({"name": "t1", "metadata-location": loaded["metadata-location"]});
+        let body = json!({"name": table, "metadata-location": loaded["metadata-location"]});
         self.ask("POST", &format!("{PLACE}/register"), &body).await;
     }
 

@@ -21,6 +21,8 @@ pub const PLANTED: &[PlantedBug] = &[
     bug("catalog: a lost commit record is not made good", 100),
     bug("catalog: an earlier epoch is let in", 400),
     bug("catalog: every commit is let in", 400),
+    bug("engines: a rebase forgets what came between", 400),
+    bug("engines: what is sent again is refused", 400),
     bug("flush: old rows are not looked for", 100),
     bug("flush: older deletes of a file are forgotten", 100),
     bug("flush: one table of a transaction waits", 100),
