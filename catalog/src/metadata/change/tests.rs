@@ -79,7 +79,7 @@ fn a_schema_that_is_there_is_used_again() {
 #[test]
 fn a_client_chooses_what_it_has_added_by_the_id_that_it_gave() {
     let table = table(2);
-    let with_id = |names: &[&str], id: i64| crate::metadata::schema::with_id(&schema(names), id);
+    let with_id = |names: &[&str], id: i64| schema::with_id(&schema(names), id);
     // Java counts the columns of the schema that it adds, which may be fewer than there were.
     let fewer = json!([{"action": "add-schema", "schema": with_id(&["a"], 7), "last-column-id": 1},
         {"action": "set-current-schema", "schema-id": 7}]);
