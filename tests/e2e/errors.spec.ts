@@ -188,7 +188,7 @@ describe('the Iceberg catalog and the storage facade refuse in their own formats
   })
   test('a write of a captured table', async () => {
     await lake.client.getMetadata('t')
-    const body = json({ requirements: [], updates: [{ action: 'set-properties', updates: { a: 'b' } }] })
+    const body = json({ requirements: [], updates: [{ action: 'remove-snapshots', 'snapshot-ids': [1] }] })
     const answer = await post('/iceberg/v1/namespaces/default/tables/t', body)
     assert.equal(answer.status, 403)
   })
