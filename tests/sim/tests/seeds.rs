@@ -4,19 +4,20 @@ use lake_sim::{Plan, run};
 
 #[test]
 fn nothing_acknowledged_is_lost_and_nothing_is_counted_twice() {
-    let (mut changes, mut removals, mut commits, mut told, mut events) = (0, 0, 0, 0, 0);
+    let (mut changes, mut removals, mut commits, mut told, mut events, mut appends) = (0, 0, 0, 0, 0, 0);
     for seed in 0..8 {
-        let run = run(&Plan { steps: 600, ..Plan::of(seed) });
+        let run = run(&Plan { steps: 600, has_queries: true, engines: 200, ..Plan::of(seed) });
         assert_eq!(run.failure, None, "seed {seed}");
         changes += run.changes;
         removals += run.removals;
         commits += run.commits;
         told += run.told;
         events += run.events;
+        appends += run.appends;
     }
     assert!(
-        changes > 1_000 && removals > 0 && commits > 40 && told > 50 && events > 500,
-        "{changes} changes, {removals} removals, {commits} commits, {told} moments, {events} events"
+        changes > 1_000 && removals > 0 && commits > 40 && told > 50 && events > 500 && appends > 20,
+        "{changes} changes, {removals} removals, {commits} commits, {told} moments, {events} events, {appends} appends"
     );
 }
 
