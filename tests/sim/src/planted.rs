@@ -16,7 +16,6 @@ const fn bug(name: &'static str, seeds: u64) -> PlantedBug {
 /// All of them.
 pub const PLANTED: &[PlantedBug] = &[
     bug("admission: one too low", 100),
-    bug("admission: parts are not counted", 400),
     bug("catalog: a flush is not recognised", 100),
     bug("catalog: a lost commit record is not made good", 100),
     bug("catalog: an earlier epoch is let in", 400),
