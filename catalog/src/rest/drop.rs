@@ -12,7 +12,9 @@ use super::query::Query;
 use super::tables::name;
 use super::{Caller, RestError, RestResponse};
 use crate::catalog::Catalog;
-use crate::limits::{DROPPED_SECONDS, PURGE_PAUSE_MICROS, PURGE_REPEATED_SECONDS, PURGE_RETRY_MICROS};
+use crate::limits::{
+    COMMIT_ATTEMPTS_MAX, DROPPED_SECONDS, PURGE_PAUSE_MICROS, PURGE_REPEATED_SECONDS, PURGE_RETRY_MICROS,
+};
 use crate::location::key_of;
 use crate::storage::dropped::{self, Dropped};
 use crate::storage::pointer::{self, Owner, Pointer};
@@ -66,7 +68,7 @@ impl<S: ShardStorage> Catalog<S> {
         self.must_be_allowed(table, caller.claims, Access::Write)?;
         let once = self.once(caller)?;
         let is_done = self.was_done(once.as_ref(), caller)?;
-        loop {
+        for _ in 0..COMMIT_ATTEMPTS_MAX {
             let pointer = match pointer::read(&self.storage, table)? {
                 Some(pointer) if !is_done => pointer,
                 _ if is_done => match dropped::of(&self.storage, table)?.into_iter().next() {
@@ -91,6 +93,7 @@ impl<S: ShardStorage> Catalog<S> {
             }
             return Ok(super::load_table::table_body(Some(&pointer.metadata_location), file.json(), None));
         }
+        Err(RestError::CommitFailed("Other changes of the table were first, again and again".to_owned()))
     }
 
     pub(super) async fn answer_undrop(
@@ -173,7 +176,7 @@ impl<S: ShardStorage> Catalog<S> {
         ))
     }
 
-    /// What a test or an operator may want to know: the tables that can come back.
+    /// `GET …/dropped-tables`: those of a namespace that can come back.
     pub(super) fn list_dropped(&self, namespace: &str, caller: &Caller<'_>) -> Result<RestResponse, RestError> {
         self.must_see(namespace, caller.claims)?;
         let since = caller.now_micros.saturating_sub(DROPPED_SECONDS * 1_000_000);
