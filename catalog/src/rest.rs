@@ -11,6 +11,7 @@ mod create_table;
 mod credentials;
 mod drop;
 mod error;
+mod functions;
 mod idempotency;
 mod load_table;
 mod metrics;
@@ -139,14 +140,14 @@ impl<S: ShardStorage> Catalog<S> {
         }
         let query = Query::parse(&request.query)?;
         let caller = Caller { request, claims, keys, random, now_micros };
-        match Route::find(&request.method, &request.path)? {
+        match Route::find(&request.method, &request.path)?.within(&self.settings.lake_name)? {
             Route::Config => self.config(&query),
             Route::Namespace(route) => self.answer_namespace(&route, &query, &caller),
             Route::Table(route) => self.answer_table(&route, &query, &caller, store).await,
             Route::View(route) => self.answer_view(&route, &query, &caller, store).await,
+            Route::Function(route) => self.answer_function(&route, &query, &caller),
             Route::Scan(route) => self.answer_scan(&route, &caller, store).await,
             Route::Sign(route) => self.answer_sign(&route, &caller),
-            Route::Unsupported(what) => Err(RestError::Unsupported(what.to_owned())),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `GET /v1/config`: what a client should know before anything else.
 //!
-//! No `prefix`: clients disagree on how to encode one.
+//! No `prefix`: clients disagree on how to encode one. Those that then take the warehouse's name for one are answered too.
 
 use lake_host::ShardStorage;
 use serde_json::json;

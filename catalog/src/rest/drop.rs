@@ -93,7 +93,8 @@ impl<S: ShardStorage> Catalog<S> {
             }
             return Ok(super::load_table::table_body(Some(&pointer.metadata_location), file.json(), None));
         }
-        Err(RestError::CommitFailed("Other changes of the table were first, again and again".to_owned()))
+        // The protocol knows no 409 here. Nothing was changed.
+        Err(RestError::Unavailable("Other changes of the table were first, again and again".to_owned()))
     }
 
     pub(super) async fn answer_undrop(

@@ -24,6 +24,8 @@ pub enum RestError {
     NoSuchTable(String),
     /// No such view.
     NoSuchView(String),
+    /// No such function.
+    NoSuchFunction(String),
     /// No such scan plan.
     NoSuchPlanId(String),
     /// No such part of a scan plan.
@@ -62,6 +64,7 @@ impl RestError {
             RestError::NoSuchNamespace(_) => (404, "NoSuchNamespaceException"),
             RestError::NoSuchTable(_) => (404, "NoSuchTableException"),
             RestError::NoSuchView(_) => (404, "NoSuchViewException"),
+            RestError::NoSuchFunction(_) => (404, "NoSuchFunctionException"),
             RestError::NoSuchPlanId(_) => (404, "NoSuchPlanIdException"),
             RestError::NoSuchPlanTask(_) => (404, "NoSuchPlanTaskException"),
             RestError::NotFound(_) => (404, "NotFoundException"),
@@ -95,6 +98,7 @@ impl RestError {
             RestError::NoSuchNamespace(name) => format!("Namespace does not exist: {name}"),
             RestError::NoSuchTable(name) => format!("Table does not exist: {name}"),
             RestError::NoSuchView(name) => format!("View does not exist: {name}"),
+            RestError::NoSuchFunction(name) => format!("Function does not exist: {name}"),
             RestError::NoSuchPlanId(id) => format!("Plan does not exist: {id}"),
             RestError::NoSuchPlanTask(task) => format!("Plan task does not exist: {task}"),
             RestError::Unsupported(what) => format!("This catalog does not support {what}"),

@@ -39,12 +39,13 @@ impl<S: ShardStorage> Catalog<S> {
         Ok(Some(Once { id: *id.as_bytes(), digest }))
     }
 
-    /// True if this very request was carried out. A key of another request is refused.
+    /// True if this very request was carried out. A key of another request is refused, and not as a conflict: the
+    /// request can never be carried out as sent, and the protocol knows no 409 at some of these addresses.
     pub(super) fn is_done(&self, once: &Once, caller: &Caller<'_>) -> Result<bool, RestError> {
         match idempotency::read(&self.storage, &once.id, caller.now_micros)? {
             None => Ok(false),
             Some(done) if done.digest == once.digest => Ok(true),
-            Some(_) => Err(RestError::CommitFailed("The Idempotency-Key was used for another request".to_owned())),
+            Some(_) => Err(RestError::BadRequest("The Idempotency-Key was used for another request".to_owned())),
         }
     }
 

@@ -211,6 +211,9 @@ pub(super) fn levels(namespace: &str) -> Vec<&str> {
 /// A namespace out of its levels.
 pub(super) fn join(levels: &[String]) -> Result<String, RestError> {
     let invalid = |why: &str| Err(RestError::BadRequest(format!("A namespace {why}")));
+    if levels.is_empty() {
+        return invalid("has at least one level");
+    }
     if levels.iter().any(|level| level.contains(NAMESPACE_SEPARATOR)) {
         return invalid("has a level with the character that separates levels");
     }

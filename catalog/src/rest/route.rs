@@ -1,11 +1,13 @@
 //! Which request is which: one file per area, each with its own addresses.
 
+mod functions;
 mod namespaces;
 mod scans;
 mod sign;
 mod tables;
 mod views;
 
+pub(crate) use functions::FunctionRoute;
 pub(crate) use namespaces::NamespaceRoute;
 pub(crate) use scans::ScanRoute;
 pub(crate) use sign::SignRoute;
@@ -20,7 +22,15 @@ use super::RestError;
 
 /// What exists, in the words of the spec: clients ask for nothing else.
 pub(crate) fn endpoints() -> Vec<&'static str> {
-    [namespaces::ENDPOINTS, tables::ENDPOINTS, views::ENDPOINTS, scans::ENDPOINTS, sign::ENDPOINTS].concat()
+    [
+        namespaces::ENDPOINTS,
+        tables::ENDPOINTS,
+        views::ENDPOINTS,
+        functions::ENDPOINTS,
+        scans::ENDPOINTS,
+        sign::ENDPOINTS,
+    ]
+    .concat()
 }
 
 /// What a request is for.
@@ -34,43 +44,71 @@ pub(crate) enum Route {
     Table(TableRoute),
     /// Of views.
     View(ViewRoute),
+    /// Of functions.
+    Function(FunctionRoute),
     /// Of scans of tables.
     Scan(ScanRoute),
     /// Of remote signing.
     Sign(SignRoute),
-    /// In the protocol, but not here. What it is.
-    Unsupported(&'static str),
+}
+
+/// An address that was read: what it is for, and the prefix that it has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// What it is for.
+    pub(crate) route: Route,
+    /// What stands between `v1` and the rest.
+    prefix: Option<String>,
+}
+
+impl Found {
+    /// The route of an address without a prefix, or with the lake's name for one: `/v1/config` names no prefix, and some
+    /// clients then take the name of the warehouse.
+    pub(crate) fn within(self, lake_name: &str) -> Result<Route, RestError> {
+        match self.prefix {
+            Some(prefix) if prefix != lake_name => {
+                Err(RestError::NoSuchWarehouse(format!("There is no warehouse `{prefix}` here; it is `{lake_name}`")))
+            }
+            _ => Ok(self.route),
+        }
+    }
 }
 
 impl Route {
-    /// Reads method and path.
-    pub(crate) fn find(method: &str, path: &str) -> Result<Route, RestError> {
+    /// Reads method and path. An address that means something without a prefix has none.
+    pub(crate) fn find(method: &str, path: &str) -> Result<Found, RestError> {
         let segments = decode_path(path)?;
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         let not_found = || RestError::NotFound(format!("There is nothing at {method} {path}"));
         let ["v1", rest @ ..] = segments.as_slice() else { return Err(not_found()) };
         if (method, rest) == ("GET", ["config"].as_slice()) {
-            return Ok(Route::Config);
+            return Ok(Found { route: Route::Config, prefix: None });
         }
-        if let Some(route) = namespaces::find(method, rest)? {
-            return Ok(Route::Namespace(route));
+        if let Some(route) = Route::of(method, rest)? {
+            return Ok(Found { route, prefix: None });
         }
-        if let Some(route) = tables::find(method, rest)? {
-            return Ok(Route::Table(route));
+        let [prefix, rest @ ..] = rest else { return Err(not_found()) };
+        let route = Route::of(method, rest)?.ok_or_else(not_found)?;
+        Ok(Found { route, prefix: Some((*prefix).to_owned()) })
+    }
+
+    fn of(method: &str, segments: &[&str]) -> Result<Option<Route>, RestError> {
+        if let Some(route) = namespaces::find(method, segments)? {
+            return Ok(Some(Route::Namespace(route)));
         }
-        if let Some(route) = views::find(method, rest)? {
-            return Ok(Route::View(route));
+        if let Some(route) = tables::find(method, segments)? {
+            return Ok(Some(Route::Table(route)));
         }
-        if let Some(route) = scans::find(method, rest)? {
-            return Ok(Route::Scan(route));
+        if let Some(route) = views::find(method, segments)? {
+            return Ok(Some(Route::View(route)));
         }
-        if let Some(route) = sign::find(method, rest)? {
-            return Ok(Route::Sign(route));
+        if let Some(route) = functions::find(method, segments)? {
+            return Ok(Some(Route::Function(route)));
         }
-        Ok(match (method, rest) {
-            (_, ["namespaces", _, "functions", ..]) => Route::Unsupported("functions"),
-            _ => return Err(not_found()),
-        })
+        if let Some(route) = scans::find(method, segments)? {
+            return Ok(Some(Route::Scan(route)));
+        }
+        Ok(sign::find(method, segments)?.map(Route::Sign))
     }
 }
 
@@ -86,12 +124,13 @@ pub enum Shown {
 /// What a request is about to show: the lake should commit first what it has not. Listings and unknown tables too,
 /// because the lake may hold the first rows of a table.
 pub fn shows(method: &str, path: &str) -> Option<Shown> {
-    match Route::find(method, path).ok()? {
+    match Route::find(method, path).ok()?.route {
         Route::Namespace(route) => route.shows(),
         Route::Table(route) => route.shows(),
         Route::View(route) => route.shows(),
+        Route::Function(route) => route.shows(),
         Route::Scan(route) => route.shows(),
-        Route::Config | Route::Sign(_) | Route::Unsupported(_) => None,
+        Route::Config | Route::Sign(_) => None,
     }
 }
 

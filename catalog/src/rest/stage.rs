@@ -351,8 +351,10 @@ fn check_places(location: &str, updates: &[Update]) -> Result<(), RestError> {
     for update in updates {
         let Update::AddSnapshot { snapshot } = update else { continue };
         let list = snapshot.get("manifest-list").and_then(serde_json::Value::as_str);
-        if list.is_some_and(|list| !is_below(list, location)) {
-            return Err(RestError::BadRequest(format!("A manifest list lies below the table's location {location}")));
+        if let Some(list) = list.filter(|list| !is_below(list, location)) {
+            return Err(RestError::BadRequest(format!(
+                "The manifest list {list} does not lie below the table's location {location}"
+            )));
         }
     }
     Ok(())

@@ -32,6 +32,7 @@ fn needs(endpoint: &str) -> Needs {
         ("POST", "namespaces") => Needs::WriteNamespace,
         ("GET" | "HEAD", "namespaces/{namespace}") => Needs::See,
         ("GET", "namespaces/{namespace}/tables" | "namespaces/{namespace}/views") => Needs::See,
+        ("GET", path) if path.starts_with("namespaces/{namespace}/functions") => Needs::See,
         ("DELETE", "namespaces/{namespace}") | ("POST", "namespaces/{namespace}/properties") => Needs::WriteNamespace,
         ("GET" | "HEAD", _) => Needs::Read,
         // Cancelling a plan, planning, fetching tasks, reporting: what a reader does. Signing is for the request inside.
@@ -76,10 +77,15 @@ fn encode(text: &str) -> String {
 
 /// Status and body of a request about a place.
 fn send(world: &World, scopes: &str, endpoint: &str, place: Place) -> (u16, String) {
+    send_under(world, "", scopes, endpoint, place)
+}
+
+/// The same with a prefix in the address.
+fn send_under(world: &World, prefix: &str, scopes: &str, endpoint: &str, place: Place) -> (u16, String) {
     let (method, path) = endpoint.split_once(' ').unwrap();
-    let path = path.replace("/{prefix}", "").replace("{namespace}", &encode(place.namespace));
+    let path = path.replace("/{prefix}", prefix).replace("{namespace}", &encode(place.namespace));
     let path = path.replace("{table}", &encode(place.name)).replace("{view}", &encode(place.name));
-    let path = path.replace("{plan-id}", "x");
+    let path = path.replace("{plan-id}", "x").replace("{function}", "f");
     let body = match method {
         "POST" if endpoint.ends_with("/properties") => "{}".to_owned(),
         "POST" => body(endpoint, place).to_string(),
@@ -150,13 +156,26 @@ fn every_crossing_is_refused() {
         let needed = needs(endpoint);
         for place in PLACES {
             for scopes in TOKENS.iter().filter(|scopes| !allows(scopes, needed, *place)) {
-                let (status, answer) = send(&world, scopes, endpoint, *place);
-                assert_eq!(status, 403, "{scopes}: {endpoint} {place:?} {answer}");
-                refused += 1;
+                for prefix in ["", "/lake"] {
+                    let (status, answer) = send_under(&world, prefix, scopes, endpoint, *place);
+                    assert_eq!(status, 403, "{scopes}: {prefix} {endpoint} {place:?} {answer}");
+                    refused += 1;
+                }
             }
         }
     }
-    assert!(refused > 2_000, "{refused}");
+    assert!(refused > 4_000, "{refused}");
+}
+
+#[test]
+fn no_token_reaches_anything_under_the_name_of_another_warehouse() {
+    let world = world();
+    for endpoint in route::endpoints() {
+        for prefix in ["/other", "/default", "/lake%2Flake", "/v1"] {
+            let (status, answer) = send_under(&world, prefix, "all", endpoint, PLACES[0]);
+            assert_eq!(status, 404, "{prefix}: {endpoint} {answer}");
+        }
+    }
 }
 
 #[test]

@@ -484,7 +484,7 @@ fn a_change_with_a_key_is_made_once() {
         assert_eq!(send(key, method, target, &body), status, "{method} {target}");
         assert_eq!(send(key, method, target, &body), status, "again: {method} {target}");
     }
-    assert_eq!(send(1, "POST", "/v1/namespaces", &json!({"namespace": ["other"]})), 409);
+    assert_eq!(send(1, "POST", "/v1/namespaces", &json!({"namespace": ["other"]})), 400);
 }
 
 #[test]
