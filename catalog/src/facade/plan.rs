@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use lake_api::storage_key::Grant;
 use lake_api::token::Keys;
+use percent_encoding::percent_decode_str;
 
 use super::list::{self, Listing};
 use super::object::Read;
@@ -26,9 +27,15 @@ pub struct FacadeRequest<'a> {
 }
 
 impl FacadeRequest<'_> {
-    /// True if this is for the facade: it carries a SigV4 signature.
+    /// True if it carries a SigV4 signature, in a header or in the query.
     pub fn is_signed(&self) -> bool {
-        path::parse_query(self.query).is_ok_and(|query| signature::is_signed(self, &query))
+        signature::is_signed(self, &path::parse_query(self.query).unwrap_or_default())
+    }
+
+    /// True if its path is the bucket's or below it, signed or not.
+    pub fn is_in(&self, bucket: &str) -> bool {
+        let first = self.path.strip_prefix('/').and_then(|rest| rest.split('/').next());
+        first.is_some_and(|first| percent_decode_str(first).eq(bucket.bytes()))
     }
 }
 
@@ -57,11 +64,11 @@ pub enum Action {
 
 /// Verifies a request and says what to do.
 pub fn plan(request: &FacadeRequest<'_>, bucket: &str, keys: &Keys, now_micros: i64) -> Result<Action, FacadeError> {
-    let target = path::parse(request.path)?;
-    let query = path::parse_query(request.query)?;
-    if !signature::is_signed(request, &query) {
+    if !request.is_signed() {
         return Err(FacadeError::AccessDenied("The request is not signed."));
     }
+    let target = path::parse(request.path)?;
+    let query = path::parse_query(request.query)?;
     let signed = signature::verify(request, &target, &query, keys, now_micros)?;
     if target.bucket != bucket {
         return Err(FacadeError::NoSuchBucket);

@@ -253,3 +253,45 @@ fn many_objects_are_removed_as_far_as_the_grant_goes() {
     assert_eq!((answer.status, xml.matches("<Deleted>").count(), xml.matches("<Error>").count()), (200, 2, 1), "{xml}");
     assert_eq!(bucket.objects.keys(), ["warehouse/default/mine/b", "warehouse/default/orders/a"]);
 }
+
+#[test]
+fn what_is_not_signed_is_refused_in_the_words_of_s3_wherever_in_the_bucket_it_goes() {
+    let keys = lake_api::token::Keys::new("k1", &[7; 32]).unwrap();
+    let bearer = BTreeMap::from([("authorization".to_owned(), "Bearer x".to_owned())]);
+    for method in ["GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS"] {
+        for (path, query) in [
+            ("/lakehouse", ""),
+            ("/lakehouse/", "list-type=2"),
+            ("/lakehouse/warehouse/default/orders/data/a.parquet", "X-Amz-Date=20251121T000000Z"),
+            ("/%6Cakehouse/../a//b", "%ff"),
+        ] {
+            for headers in [&BTreeMap::new(), &bearer] {
+                let request = FacadeRequest { method, path, query, headers };
+                assert!(request.is_in("lakehouse") && !request.is_signed(), "{path}");
+                let refused = plan(&request, "lakehouse", &keys, 0).unwrap_err().into_response("r-1");
+                assert_eq!((refused.status, header(&refused, "x-amz-request-id")), (403, Some("r-1")), "{path}");
+                let body = String::from_utf8(refused.body).unwrap();
+                assert!(body.contains("<Error><Code>AccessDenied</Code>") && body.contains("<RequestId>r-1"), "{body}");
+            }
+        }
+    }
+}
+
+#[test]
+fn only_paths_of_the_bucket_are_in_it() {
+    let headers = BTreeMap::new();
+    for path in ["/", "", "/lakehouse2/a", "/lakehous", "/v1/lakehouse/a", "//lakehouse/a", "/Lakehouse", "lakehouse/a"]
+    {
+        assert!(!FacadeRequest { method: "GET", path, query: "", headers: &headers }.is_in("lakehouse"), "{path}");
+    }
+}
+
+#[test]
+fn a_signature_is_seen_beside_a_query_that_cannot_be_read() {
+    let signed = "AWS4-HMAC-SHA256 Credential=x/20251121/auto/s3/aws4_request, SignedHeaders=host, Signature=00";
+    let headers = BTreeMap::from([("authorization".to_owned(), signed.to_owned())]);
+    let request = FacadeRequest { method: "GET", path: "/lakehouse/a", query: "%ff", headers: &headers };
+    assert!(request.is_signed());
+    let keys = lake_api::token::Keys::new("k1", &[7; 32]).unwrap();
+    assert!(matches!(plan(&request, "lakehouse", &keys, 0), Err(FacadeError::InvalidUri(_))));
+}
