@@ -17,6 +17,7 @@ use crate::location::key_of;
 use crate::rest::Queue;
 use crate::storage::pointer::Pointer;
 use crate::storage::{commit_record, format, pointer, used_location};
+use crate::vended::VendedStorage;
 
 /// What a lake is called and where it keeps its tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub struct Settings {
     pub lake_name: String,
     /// The bucket of its tables.
     pub bucket: String,
+    /// Which storage engines get credentials for.
+    pub vended: VendedStorage,
 }
 
 /// What `metadata/version-hint.text` of a table says.

@@ -11,6 +11,7 @@
 //!   [`Catalog::version_hint`] answers the one object that is not in the store as it is;
 //!   `lake_api::storage_key::derive` makes credentials for a prefix.
 
+mod bucket_credentials;
 mod cache;
 mod catalog;
 mod commit;
@@ -24,8 +25,11 @@ mod purge;
 pub mod rest;
 mod scan;
 mod storage;
+mod vended;
 mod view;
 
+pub use bucket_credentials::{BucketKey, InvalidSetting};
 pub use catalog::{Catalog, Settings, VersionHint};
 pub use error::CatalogError;
 pub use storage::commit_record::{CommitRecord, RecordedTable};
+pub use vended::VendedStorage;

@@ -42,6 +42,7 @@ use lake_host::{ObjectStore, Random, ShardStorage};
 
 use crate::catalog::Catalog;
 use crate::limits::REST_BODY_BYTES_MAX;
+use crate::vended::VendedStorage;
 use query::Query;
 use route::Route;
 use serde::de::DeserializeOwned;
@@ -135,6 +136,10 @@ impl<S: ShardStorage> Catalog<S> {
         random: &dyn Random,
         now_micros: i64,
     ) -> Result<RestResponse, RestError> {
+        if let VendedStorage::Misconfigured(reason) = &self.settings.vended {
+            // Before anything is done: after a change nothing may be refused any more.
+            return Err(RestError::Unavailable(format!("The lake is not set up: {reason}")));
+        }
         if request.body.len() > REST_BODY_BYTES_MAX {
             return Err(RestError::TooLarge);
         }

@@ -76,7 +76,7 @@ impl World {
 }
 
 fn open(storage: &MemoryStorage) -> Catalog<MemoryStorage> {
-    let settings = Settings { lake_name: "lake".into(), bucket: "lakehouse".into() };
+    let settings = Settings { lake_name: "lake".into(), bucket: "lakehouse".into(), vended: Default::default() };
     Catalog::open(storage.clone(), settings).unwrap()
 }
 
@@ -472,7 +472,7 @@ fn a_storage_of_a_newer_build_is_refused() {
     let mut batch = WriteBatch::new();
     batch.put(b"format".to_vec(), lake_host::blob::seal(9, b""));
     storage.apply(&batch).unwrap();
-    let settings = Settings { lake_name: "lake".into(), bucket: "lakehouse".into() };
+    let settings = Settings { lake_name: "lake".into(), bucket: "lakehouse".into(), vended: Default::default() };
     let refused = Catalog::open(storage, settings).map(|_| ());
     assert_eq!(refused, Err(CatalogError::Newer { what: "the catalog's storage", format: 9 }));
 }

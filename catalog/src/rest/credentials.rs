@@ -3,6 +3,9 @@
 //! One entry exactly, with the same keys in `config` too: with two, DuckDB uses the wrong one; without `config`,
 //! ClickHouse uses none. The endpoint ends in a slash because ClickHouse doubles the path without it, and the region is
 //! never left out because DuckDB then refuses to read.
+//!
+//! They are for the facade, or for the bucket's own address where the deployment says so. Requests that are signed here
+//! are for the facade either way: nothing of the bucket's key could be handed out one by one.
 
 use std::collections::BTreeMap;
 
@@ -18,6 +21,7 @@ use crate::catalog::Catalog;
 use crate::limits::CREDENTIALS_SECONDS;
 use crate::location::key_of;
 use crate::storage::pointer::Owner;
+use crate::vended::VendedStorage;
 
 /// The region of everything: any is accepted.
 const REGION: &str = "auto";
@@ -39,6 +43,13 @@ impl StorageConfig {
             false => json!([]),
         }
     }
+
+    /// What a client that has its requests signed has to send along, if it is one: nothing here, but the field says that
+    /// the table's own address signs.
+    pub(super) fn remote_signing(&self) -> Option<Value> {
+        let is_signed = self.config.contains_key("s3.remote-signing-enabled");
+        is_signed.then(|| json!({"properties": {}, "headers": {}}))
+    }
 }
 
 impl<S: ShardStorage> Catalog<S> {
@@ -57,7 +68,8 @@ impl<S: ShardStorage> Catalog<S> {
         owner: Owner,
         caller: &Caller<'_>,
     ) -> Result<StorageConfig, RestError> {
-        let prefix = key_of(location, &self.settings.bucket)
+        let bucket = &self.settings.bucket;
+        let prefix = key_of(location, bucket)
             .ok_or_else(|| RestError::Internal(format!("{location} is not in this lake's bucket")))?;
         let mut config = BTreeMap::from([
             ("s3.endpoint", format!("{}/", caller.request.origin)),
@@ -74,7 +86,13 @@ impl<S: ShardStorage> Catalog<S> {
         let now = caller.now_micros.div_euclid(1_000_000);
         let expires_at = now.saturating_add(CREDENTIALS_SECONDS).min(caller.claims.expires_at);
         let grant = Grant { prefix: prefix.to_owned(), access, expires_at, is_session: true };
-        let credentials = derive(caller.keys, &grant);
+        let credentials = match &self.settings.vended {
+            VendedStorage::Bucket(key) => {
+                config.insert("s3.endpoint", key.endpoint());
+                key.sign(bucket, &grant, now)
+            }
+            VendedStorage::Facade | VendedStorage::Misconfigured(_) => derive(caller.keys, &grant),
+        };
         config.extend([
             ("s3.access-key-id", credentials.access_key_id),
             ("s3.secret-access-key", credentials.secret_access_key),

@@ -100,6 +100,9 @@ pub(super) fn table_body(
     if let Some(storage) = storage {
         let (config, entry) = (json!(storage.config), storage.entry());
         body.extend(format!(r#""config":{config},"storage-credentials":{entry},"#).into_bytes());
+        if let Some(signing) = storage.remote_signing() {
+            body.extend(format!(r#""remote-signing-config":{signing},"#).into_bytes());
+        }
     }
     body.extend_from_slice(br#""metadata":"#);
     for part in [before, updated.as_bytes(), after, b"}"] {

@@ -8,6 +8,7 @@ mod plan;
 mod prefix;
 mod sign;
 mod tables;
+mod vended;
 mod views;
 
 use super::*;
@@ -33,7 +34,7 @@ struct World {
 
 /// Tables default.customers, default.orders, sales.orders and one in the nested namespace a.b.
 fn world() -> World {
-    let settings = Settings { lake_name: "lake".into(), bucket: "lakehouse".into() };
+    let settings = Settings { lake_name: "lake".into(), bucket: "lakehouse".into(), vended: Default::default() };
     let catalog = Catalog::open(MemoryStorage::new(), settings).unwrap();
     let world = World {
         catalog,

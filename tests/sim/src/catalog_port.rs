@@ -172,7 +172,7 @@ impl CatalogObject {
 }
 
 fn settings() -> Settings {
-    Settings { lake_name: "lake".to_owned(), bucket: "lakehouse".to_owned() }
+    Settings { lake_name: "lake".to_owned(), bucket: "lakehouse".to_owned(), vended: Default::default() }
 }
 
 /// What crosses between two scripts crosses as JSON.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use futures::lock::Mutex;
 use lake_catalog::rest::{RestError, RestRequest, RestResponse, authorise, oauth};
-use lake_catalog::{CatalogError, Settings};
+use lake_catalog::{CatalogError, Settings, VendedStorage};
 use lake_host::Clock;
 use lake_platform::http::{self, REQUEST_ID};
 use lake_platform::{DurableStorage, R2Store, WorkerClock, WorkerRandom, memory};
@@ -151,8 +151,14 @@ impl Catalog {
 }
 
 /// How this deployment is set up.
-pub(crate) fn settings(env: &Env) -> Result<Settings> {
-    Ok(Settings { lake_name: lake_name(env)?, bucket: env.var("BUCKET")?.to_string() })
+fn settings(env: &Env) -> Result<Settings> {
+    let find = |name: &str| env.secret(name).ok().or_else(|| env.var(name).ok()).map(|value| value.to_string());
+    Ok(Settings { lake_name: lake_name(env)?, bucket: bucket_name(env)?, vended: VendedStorage::read(find) })
+}
+
+/// The name of the bucket, which is also the first part of the facade's paths.
+pub(crate) fn bucket_name(env: &Env) -> Result<String> {
+    Ok(env.var("BUCKET")?.to_string())
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> std::result::Result<T, CatalogError> {

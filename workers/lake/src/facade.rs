@@ -13,7 +13,7 @@ use lake_platform::{R2Store, WorkerClock, WorkerRandom};
 use worker::{Env, Request, RequestInit, Response, ResponseBody, Result};
 
 use crate::auth::keys;
-use crate::do_catalog::settings;
+use crate::do_catalog::bucket_name;
 use crate::front::{catalog, flush};
 
 /// Header in which S3 clients look for the id of a request.
@@ -47,6 +47,11 @@ pub(crate) fn is_signed(request: &Request) -> Result<bool> {
     Ok(Asked::read(request)?.on("/").is_signed())
 }
 
+/// True if the path is the bucket's or below it.
+pub(crate) fn is_in_bucket(request: &Request, path: &str, env: &Env) -> Result<bool> {
+    Ok(Asked::read(request)?.on(path).is_in(&bucket_name(env)?))
+}
+
 /// Answers a storage request.
 pub(crate) async fn serve(request: &mut Request, path: &str, env: &Env, id: &str) -> Result<Response> {
     let keys = match keys(env)? {
@@ -57,7 +62,7 @@ pub(crate) async fn serve(request: &mut Request, path: &str, env: &Env, id: &str
         }
     };
     let asked = Asked::read(request)?;
-    let bucket = settings(env)?.bucket;
+    let bucket = bucket_name(env)?;
     let outcome = match facade::plan(&asked.on(path), &bucket, &keys, WorkerClock.now_micros()) {
         Ok(Action::Write(write)) => match change(&write, request, env).await? {
             Ok(response) => whole(response, id).map(Ok)?,

@@ -40,6 +40,10 @@ pub(crate) async fn serve(mut request: Request, env: &Env) -> Result<Response> {
     let in_contract = path.starts_with("/v1/");
     let asked_from = request.headers().get("origin")?;
     let mut response = match route(Method::parse(request.method().as_ref()), &path) {
+        // Storage clients without credentials get an answer that they can read. Addresses of ours come first.
+        Err(reason) if reason.code == ErrorCode::NotFound && facade::is_in_bucket(&request, &path, env)? => {
+            return facade::serve(&mut request, &path, env, &id).await;
+        }
         Err(reason) => http::error(&reason, &id)?,
         Ok(route) => match admit(&request, env, &route)? {
             Err(reason) => http::error(&reason, &id)?,

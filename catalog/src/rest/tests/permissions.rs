@@ -202,7 +202,7 @@ fn what_is_allowed_is_not_refused_for_the_token() {
 fn a_refusal_is_the_same_whether_the_thing_is_there_or_not() {
     let (full, bare) = (world(), world());
     // The same names, nothing behind them.
-    let settings = Settings { lake_name: "lake".into(), bucket: "lakehouse".into() };
+    let settings = Settings { lake_name: "lake".into(), bucket: "lakehouse".into(), vended: Default::default() };
     let bare = World { catalog: Catalog::open(MemoryStorage::new(), settings).unwrap(), ..bare };
     views::make(&full);
     let places = [PLACES[0], PLACES[6], PLACES[7], Place { namespace: "default", name: "v" }];
