@@ -166,7 +166,7 @@ pub const IDEMPOTENCY_LIFETIME: &str = "PT30M";
 /// Rows whose time is over that one change takes away.
 pub const SWEPT_ROWS_MAX: usize = 64;
 
-/// How long a dropped table can come back, in seconds: a week, to notice it.
+/// How long a dropped table can come back and a dropped view's files stay, in seconds: a week, to notice it.
 pub const DROPPED_SECONDS: i64 = 7 * 86_400;
 
 /// How long after a table was purged the same request is answered as done, in seconds: clients repeat it when its answer
@@ -175,6 +175,12 @@ pub const PURGE_REPEATED_SECONDS: i64 = 60;
 
 /// Dropped tables that are remembered. Beyond them the oldest are forgotten; their files stay.
 pub const DROPPED_TABLES_MAX: usize = 1_000;
+
+/// Dropped views whose files wait for their removal. Beyond them the oldest are forgotten; their files stay.
+pub const DROPPED_VIEWS_MAX: usize = 1_000;
+
+/// Rows that are read at once where all of a kind are looked at.
+pub const ROWS_AT_ONCE: usize = 1_000;
 
 /// Objects that one step of a purge removes: as many as one listing has.
 pub const PURGE_STEP_OBJECTS: usize = 1_000;

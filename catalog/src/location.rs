@@ -37,6 +37,13 @@ pub(crate) fn view_folder(view: &TableName, id: uuid::Uuid) -> String {
     format!("{}/{name}.view-{}", namespace_folder(&view.namespace), id.simple())
 }
 
+/// True for the last part of a view's folder. Its files are removed with the view, so nothing else may lie in it.
+pub(crate) fn is_view_folder(segment: &str) -> bool {
+    segment
+        .rsplit_once(".view-")
+        .is_some_and(|(_, digits)| digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
 /// The key of a location in this bucket; `None` if it is in another.
 pub(crate) fn key_of<'a>(location: &'a str, bucket: &str) -> Option<&'a str> {
     location.strip_prefix("s3://")?.strip_prefix(bucket)?.strip_prefix('/')

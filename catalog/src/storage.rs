@@ -13,10 +13,12 @@
 //! d/{time: 8}{namespace} 0 {table}  a dropped table
 //! i/{hour: 8}{key: 16}            what was done under an idempotency key
 //! p/{folder}                      a folder whose objects are being removed
+//! w/{time: 8}{folder}             the folder of a dropped view, and when its objects are removed
 //! ```
 
 pub(crate) mod commit_record;
 pub(crate) mod dropped;
+pub(crate) mod dropped_view;
 pub(crate) mod epoch;
 pub(crate) mod format;
 pub(crate) mod idempotency;

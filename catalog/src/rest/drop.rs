@@ -12,13 +12,10 @@ use super::query::Query;
 use super::tables::name;
 use super::{Caller, RestError, RestResponse};
 use crate::catalog::Catalog;
-use crate::limits::{
-    COMMIT_ATTEMPTS_MAX, DROPPED_SECONDS, PURGE_PAUSE_MICROS, PURGE_REPEATED_SECONDS, PURGE_RETRY_MICROS,
-};
-use crate::location::key_of;
+use crate::limits::{COMMIT_ATTEMPTS_MAX, DROPPED_SECONDS, PURGE_PAUSE_MICROS, PURGE_REPEATED_SECONDS};
 use crate::storage::dropped::{self, Dropped};
 use crate::storage::pointer::{self, Owner, Pointer};
-use crate::storage::{purge, used_location};
+use crate::storage::purge;
 
 impl<S: ShardStorage> Catalog<S> {
     pub(super) async fn answer_drop(
@@ -141,32 +138,6 @@ impl<S: ShardStorage> Catalog<S> {
         let since = caller.now_micros.saturating_sub(PURGE_REPEATED_SECONDS * 1_000_000);
         let last = dropped::of(&self.storage, table)?.into_iter().next();
         Ok(last.is_some_and(|last| last.is_purged && last.dropped_micros >= since))
-    }
-
-    /// Removes objects of purged tables, at most as many as one step may; the alarm is set if there are more. For the
-    /// object's alarm.
-    pub async fn purge_step(&self, store: &impl ObjectStore, now_micros: i64) -> Result<(), crate::CatalogError> {
-        let Some((folder, has_another)) = purge::next(&self.storage)? else { return Ok(()) };
-        let emptied = match self.folder_is_in_use(&folder)? {
-            true => Ok(true),
-            false => self.empty_folder(store, &folder).await,
-        };
-        let mut batch = WriteBatch::new();
-        let pause = if emptied.is_ok() { PURGE_PAUSE_MICROS } else { PURGE_RETRY_MICROS };
-        if emptied == Ok(true) {
-            purge::remove(&mut batch, &folder);
-        }
-        if has_another || emptied != Ok(true) {
-            batch.alarm = Some(AlarmChange::NoLaterThan(now_micros.saturating_add(pause)));
-        }
-        durable!("catalog: end a step of a purge", self.apply(&batch))
-    }
-
-    /// Never true as long as no location is used twice; looked at because what follows cannot be undone.
-    fn folder_is_in_use(&self, folder: &str) -> Result<bool, crate::CatalogError> {
-        let Some(table) = used_location::read(&self.storage, folder)? else { return Ok(false) };
-        let pointer = pointer::read(&self.storage, &table)?;
-        Ok(pointer.is_some_and(|pointer| key_of(&pointer.location, &self.settings.bucket) == Some(folder)))
     }
 
     /// Why a table of the lake cannot be dropped or written by others.

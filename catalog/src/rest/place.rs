@@ -10,7 +10,7 @@ use lake_table::TableName;
 use super::{Caller, RestError};
 use crate::catalog::Catalog;
 use crate::limits::FOLDER_BYTES_MAX;
-use crate::location::{folder, key_of, namespace_folder};
+use crate::location::{folder, is_view_folder, key_of, namespace_folder};
 use crate::storage::used_location;
 
 /// Folders between that of the namespace and the table's files.
@@ -67,7 +67,10 @@ impl<S: ShardStorage> Catalog<S> {
 fn is_plain(path: &str) -> bool {
     let is_plain = |segment: &str| {
         let all = segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.~=".contains(&byte));
-        all && !segment.is_empty() && !segment.bytes().all(|byte| byte == b'.') && segment.len() <= FOLDER_BYTES_MAX
+        all && !is_view_folder(segment)
+            && !segment.is_empty()
+            && !segment.bytes().all(|byte| byte == b'.')
+            && segment.len() <= FOLDER_BYTES_MAX
     };
     path.split('/').count() <= LEVELS_MAX && path.split('/').all(is_plain)
 }

@@ -1,6 +1,7 @@
 //! Requests as clients send them, answers as they read them.
 
 mod commits;
+mod dropped_views;
 mod functions;
 mod namespaces;
 mod permissions;

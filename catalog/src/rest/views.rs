@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use lake_api::scope::{Access, Action};
 use lake_api::token::Claims;
-use lake_host::{ByteRange, ObjectStore, ShardStorage, WriteBatch, durable};
+use lake_host::{AlarmChange, ByteRange, ObjectStore, ShardStorage, WriteBatch, durable};
 use lake_table::TableName;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -21,10 +21,11 @@ use super::route::{ViewRoute, display};
 use super::{Caller, RestError, RestResponse};
 use crate::cache::MetadataFile;
 use crate::catalog::{Catalog, metadata_location};
-use crate::limits::{NAME_BYTES_MAX, VIEW_BYTES_MAX, VIEW_COMMIT_ATTEMPTS};
+use crate::limits::{DROPPED_SECONDS, NAME_BYTES_MAX, VIEW_BYTES_MAX, VIEW_COMMIT_ATTEMPTS};
 use crate::location::{WAREHOUSE, key_of, namespace_folder, view_folder};
+use crate::storage::dropped_view::{self, DroppedView};
 use crate::storage::view::{self as pointers, ViewPointer};
-use crate::storage::{namespace, pointer};
+use crate::storage::{namespace, pointer, purge};
 use crate::view::{self, NewView, ViewMetadata, ViewRequirement, ViewUpdate};
 
 #[derive(Deserialize)]
@@ -146,7 +147,11 @@ impl<S: ShardStorage> Catalog<S> {
         ViewMetadata::decode(&bytes).map_err(|error| RestError::BadRequest(error.to_string()))?;
         let folder = self.view_location(&view, caller);
         let pointer = ViewPointer { metadata_location: asked.metadata_location, folder, version: 0 };
+        // Other requests ran during the reads.
         self.must_be_free(&view, caller.claims)?;
+        if purge::takes(&self.storage, &key)? {
+            return Err(RestError::BadRequest(format!("The files at {} are purged", pointer.metadata_location)));
+        }
         self.swap_view(&view, &pointer, &Rc::new(MetadataFile::new(bytes)), once.as_ref(), caller)
     }
 
@@ -192,9 +197,14 @@ impl<S: ShardStorage> Catalog<S> {
         if self.was_done(once.as_ref(), caller)? {
             return Ok(RestResponse::no_content());
         }
-        self.must_find_view(view)?;
+        let pointer = self.must_find_view(view)?;
         let mut batch = WriteBatch::new();
         pointers::remove(&mut batch, view);
+        // A dropped view comes back by registering its metadata, so its files stay as long as a dropped table's.
+        let due_micros = caller.now_micros.saturating_add(DROPPED_SECONDS.saturating_mul(1_000_000));
+        let folder = self.must_key(&pointer.folder)?.to_owned();
+        dropped_view::put(&mut batch, &self.storage, &DroppedView { due_micros, folder })?;
+        batch.alarm = Some(AlarmChange::NoLaterThan(due_micros));
         self.put_if_once(&mut batch, once.as_ref(), 204, caller)?;
         durable!("catalog: drop a view", self.apply(&batch))?;
         Ok(RestResponse::no_content())

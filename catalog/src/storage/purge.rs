@@ -18,6 +18,17 @@ pub(crate) fn remove(batch: &mut WriteBatch, folder: &str) {
     batch.delete([PREFIX, folder.as_bytes()].concat());
 }
 
+/// True if an object is in a folder that is being removed.
+pub(crate) fn takes(storage: &impl ShardStorage, key: &str) -> Result<bool, CatalogError> {
+    for (slash, _) in key.match_indices('/') {
+        let folder = [PREFIX, key.get(..slash).unwrap_or_default().as_bytes()].concat();
+        if storage.get(&folder).map_err(CatalogError::Storage)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// The first folder that is being removed, and whether there is another.
 pub(crate) fn next(storage: &impl ShardStorage) -> Result<Option<(String, bool)>, CatalogError> {
     let rows = storage.scan(&KeyRange::prefix(PREFIX), 2).map_err(CatalogError::Storage)?;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{decode, encode};
 use crate::error::CatalogError;
-use crate::limits::LIST_MAX;
+use crate::limits::{LIST_MAX, ROWS_AT_ONCE};
 
 const PREFIX: &[u8] = b"v/";
 const SEPARATOR: u8 = 0;
@@ -52,6 +52,25 @@ pub(crate) fn put(batch: &mut WriteBatch, view: &TableName, pointer: &ViewPointe
 /// Removes a pointer, in a batch.
 pub(crate) fn remove(batch: &mut WriteBatch, view: &TableName) {
     batch.delete(key(view));
+}
+
+/// True if a view's present `metadata.json` is below a location, which ends without a slash.
+pub(crate) fn any_below(storage: &impl ShardStorage, location: &str) -> Result<bool, CatalogError> {
+    let mut range = KeyRange::prefix(PREFIX);
+    loop {
+        let rows = storage.scan(&range, ROWS_AT_ONCE).map_err(CatalogError::Storage)?;
+        for (_, value) in &rows {
+            let pointer: ViewPointer = decode("a view's pointer", value)?;
+            let below = pointer.metadata_location.strip_prefix(location);
+            if below.is_some_and(|rest| rest.starts_with('/')) {
+                return Ok(true);
+            }
+        }
+        match rows.into_iter().nth(ROWS_AT_ONCE - 1) {
+            Some((last, _)) => range.start = [last, vec![0]].concat(),
+            None => return Ok(false),
+        }
+    }
 }
 
 /// The names of the views of one namespace in order.

@@ -121,10 +121,11 @@ impl CatalogObject {
         }
     }
 
-    /// The catalog's alarm: files of purged tables go on being removed.
-    pub(crate) async fn purge_step(&self) {
-        let stepped = self.ask("catalog: purge", |object, catalog| async move {
-            catalog.purge_step(&object.store, object.clock.now_micros()).await.map(|_| ())
+    /// The catalog's alarm, as it comes after so many seconds: files of purged tables and dropped views are removed.
+    pub(crate) async fn purge_step(&self, seconds: i64) {
+        let stepped = self.ask("catalog: purge", move |object, catalog| async move {
+            let now = object.clock.now_micros() + seconds * 1_000_000;
+            catalog.purge_step(&object.store, now).await.map(|_| ())
         });
         // It goes on next time.
         let _ = stepped.await;

@@ -9,6 +9,7 @@ pub const PLACES_TO_DIE: &[&str] = &[
     "catalog: end a step of a purge",
     "catalog: make a table",
     "catalog: purge an object",
+    "catalog: take up a dropped view",
     "catalog: move an engine's table aside",
     "catalog: put a hint",
     "catalog: put a namespace",
