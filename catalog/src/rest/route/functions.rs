@@ -4,8 +4,10 @@ use super::{Shown, namespace_of};
 use crate::rest::RestError;
 
 /// In the words of the spec.
-pub(super) const ENDPOINTS: &[&str] =
-    &["GET /v1/{prefix}/namespaces/{namespace}/functions", "GET /v1/{prefix}/namespaces/{namespace}/functions/{function}"];
+pub(super) const ENDPOINTS: &[&str] = &[
+    "GET /v1/{prefix}/namespaces/{namespace}/functions",
+    "GET /v1/{prefix}/namespaces/{namespace}/functions/{function}",
+];
 
 /// What a request of functions is for.
 #[derive(Clone, Debug, PartialEq, Eq)]

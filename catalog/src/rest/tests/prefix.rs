@@ -23,7 +23,8 @@ fn the_name_of_the_lake_is_taken_for_a_prefix() {
 #[test]
 fn any_other_prefix_is_another_warehouse() {
     let world = world();
-    for target in ["other/namespaces", "Lake/namespaces/default", "/namespaces", "lake/lake/namespaces", "lake/config"] {
+    for target in ["other/namespaces", "Lake/namespaces/default", "/namespaces", "lake/lake/namespaces", "lake/config"]
+    {
         world.check("all", "GET", &format!("/v1/{target}"), 404);
     }
     world.check("all", "DELETE", "/v1/other/namespaces/default/tables/orders", 404);
