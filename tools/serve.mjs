@@ -2,8 +2,8 @@
 //
 //   node tools/serve.mjs --state DIR [--port P] [--admin-port P] [--log FILE] [--ends-with-stdin]
 //
-// LAKE_KEYS (the secret of the `lake` script) and LAKE_TOKEN (printed, nothing else) come in the environment. Prints one
-// line when requests are answered: `ready url=http://127.0.0.1:P token=… [admin=http://127.0.0.1:A]`.
+// LAKE_KEYS (the secret of the `lake` script), its settings of storage credentials, and LAKE_TOKEN (printed, nothing else)
+// come in the environment. Prints one line when requests are answered: `ready url=http://127.0.0.1:P token=… [admin=http://127.0.0.1:A]`.
 //
 // Miniflare's API is used and not `wrangler dev`, which answers ten times fewer requests a second. A node that is killed
 // leaves its workerd alive with its ports and files, so the process ids are kept in the state folder and the next
@@ -19,6 +19,8 @@ import { unstable_getMiniflareWorkerOptions as workerOptionsOf } from 'wrangler'
 
 const ROOT = resolve(import.meta.dirname, '..')
 const CONFIGS = ['wrangler.toml', 'workers/dosql/wrangler.toml', 'workers/query/wrangler.toml']
+// Secrets and settings of the `lake` script that may come in the environment.
+const SECRETS = ['LAKE_KEYS', 'STORAGE_CREDENTIALS', 'R2_ENDPOINT', 'R2_ACCESS_KEY_ID', 'R2_SECRET_ACCESS_KEY']
 const HOST = '127.0.0.1'
 
 const { values: options } = parseArgs({
@@ -102,8 +104,9 @@ function modulesOf(folder) {
 }
 
 function secretsOf(name) {
-  const keys = process.env.LAKE_KEYS
-  return name === 'lake' && keys ? { LAKE_KEYS: keys } : {}
+  if (name !== 'lake') return {}
+  const found = SECRETS.map((secret) => [secret, process.env[secret]])
+  return Object.fromEntries(found.filter(([, value]) => value))
 }
 
 // For tests: evict an object, name the processes.

@@ -15,6 +15,8 @@ export interface StartOptions {
   state?: string
   /** The port; a free one if left out. A restart under clients that reconnect takes the port it had. */
   port?: number
+  /** Settings of the scripts. */
+  settings?: Readonly<Record<string, string>>
 }
 
 /** A Durable Object of a script. */
@@ -50,10 +52,11 @@ export class Server {
     this.#admin = must(ready.get('admin'), 'admin')
   }
 
-  static async start({ state = newState(), port = 0 }: StartOptions = {}): Promise<Server> {
+  static async start({ state = newState(), port = 0, settings = {} }: StartOptions = {}): Promise<Server> {
     const values = ['--state', state, '--port', String(port), '--admin-port', '0', '--log', join(state, 'server.log')]
     const child = spawn(process.execPath, [SERVE, ...values, '--ends-with-stdin'], {
       stdio: ['pipe', 'pipe', 'inherit'],
+      env: { ...process.env, ...settings },
     })
     const ended = new Promise<void>((end) => child.once('exit', () => end()))
     for await (const line of createInterface({ input: child.stdout! })) {

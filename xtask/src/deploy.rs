@@ -21,6 +21,8 @@ use crate::toolchain::node;
 
 /// The script with the front door, which alone has secrets.
 const FRONT: &str = "lake";
+/// The secret of a key of the bucket, which the front door has where engines get credentials for the bucket itself.
+const PARENT_SECRET: &str = "R2_SECRET_ACCESS_KEY";
 
 /// The command. `--dry-run` bundles both passes and uploads nothing.
 pub(crate) fn command(mut options: Options) -> Result<()> {
@@ -50,7 +52,8 @@ pub(crate) fn command(mut options: Options) -> Result<()> {
         progress(&format!("second pass: {}", script.name));
         run(&mut deployment(&paths::root().join(script.config))?)?;
     }
-    ensure_keys()
+    ensure_keys()?;
+    ensure_parent_key()
 }
 
 /// Bundles what is in `build/` for both passes, as a deployment of a lake that does not exist yet would.
@@ -108,6 +111,24 @@ fn ensure_keys() -> Result<()> {
     Ok(())
 }
 
+/// Says so if engines are to get credentials of the bucket itself, and the key that these are made from is not there.
+fn ensure_parent_key() -> Result<()> {
+    let config = fs::read_to_string(paths::root().join(script::find(FRONT)?.config))?;
+    if !wants_parent_key(&config) {
+        return Ok(());
+    }
+    ensure!(
+        output(wrangler()?.args(["secret", "list", "--name", FRONT]))?.contains(PARENT_SECRET),
+        "STORAGE_CREDENTIALS is r2, and {PARENT_SECRET} is not set: wrangler secret put {PARENT_SECRET} --name {FRONT}"
+    );
+    Ok(())
+}
+
+/// True if the settings have engines read the bucket itself.
+fn wants_parent_key(config: &str) -> bool {
+    config.lines().any(|line| line.trim() == "STORAGE_CREDENTIALS = \"r2\"")
+}
+
 fn deployment(config: &Path) -> Result<Command> {
     let mut command = wrangler()?;
     command.arg("deploy").arg("--config").arg(config);
@@ -142,6 +163,12 @@ fn names_another_script(section: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_bucket_itself_needs_its_key() {
+        assert!(wants_parent_key("[vars]\nSTORAGE_CREDENTIALS = \"r2\"\n"));
+        assert!(!wants_parent_key("[vars]\n# STORAGE_CREDENTIALS = \"r2\"\nSTORAGE_CREDENTIALS = \"facade\"\n"));
+    }
 
     #[test]
     fn the_first_pass_keeps_everything_but_bindings_to_other_scripts() {
