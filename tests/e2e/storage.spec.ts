@@ -178,6 +178,32 @@ test('credentials write below their own table and nowhere else', async () => {
   }
 })
 
+test('a request without a signature is refused in the words of S3', async () => {
+  const key = `${MINE}/data/unsigned`
+  assert.equal((await mine.send('PUT', key, { body: small })).status, 200)
+  for (const path of ['/lakehouse', '/lakehouse/', `/lakehouse/${key}`, '/lakehouse/_lake/commits/1', '/%6cakehouse/x', '/lakehouse/%ff']) {
+    for (const method of ['GET', 'HEAD', 'PUT', 'POST', 'DELETE']) {
+      for (const authorization of [undefined, `Bearer ${lake.token}`]) {
+        const body = method === 'PUT' || method === 'POST' ? { body: 'x' } : {}
+        const answer = await fetch(lake.url + path, { method, headers: authorization === undefined ? {} : { authorization }, ...body })
+        const text = await answer.text()
+        const what = `${method} ${path}: ${answer.status} ${text}`
+        assert.equal(answer.status, 403, what)
+        assert.equal(answer.headers.get('content-type'), 'application/xml', what)
+        const id = answer.headers.get('x-amz-request-id')
+        assert.ok(id, what)
+        if (method !== 'HEAD') assert.match(text, new RegExp(`<Code>AccessDenied</Code>.*<RequestId>${id}</RequestId>`), what)
+      }
+    }
+  }
+  assert.ok((await mine.send('GET', key)).body.equals(small))
+  // Others are the front door's own.
+  for (const path of ['/lakehouse2', '/other/x']) {
+    const answer = await lake.request('GET', path)
+    assert.deepEqual([answer.status, answer.headers.get('content-type')?.includes('json')], [404, true], path)
+  }
+})
+
 test('a large object never is in memory as a whole', async () => {
   const memory = async () => (await lake.request('GET', '/v1/status')).body.front.memoryBytes as number
   const before = await memory()
