@@ -2,7 +2,7 @@
 //!
 //! Each program finds the lake in its environment and appends to `LAKE_OUTCOMES`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -85,7 +85,7 @@ pub(super) const ICEBERG_REST: Suite = Suite {
     name: "iceberg-rest",
     client: "npm `iceberg-js` 1.0.0, Go `iceberg-go` 0.7.0, the crate `iceberg-catalog-rest` 0.10.1",
     tests: "of this repository",
-    install: || go().map(drop),
+    install: || go().and_then(|()| client_python()).map(drop),
     drive: drive_libraries,
     report: None,
 };
@@ -252,15 +252,22 @@ fn drive_libraries(suite: &Run) -> Result<()> {
         run_quiet(npm.arg(&packages).arg("iceberg-js@1.0.0"))?;
     }
     let node = version_of("node").and(node::ensure().ok()).context("no Node")?;
-    let mut client = suite.client(node);
+    let mut client = behind_faults(suite, &node)?;
     client.arg(suite.folder().join("iceberg_js.mjs")).env("LAKE_NPM", &packages);
     finish(suite, client, &[0, 1])?;
     let program = cache.join("iceberg-go");
     let mut build = Command::new("go");
     run(build.args(["build", "-o"]).arg(&program).arg(".").current_dir(suite.folder().join("go")))?;
-    finish(suite, suite.client(&program), &[0, 1])?;
+    finish(suite, behind_faults(suite, &program)?, &[0, 1])?;
     let mut build = Command::new("cargo");
     build.args(["build", "--quiet", "--locked", "--manifest-path"]).arg(suite.folder().join("rust/Cargo.toml"));
     run(build.env("CARGO_TARGET_DIR", cache.join("target")))?;
-    finish(suite, suite.client(cache.join("target/debug/iceberg-rest-client")), &[0, 1])
+    finish(suite, behind_faults(suite, &cache.join("target/debug/iceberg-rest-client"))?, &[0, 1])
+}
+
+/// A program with a proxy that repeats requests and drops answers next to it; it finds both in its environment.
+fn behind_faults(suite: &Run, program: &Path) -> Result<Command> {
+    let mut client = suite.client(python::CLIENTS.ensure()?.join("bin/python"));
+    client.arg(suite.folder().join("faults.py")).arg(program).env("PYTHONPATH", programs());
+    Ok(client)
 }

@@ -98,6 +98,34 @@ func ofFormat(lake *rest.Catalog, version string) error {
 	return mustCount(lake, name, 3)
 }
 
+// An append through a catalog whose answers go wrong; the table is counted where they do not.
+func appendBehind(lake *rest.Catalog, fault string, isLost bool) error {
+	name := table.Identifier{"golang", "faults_" + fault}
+	if _, err := lake.CreateTable(background, name, schema); err != nil {
+		return err
+	}
+	faulty, err := connect(os.Getenv("LAKE_FAULTS") + "/" + fault + "/commits")
+	if err != nil {
+		return err
+	}
+	loaded, err := faulty.LoadTable(background, name)
+	if err != nil {
+		return err
+	}
+	if _, err = loaded.AppendTable(background, records(1, 2, 3), 1024, nil); (err != nil) != isLost {
+		return fmt.Errorf("the append answered %v", err)
+	}
+	if err = mustCount(lake, name, 3); err != nil {
+		return err
+	}
+	return lake.PurgeTable(background, name)
+}
+
+func connect(address string) (*rest.Catalog, error) {
+	return rest.NewCatalog(background, "lake", address+"/iceberg",
+		rest.WithOAuthToken(os.Getenv("LAKE_TOKEN")), rest.WithWarehouseLocation("lake"))
+}
+
 func captured(lake *rest.Catalog, options ...table.ScanOption) error {
 	if err := errors.Join(sql("CREATE TABLE IF NOT EXISTS seen (id integer PRIMARY KEY)"),
 		sql("DELETE FROM seen"), sql("INSERT INTO seen VALUES (1), (2)")); err != nil {
@@ -107,8 +135,7 @@ func captured(lake *rest.Catalog, options ...table.ScanOption) error {
 }
 
 func main() {
-	lake, err := rest.NewCatalog(background, "lake", os.Getenv("LAKE_URL")+"/iceberg",
-		rest.WithOAuthToken(os.Getenv("LAKE_TOKEN")), rest.WithWarehouseLocation("lake"))
+	lake, err := connect(os.Getenv("LAKE_URL"))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)
@@ -138,6 +165,8 @@ func main() {
 			}
 			return nil
 		}},
+		{"an append that arrives twice is made once", func() error { return appendBehind(lake, "repeat", false) }},
+		{"an append whose answer is lost is there", func() error { return appendBehind(lake, "drop", true) }},
 		{"a captured table is scanned", func() error { return captured(lake) }},
 		{"a scan of a captured table is planned by the catalog", func() error {
 			return captured(lake, table.WithScanPlanningMode(table.ScanPlanningRemote))

@@ -30,9 +30,9 @@ fn variable(name: &str) -> Result<String, String> {
     std::env::var(name).map_err(|_| format!("{name} is not set"))
 }
 
-async fn connect() -> Result<RestCatalog, Box<dyn Error>> {
+async fn connect(address: &str) -> Result<RestCatalog, Box<dyn Error>> {
     let properties = [
-        ("uri", format!("{}/iceberg", variable("LAKE_URL")?)),
+        ("uri", format!("{address}/iceberg")),
         ("warehouse", "lake".to_owned()),
         ("token", variable("LAKE_TOKEN")?),
         ("header.X-Iceberg-Access-Delegation", "vended-credentials".to_owned()),
@@ -111,6 +111,15 @@ async fn appends_and_scans(lake: &RestCatalog) -> Outcome {
     expect(count(&table, Some("south")).await?, 3)
 }
 
+/// An append through a catalog whose answers go wrong; the table is counted where they do not.
+async fn appends_behind(lake: &RestCatalog, fault: &str, ids: Vec<i64>, is_lost: bool) -> Outcome {
+    let rows = ids.len();
+    let before = count(&lake.load_table(&named("orders")).await?, None).await?;
+    let faulty = connect(&format!("{}/{fault}/commits", variable("LAKE_FAULTS")?)).await?;
+    expect(append(&faulty, ids).await.is_err(), is_lost)?;
+    expect(count(&lake.load_table(&named("orders")).await?, None).await?, before + rows)
+}
+
 async fn changes_properties(lake: &RestCatalog) -> Outcome {
     let table = lake.load_table(&named("orders")).await?;
     let transaction = Transaction::new(&table);
@@ -145,10 +154,14 @@ fn write(name: &str, outcome: &Outcome) -> Outcome {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Outcome {
-    let lake = connect().await?;
+    let lake = connect(&variable("LAKE_URL")?).await?;
     write("a namespace is made", &makes_a_namespace(&lake).await)?;
     write("a table is made and loaded", &makes_a_table(&lake).await)?;
     write("rows are appended and scanned", &appends_and_scans(&lake).await)?;
+    let twice = appends_behind(&lake, "repeat", vec![6, 7], false).await;
+    write("an append that arrives twice is made once", &twice)?;
+    let lost = appends_behind(&lake, "drop", vec![8, 9], true).await;
+    write("an append whose answer is lost is there", &lost)?;
     write("properties are changed", &changes_properties(&lake).await)?;
     write("a table is renamed and dropped", &renames_and_drops(&lake).await)
 }
