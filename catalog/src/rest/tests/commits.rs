@@ -102,6 +102,33 @@ fn what_does_not_hold_is_a_conflict_and_what_is_unknown_is_bad() {
     world.refused(&format!("{TABLES}/nothing"), &commit(1, None), 404, "NoSuchTableException", "default.nothing");
 }
 
+#[test]
+fn a_table_that_is_replaced_stays_where_it_is_and_so_do_its_manifest_lists() {
+    let world = world();
+    world.events();
+    let moved = |place: &str, list: &str| {
+        let mut body = commit(1, None);
+        body["updates"][0]["snapshot"]["manifest-list"] = json!(format!("{list}/metadata/snap-1.avro"));
+        let set = json!({"action": "set-location", "location": place});
+        body["updates"].as_array_mut().unwrap().insert(0, set);
+        body
+    };
+    // Of the client's own disk, of another table, of a place that nobody has, and what only looks like the table's.
+    for place in [
+        "file:/tmp/default/events",
+        "s3://lakehouse/warehouse/default/orders",
+        "s3://lakehouse/warehouse/default/elsewhere",
+        "s3://lakehouse/warehouse/default/events2",
+    ] {
+        let says = format!("{place}/metadata/snap-1.avro does not lie below the table's location {LOCATION}");
+        world.refused(EVENTS, &moved(place, place), 400, "BadRequestException", &says);
+    }
+    let up = format!("{LOCATION}/../orders");
+    world.refused(EVENTS, &moved(LOCATION, &up), 400, "BadRequestException", "does not lie below");
+    let taken = world.committed(&moved("file:/tmp/default/events", LOCATION));
+    assert_eq!((&taken["location"], &taken["current-snapshot-id"]), (&json!(LOCATION), &json!(1)));
+}
+
 /// As PyIceberg and Trino end a creation that they have staged.
 fn creation(staged: &Value, uuid: &str) -> Value {
     let metadata = &staged["metadata"];
