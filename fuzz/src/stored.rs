@@ -89,10 +89,12 @@ fn use_catalog(world: &World) {
     for path in ["/v1/namespaces", "/v1/namespaces/default/tables", "/v1/namespaces/default/tables/orders"] {
         let request = RestRequest { method: "GET".into(), path: path.into(), ..RestRequest::default() };
         let (claims, keys) = (claims("all"), keys());
-        let answer = catalog.respond(&request, &claims, &keys, &world.store, &SeededRandom::new(2), NOW);
+        let random = SeededRandom::new(2);
+        let answer = catalog.respond(&request, &claims, &keys, &world.store, &random, NOW);
         let _ = std::hint::black_box(block_on(answer));
     }
     let _ = std::hint::black_box(catalog.version_hint("warehouse/default/orders"));
+    let _ = std::hint::black_box(block_on(catalog.purge_step(&world.store, NOW)));
 }
 
 /// Rows as they are; of each kind of key the first ones.

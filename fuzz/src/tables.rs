@@ -134,7 +134,8 @@ fn respond(table: &Table, bytes: &[u8]) {
             ..RestRequest::default()
         };
         let (claims, keys) = (claims("all"), keys());
-        let answer = catalog.respond(&request, &claims, &keys, &world.store, &SeededRandom::new(2), NOW);
+        let random = SeededRandom::new(2);
+        let answer = catalog.respond(&request, &claims, &keys, &world.store, &random, NOW);
         let _ = std::hint::black_box(block_on(answer));
     }
 }
