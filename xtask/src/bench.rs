@@ -3,7 +3,18 @@
 //! Each `tests/bench/*.bench.ts` gets a running lake that is empty, and prints one JSON object a line on stdout:
 //! `{"name", "value", "unit", "peer", "ratio"}`, the last two null where there is nothing to compare with. Figures are
 //! printed and never asserted: a timed test is red on a busy machine.
+//!
+//! [`catalog`] is written here, because its load comes from many clients at once and its peer is a JVM.
 
+mod catalog;
+mod http;
+mod load;
+mod manifest_list;
+mod peer;
+mod sample;
+mod table;
+
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use anyhow::{Context, Result};
@@ -21,16 +32,35 @@ use crate::toolchain::node;
 pub(crate) fn command(mut options: Options) -> Result<()> {
     let mode = Mode::from(&mut options);
     let as_json = options.flag("--json");
+    let effort = catalog::Effort::from(&mut options)?;
     let words = options.words();
     options.finish()?;
     build_scripts(mode)?;
+    let mut figures = Vec::new();
+    let files = files("tests/bench", ".bench.ts", &words)?;
+    if !files.is_empty() {
+        figures.extend(measure(&files)?);
+    }
+    if words.is_empty() || words.iter().any(|word| "catalog".contains(word.as_str())) {
+        figures.extend(catalog::measure(&effort)?);
+    }
+    if as_json {
+        println!("{}", serde_json::to_string_pretty(&figures)?);
+    } else {
+        print_table(&figures);
+    }
+    Ok(())
+}
+
+/// The figures of benchmarks in TypeScript.
+fn measure(files: &[PathBuf]) -> Result<Vec<Value>> {
     let flights = dataset::ensure()?;
     let mut figures = Vec::new();
-    for file in files("tests/bench", ".bench.ts", &words)? {
+    for file in files {
         progress(&format!("measuring {}", file.file_stem().unwrap_or_default().to_string_lossy()));
         let server = Server::start(&fresh_state("bench")?)?;
         let output = node::command()?
-            .arg(&file)
+            .arg(file)
             .envs(server.environment())
             .envs(python_environment()?)
             .env("LAKE_FLIGHTS", &flights)
@@ -42,12 +72,7 @@ pub(crate) fn command(mut options: Options) -> Result<()> {
             figures.push(figure);
         }
     }
-    if as_json {
-        println!("{}", serde_json::to_string_pretty(&figures)?);
-    } else {
-        print_table(&figures);
-    }
-    Ok(())
+    Ok(figures)
 }
 
 fn print_table(figures: &[Value]) {

@@ -25,6 +25,7 @@ use crate::process::progress;
 use crate::serve::{Server, build_scripts, fresh_state};
 use crate::steps::Steps;
 use expected::{Expected, Outcome};
+pub(crate) use rck::fixture_jars;
 
 /// One client, or several that share a table.
 pub(crate) struct Suite {

@@ -51,6 +51,8 @@ cargo xtask COMMAND
                                              --input FILE: one input again; --write-seeds: the seeds anew
   chaos   the scripts killed under load      --kills N  --seed S
   bench   figures of this machine            --json  [part of a file name]
+          the catalog beside a peer          bench catalog: --quick  --commits N  --only WORD
+                                             --peer-in-memory
   sim     the cores from seeds, with faults  --seeds N  --from S  --planted
           one seed again                     --seed S  --steps N  --without a,b  --bug NAME  --trace
   build   compile the scripts                --script dosql|lake|query

@@ -2,7 +2,7 @@
 //!
 //! Every system property becomes a property of the kit's client, so the address and the token are given as such.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context, Result};
@@ -97,4 +97,12 @@ fn report(run: &Run) -> Result<Vec<Outcome>> {
         let area = if class.ends_with("ViewCatalogTests") { "view" } else { "catalog" };
         format!("{area} {}", name.replace("()", ""))
     }))
+}
+
+/// The JDK, the kit's jars, in which Apache's REST fixture is, and a jar in `state` with one source file of ours.
+pub(crate) fn fixture_jars(source: &Path, state: &Path) -> Result<(PathBuf, PathBuf, PathBuf)> {
+    let (home, lib) = (lacks()?, JARS.ensure()?);
+    let main = state.join("main.jar");
+    jar(&home, Some(source), &[], &lib, &main)?;
+    Ok((home, lib, main))
 }
