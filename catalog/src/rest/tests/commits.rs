@@ -115,7 +115,7 @@ fn a_table_that_is_replaced_stays_where_it_is_and_so_do_its_manifest_lists() {
     };
     // Of the client's own disk, of another table, of a place that nobody has, and what only looks like the table's.
     for place in [
-        "file:/tmp/default/events",
+        "file:/disk/default/events",
         "s3://lakehouse/warehouse/default/orders",
         "s3://lakehouse/warehouse/default/elsewhere",
         "s3://lakehouse/warehouse/default/events2",
@@ -125,7 +125,7 @@ fn a_table_that_is_replaced_stays_where_it_is_and_so_do_its_manifest_lists() {
     }
     let up = format!("{LOCATION}/../orders");
     world.refused(EVENTS, &moved(LOCATION, &up), 400, "BadRequestException", "does not lie below");
-    let taken = world.committed(&moved("file:/tmp/default/events", LOCATION));
+    let taken = world.committed(&moved("file:/disk/default/events", LOCATION));
     assert_eq!((&taken["location"], &taken["current-snapshot-id"]), (&json!(LOCATION), &json!(1)));
 }
 
