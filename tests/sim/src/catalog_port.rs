@@ -13,8 +13,7 @@ use lake_api::token::{Claims, Keys};
 use lake_catalog::rest::RestRequest;
 use lake_catalog::{Catalog, CatalogError, Settings};
 use lake_dolake::{CatalogError as Unanswered, LakePorts, TableCatalog};
-use lake_host::Clock;
-use lake_host::Random;
+use lake_host::{Clock, Random, alive};
 use lake_table::{EnsureTable, FlushCommit, FlushOutcome, SettleFlush, Settlement, TableName, TableState};
 use lake_test_host::{ManualClock, MemoryObjectStore, MemoryStorage, SeededRandom, Simulation, TaskId, yield_now};
 use serde::Serialize;
@@ -133,7 +132,8 @@ impl CatalogObject {
 
     /// The place of the present metadata of the table whose folder has one of these names, if it is there.
     pub(crate) fn metadata_of(&self, folders: &[String]) -> Option<String> {
-        let catalog = Catalog::open(self.storage.fork(), settings()).ok()?;
+        // Whoever looks into a storage that no catalog has begun begins one, and may die of it.
+        let catalog = alive(|| Catalog::open(self.storage.fork(), settings())).ok()?.ok()?;
         folders.iter().find_map(|folder| {
             let hint = catalog.version_hint(folder).ok()??;
             Some(format!("s3://lakehouse/{folder}/metadata/{}.metadata.json", hint.text))

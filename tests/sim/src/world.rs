@@ -1,9 +1,11 @@
 //! Everything together, and what can happen to it next.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use lake_dolake::Lake;
-use lake_host::{Clock, arm_fault, disarm_faults, throw_coins};
+use lake_host::{Clock, Died, arm_fault, disarm_faults, throw_coins};
 use lake_test_host::{ManualClock, MemoryObjectStore, MemoryStorage, SeededRandom, Simulation, TaskId};
 use serde_json::Value;
 
@@ -79,7 +81,7 @@ pub fn run(plan: &Plan) -> Run {
     disarm_faults();
     throw_coins(if plan.has_coins { plan.seed | 1 } else { 0 });
     let mut world = World::new(plan);
-    let failure = world.live().err();
+    let failure = catch_unwind(AssertUnwindSafe(|| world.live().err())).unwrap_or_else(|cause| Some(panicked(&*cause)));
     disarm_faults();
     throw_coins(0);
     let lives = |world: &World| world.databases.iter().map(|database| database.model.removals()).sum();
@@ -94,6 +96,14 @@ pub fn run(plan: &Plan) -> Run {
         events: world.clients.iter().map(|client| client.positions.len()).sum(),
         trace: world.simulation.trace(),
     }
+}
+
+/// A panic of a core is a failure of its seed, and so is a death outside of every object.
+fn panicked(cause: &(dyn Any + Send)) -> String {
+    let said =
+        || cause.downcast_ref::<String>().cloned().or(cause.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+    let died = cause.downcast_ref::<Died>().map(|died| format!("a death at {:?} that no object survives", died.0));
+    died.unwrap_or_else(|| format!("a panic: {}", said().unwrap_or_default()))
 }
 
 impl World {
@@ -466,5 +476,26 @@ impl World {
 
     fn note(&self, at: usize, what: &str) {
         self.simulation.trace_line(format!("{} {what}", self.databases[at].name()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_or_a_death_outside_of_objects_is_said() {
+        let died = || {
+            arm_fault("before nothing", 0);
+            lake_host::fault!("before nothing");
+        };
+        let panics: [(fn(), &str); 2] = [
+            (|| panic!("row {}", 7), "a panic: row 7"),
+            (died, "a death at \"before nothing\" that no object survives"),
+        ];
+        for (act, said) in panics {
+            let cause = catch_unwind(act).expect_err("nothing happened");
+            assert_eq!(panicked(&*cause), said);
+        }
     }
 }
