@@ -4,6 +4,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
+use crate::disk;
 use crate::options::Options;
 use crate::process::version_of;
 use crate::toolchain::{python, rust};
@@ -32,6 +33,10 @@ pub(crate) fn command(options: Options) -> Result<()> {
                 println!("missing  {name}: {remedy}");
             }
         }
+    }
+    if let Some(free) = disk::free_gb() {
+        let word = if free < disk::FILLED_GB { "small   " } else { "ok      " };
+        println!("{word} disk: {free} GB free; tests fill about {} from nothing", disk::FILLED_GB);
     }
     let target = if rust::has_target() { "ok      " } else { "later   " };
     println!("{target} {}: a build adds it", rust::TARGET);

@@ -15,6 +15,7 @@ mod conformance;
 mod dataset;
 mod demo;
 mod deploy;
+mod disk;
 mod doctor;
 mod e2e;
 mod fingerprint;

@@ -7,6 +7,7 @@ use anyhow::Result;
 use crate::build::Mode;
 use crate::conformance;
 use crate::deploy;
+use crate::disk;
 use crate::e2e;
 use crate::options::Options;
 use crate::paths;
@@ -20,6 +21,7 @@ pub(crate) fn command(mut options: Options) -> Result<()> {
     let mode = Mode::from(&mut options);
     let only_native = options.flag("--native");
     options.finish()?;
+    disk::warn();
     let mut steps = Steps::default();
     steps.run("native tests", || {
         let mut cargo = Command::new("cargo");

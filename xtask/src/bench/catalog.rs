@@ -1,9 +1,11 @@
 //! `cargo xtask bench catalog`: loading tables and committing to them, beside Apache's REST fixture.
 //!
 //! Both servers run at the same time on this machine and take turns under the same load, so that what disturbs one
-//! disturbs the other; a figure is that of the middle turn. Every turn has new tables, with histories of the same
-//! length: the fixture keeps each snapshot for ever, and long histories would be its handicap. Its database is a file on
+//! disturbs the other; a figure is that of the middle turn. Turns of commits have new tables, so that histories have the
+//! same length: the fixture keeps each snapshot for ever, and long histories would be its handicap. Its database is a file on
 //! the same disk as the lake's storage, so that a commit of either waits for the disk.
+
+use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
@@ -57,19 +59,24 @@ struct Case {
     clients: usize,
     /// Requests of each client in a turn.
     count: usize,
-    /// All clients are at one table.
+    /// Snapshots of the one table that all clients load.
+    history: usize,
+    /// All clients commit to one table.
     is_shared: bool,
     /// The peer refuses it, so only its refusals are counted.
     is_ours_alone: bool,
 }
 
-const CASES: [Case; 15] = [
-    case("load", Request::Load, 1, 600),
-    case("load", Request::Load, 8, 150),
-    case("load", Request::Load, 32, 50),
-    case("load_304", Request::LoadUnchanged, 1, 600),
-    case("load_304", Request::LoadUnchanged, 8, 150),
-    case("load_304", Request::LoadUnchanged, 32, 50),
+const CASES: [Case; 18] = [
+    Case { history: 20, ..case("load", Request::Load, 1, 1_000) },
+    Case { history: 20, ..case("load", Request::Load, 8, 250) },
+    Case { history: 20, ..case("load", Request::Load, 32, 75) },
+    Case { history: 20, ..case("load_304", Request::LoadUnchanged, 1, 1_000) },
+    Case { history: 20, ..case("load_304", Request::LoadUnchanged, 8, 250) },
+    Case { history: 20, ..case("load_304", Request::LoadUnchanged, 32, 75) },
+    Case { history: 100, ..case("load_100_snapshots", Request::Load, 1, 500) },
+    Case { history: 100, ..case("load_100_snapshots", Request::Load, 8, 125) },
+    Case { history: 100, ..case("load_100_snapshots", Request::Load, 32, 40) },
     case("set_properties", Request::SetProperty, 1, 100),
     case("set_properties", Request::SetProperty, 8, 40),
     case("set_properties", Request::SetProperty, 32, 15),
@@ -82,13 +89,11 @@ const CASES: [Case; 15] = [
 ];
 
 const fn case(name: &'static str, request: Request, clients: usize, count: usize) -> Case {
-    Case { name, request, clients, count, is_shared: false, is_ours_alone: false }
+    Case { name, request, clients, count, history: 0, is_shared: false, is_ours_alone: false }
 }
 
-/// Snapshots of a table that is loaded.
-const HISTORY: usize = 20;
 /// Requests that warm a server up, of each kind.
-const WARM_UP: usize = 200;
+const WARM_UP: usize = 300;
 /// Loads of the table with the long history.
 const LONG_LOADS: usize = 200;
 /// Loads of it by a catalog that has just been woken.
@@ -101,32 +106,32 @@ struct Side {
     address: Address,
     // For names that no table had.
     tables: usize,
+    // Tables that are only loaded, by the number of their snapshots.
+    loaded: BTreeMap<usize, Table>,
 }
 
 impl Side {
     fn new(name: &'static str, url: &str, base: &str, lines: &[(&str, &str)]) -> Result<Side> {
-        let side =
-            Side { name, url: url.to_owned(), address: Address::new(&format!("{url}{base}"), lines)?, tables: 0 };
+        let side = Side {
+            name,
+            url: url.to_owned(),
+            address: Address::new(&format!("{url}{base}"), lines)?,
+            tables: 0,
+            loaded: BTreeMap::new(),
+        };
         create_namespace(&mut Connection::open(&side.address)?)?;
         Ok(side)
     }
 
-    /// New tables with a history, one for each client.
+    /// A table for each client, as the case begins with them.
     fn tables(&mut self, case: &Case, effort: &Effort) -> Result<Vec<Table>> {
         let mut connection = Connection::open(&self.address)?;
+        if matches!(case.request, Request::Load | Request::LoadUnchanged) {
+            return Ok(vec![self.table_to_load(&mut connection, case.history)?; case.clients]);
+        }
         let mut tables = Vec::new();
         for _ in 0..if case.is_shared { 1 } else { case.clients } {
-            self.tables += 1;
-            let mut table = Table::create(&mut connection, &format!("t{}", self.tables))?;
-            if matches!(case.request, Request::Load | Request::LoadUnchanged) {
-                for number in 0..HISTORY {
-                    append(&mut connection, &mut table, snapshot_id(99, number))?;
-                }
-                let loaded = connection.send("GET", &table.path, &[], &[])?;
-                table.etag = loaded.etag.clone().unwrap_or_default();
-                accepted(&loaded)?;
-            }
-            tables.push(table);
+            tables.push(self.new_table(&mut connection)?);
         }
         if case.request == Request::AppendStale {
             self.stage_appends(&mut connection, &mut tables, case, effort)?;
@@ -135,6 +140,27 @@ impl Side {
             tables = vec![tables.swap_remove(0); case.clients];
         }
         Ok(tables)
+    }
+
+    fn new_table(&mut self, connection: &mut Connection) -> Result<Table> {
+        self.tables += 1;
+        Table::create(connection, &format!("t{}", self.tables))
+    }
+
+    /// A table with so many snapshots, made when it is asked for first.
+    fn table_to_load(&mut self, connection: &mut Connection, history: usize) -> Result<Table> {
+        if let Some(table) = self.loaded.get(&history) {
+            return Ok(table.clone());
+        }
+        let mut table = self.new_table(connection)?;
+        for number in 0..history {
+            append(connection, &mut table, snapshot_id(0, number))?;
+        }
+        let loaded = connection.send("GET", &table.path, &[], &[])?;
+        table.etag = loaded.etag.clone().unwrap_or_default();
+        accepted(&loaded)?;
+        self.loaded.insert(history, table.clone());
+        Ok(table)
     }
 
     /// Writes what the clients will append, and commits one snapshot that none of them knows.
@@ -330,7 +356,7 @@ mod tests {
 
     #[test]
     fn a_case_without_a_peer_says_nothing_of_one() {
-        let figures = report(&CASES[14], &sample(1, 10), &Sample::default());
+        let figures = report(&CASES[17], &sample(1, 10), &Sample::default());
         assert!(figures.iter().all(|figure| figure["peer"].is_null() && figure["ratio"].is_null()));
         assert_eq!((&figures[3]["name"], &figures[3]["value"]), (&json!("append_one_table_32_failures"), &json!(0)));
     }
