@@ -7,12 +7,20 @@ use lake_table::TableName;
 use serde_json::{Value, json};
 
 use super::query::Query;
-use super::route::{TableRoute, display};
+use super::route::{Shown, TableRoute, display, shows};
 use super::{Caller, RestError, RestResponse};
 use crate::catalog::Catalog;
-use crate::storage::pointer::{self, Pointer};
+use crate::error::CatalogError;
+use crate::storage::pointer::{self, Owner, Pointer};
 
 impl<S: ShardStorage> Catalog<S> {
+    /// True if the request shows one table that is there and that engines own: nothing that the lake has not committed
+    /// yet is in it.
+    pub fn shows_engines_table(&self, method: &str, path: &str) -> Result<bool, CatalogError> {
+        let Some(Shown::Table(table)) = shows(method, path) else { return Ok(false) };
+        Ok(pointer::read(&self.storage, &table)?.is_some_and(|pointer| pointer.owner == Owner::Engine))
+    }
+
     pub(super) async fn answer_table(
         &self,
         route: &TableRoute,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use futures::lock::Mutex;
+use lake_api::token::claims_from_json;
 use lake_catalog::rest::{RestError, RestRequest, RestResponse, authorise, oauth};
 use lake_catalog::{CatalogError, Settings, VendedStorage};
 use lake_host::Clock;
@@ -12,10 +13,11 @@ use lake_platform::{DurableStorage, R2Store, WorkerClock, WorkerRandom, memory};
 use lake_table::{EnsureTable, FlushCommit, SettleFlush, TableName};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
+use worker::{DurableObject, Env, Method, Request, Response, Result, State, durable_object};
 
 use crate::auth::keys;
-use crate::front::{BEHIND, ORIGIN, lake_name};
+use crate::facade::query_of;
+use crate::front::{BEHIND, CLAIMS, FLUSH_FIRST, ORIGIN, PASSED_ON, UNFLUSHED, lake_name};
 
 /// The catalog of the lake.
 #[durable_object]
@@ -40,9 +42,12 @@ impl DurableObject for Catalog {
     async fn fetch(&self, mut request: Request) -> Result<Response> {
         let id = http::request_id(&request, &WorkerRandom)?;
         let store = R2Store::new(self.env.bucket("R2")?);
-        let body = match http::body(&mut request).await? {
-            Ok(body) => body,
-            Err(reason) => return http::error(&reason, &id),
+        let body = match request.method() {
+            Method::Get | Method::Head => Vec::new(),
+            _ => match http::body(&mut request).await? {
+                Ok(body) => body,
+                Err(reason) => return http::error(&reason, &id),
+            },
         };
         let catalog = match self.open(&store).await {
             Ok(opened) => opened.catalog,
@@ -126,22 +131,38 @@ impl Catalog {
             Ok(keys) => keys,
             Err(reason) => return http::error(&reason, id),
         };
-        let origin = request.headers().get(ORIGIN)?.unwrap_or_default();
+        let headers = request.headers();
+        let method = request.method().to_string();
+        if headers.get(UNFLUSHED)?.is_some() && !catalog.shows_engines_table(&method, path).unwrap_or_default() {
+            return Ok(Response::empty()?.with_status(FLUSH_FIRST));
+        }
+        let mut known = BTreeMap::new();
+        for name in PASSED_ON.into_iter().chain(["authorization"]) {
+            if let Some(value) = headers.get(name)? {
+                known.insert(name.to_owned(), value);
+            }
+        }
+        let origin = headers.get(ORIGIN)?.unwrap_or_default();
         let asked = RestRequest {
-            method: request.method().to_string(),
+            method,
             path: path.to_owned(),
-            query: request.url()?.query().unwrap_or_default().to_owned(),
-            headers: request.headers().entries().collect::<BTreeMap<String, String>>(),
+            query: query_of(request),
+            headers: known,
             body,
             origin: origin.trim_end_matches('/').to_owned(),
-            lake_is_behind: request.headers().get(BEHIND)?.is_some(),
+            lake_is_behind: headers.get(BEHIND)?.is_some(),
         };
         let now = WorkerClock.now_micros();
         if oauth::is_token_request(&asked.method, &asked.path) {
             return respond(oauth::token(&asked, &keys, now), id);
         }
+        // The front door has checked the token. Where it found none that is valid, the refusal is made here.
+        let claims = match headers.get(CLAIMS)?.and_then(|json| claims_from_json(&json).ok()) {
+            Some(claims) => Ok(claims),
+            None => authorise(&asked, &keys, now),
+        };
         respond(
-            match authorise(&asked, &keys, now) {
+            match claims {
                 Ok(claims) => catalog.respond(&asked, &claims, &keys, store, &WorkerRandom, now).await,
                 Err(reason) => reason.into_response(),
             },

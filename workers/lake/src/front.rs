@@ -4,7 +4,7 @@ use lake_api::route::{Method, Route, route};
 use lake_api::scope::Action;
 use lake_api::token::Claims;
 use lake_api::{ApiError, ErrorCode};
-use lake_catalog::rest::RestError;
+use lake_catalog::rest::{RestError, Shown};
 use lake_host::Clock;
 use lake_platform::http::{self, REQUEST_ID};
 use lake_platform::{WorkerClock, WorkerRandom, memory};
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use worker::{Env, Headers, Request, RequestInit, Response, Result, Stub};
 
 use crate::auth::{authenticate, keys};
+use crate::facade::query_of;
 use crate::{console, do_catalog, facade, metrics};
 
 /// Header with the claims of a checked token, for objects behind the door. Never taken from outside.
@@ -20,6 +21,13 @@ pub(crate) const CLAIMS: &str = "x-lake-claims";
 pub(crate) const ORIGIN: &str = "x-lake-origin";
 /// Header that says that the lake could not commit in time what it holds. Never taken from outside.
 pub(crate) const BEHIND: &str = "x-lake-behind";
+/// Header with which the catalog is asked for a table before the lake was asked to commit. Never taken from outside.
+pub(crate) const UNFLUSHED: &str = "x-lake-unflushed";
+/// The status with which the catalog says that the lake has to be asked first. No answer to a client has it.
+pub(crate) const FLUSH_FIRST: u16 = 425;
+/// Headers of a client that objects behind the door get to see.
+pub(crate) const PASSED_ON: [&str; 5] =
+    ["content-type", "idempotency-key", "if-none-match", "x-iceberg-access-delegation", "accept"];
 /// Header with the name of the database, which a Durable Object does not know by itself when it is new.
 pub(crate) const DATABASE: &str = "x-lake-database";
 
@@ -144,7 +152,7 @@ fn origin(request: &Request) -> Result<String> {
 
 fn inner_headers(request: &Request, claims: Option<&Claims>, id: &str) -> Result<Headers> {
     let headers = Headers::new();
-    for name in ["content-type", "idempotency-key", "if-none-match", "x-iceberg-access-delegation", "accept"] {
+    for name in PASSED_ON {
         if let Some(value) = request.headers().get(name)? {
             headers.set(name, &value)?;
         }
@@ -166,14 +174,14 @@ async fn forward(
     id: &str,
     has_body: bool,
 ) -> Result<Response> {
-    match send(request, stub, path, claims, extra, id, has_body).await? {
-        Ok(response) => Ok(response),
+    match ask(request, stub, path, claims, extra, id, has_body).await? {
+        Ok(response) => rebuild(response, id).await,
         Err(reason) => http::error(&reason, id),
     }
 }
 
 /// The answer of an object, or why there is none.
-async fn send(
+async fn ask(
     request: &mut Request,
     stub: Stub,
     path: &str,
@@ -196,7 +204,7 @@ async fn send(
     }
     let inner = Request::new_with_init(&format!("http://lake.internal{path}"), &init)?;
     match stub.fetch_with_request(inner).await {
-        Ok(response) => Ok(Ok(rebuild(response, id).await?)),
+        Ok(response) => Ok(Ok(response)),
         Err(reason) => Ok(Err(http::unreachable("the object behind this address", &reason))),
     }
 }
@@ -246,25 +254,41 @@ async fn upgrade(request: &Request, stub: Stub, path: &str, claims: Option<&Clai
 
 /// Reading the catalog shows what is committed, so the lake is asked first to commit what is older than a table's
 /// `freshness` (commit on read). If it cannot in time, the reader gets the last snapshot.
+///
+/// The lake has nothing to say of a table that engines own, and each call of an object costs as much as the rest of a
+/// load: who reads one table asks the catalog first, which answers or wants the lake to be asked.
 async fn iceberg(request: &mut Request, env: &Env, path: &str, claims: Option<&Claims>, id: &str) -> Result<Response> {
-    let shows = claims.is_some() && lake_catalog::rest::shows(request.method().as_ref(), path).is_some();
-    let is_behind = shows && !flush(env, id).await;
-    let query = request.url()?.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let method = request.method();
+    let shown = claims.and_then(|_| lake_catalog::rest::shows(method.as_ref(), path));
     let authorization = request.headers().get("authorization")?.unwrap_or_default();
-    let target = format!("/iceberg{path}{query}");
+    let target = match query_of(request) {
+        query if query.is_empty() => format!("/iceberg{path}"),
+        query => format!("/iceberg{path}?{query}"),
+    };
     let mut extra = vec![("authorization", authorization.as_str())];
-    extra.extend(is_behind.then_some((BEHIND, "1")));
-    match send(request, catalog(env)?, &target, claims, &extra, id, true).await? {
-        Ok(response) => Ok(response),
-        // Engines know only the protocol's own errors, and decide by them whether to look for their commit.
-        Err(reason) => {
-            let reason = match reason.code {
-                ErrorCode::CommitStateUnknown => RestError::StateUnknown(reason.message),
-                _ => RestError::TooLarge,
-            };
-            do_catalog::respond(reason.into_response(), id)
+    let is_read = matches!(method, worker::Method::Get | worker::Method::Head);
+    if is_read && matches!(shown, Some(Shown::Table(_))) {
+        let extra = [extra.as_slice(), &[(UNFLUSHED, "1")]].concat();
+        let answer = ask(request, catalog(env)?, &target, claims, &extra, id, false).await?;
+        if !matches!(&answer, Ok(response) if response.status_code() == FLUSH_FIRST) {
+            return answer_engine(answer, id);
         }
     }
+    let is_behind = shown.is_some() && !flush(env, id).await;
+    extra.extend(is_behind.then_some((BEHIND, "1")));
+    answer_engine(ask(request, catalog(env)?, &target, claims, &extra, id, true).await?, id)
+}
+
+/// The catalog's answer as it is: it carries the request's id already, and its body does not come through here.
+fn answer_engine(answer: std::result::Result<Response, ApiError>, id: &str) -> Result<Response> {
+    // Engines know only the protocol's own errors, and decide by them whether to look for their commit.
+    answer.or_else(|reason| {
+        let reason = match reason.code {
+            ErrorCode::CommitStateUnknown => RestError::StateUnknown(reason.message),
+            _ => RestError::TooLarge,
+        };
+        do_catalog::respond(reason.into_response(), id)
+    })
 }
 
 /// Asks the lake for a commit and waits for it, at most as long as the lake's own limit. True if everything that the
