@@ -1,12 +1,10 @@
 //! `cargo xtask check`: formatting, lints native and for wasm, the rules of the house, docs, TypeScript types.
 
-use std::process::Command;
-
 use anyhow::Result;
 
 use crate::options::Options;
 use crate::paths;
-use crate::process::run;
+use crate::process::{cargo, run};
 use crate::script::SCRIPTS;
 use crate::steps::Steps;
 use crate::toolchain::{node, rust};
@@ -32,12 +30,6 @@ pub(crate) fn command(options: Options) -> Result<()> {
     steps.run("docs", || run(cargo().args(["doc", "--quiet", "--no-deps"]).env("RUSTDOCFLAGS", "--deny warnings")));
     steps.run("types", types);
     steps.finish()
-}
-
-fn cargo() -> Command {
-    let mut command = Command::new("cargo");
-    command.current_dir(paths::root());
-    command
 }
 
 /// Every TypeScript project that has a configuration.

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::paths;
-use crate::process::output;
+use crate::process::{cargo, output};
 use crate::toolchain::{rust, zig};
 
 /// Counted up when the build chain changes what it makes of the same sources.
@@ -41,8 +40,7 @@ pub(crate) fn of_package(package: &str, profile: &str, entry_module: &str) -> Re
 
 /// The folders of a package and of all our packages that it is built from.
 fn folders_of(package: &str) -> Result<BTreeSet<PathBuf>> {
-    let text =
-        output(Command::new("cargo").args(["metadata", "--no-deps", "--format-version=1"]).current_dir(paths::root()))?;
+    let text = output(cargo().args(["metadata", "--no-deps", "--format-version=1"]))?;
     let metadata: Value = serde_json::from_str(&text)?;
     let packages = metadata["packages"].as_array().context("cargo metadata lists no packages")?;
     let mut folders = BTreeSet::new();

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use crate::options::Options;
 use crate::paths;
-use crate::process::{output, progress, run};
+use crate::process::{forget_package, output, progress, run};
 use crate::toolchain::fuzzer;
 
 /// How long each target runs unless told otherwise.
@@ -82,7 +82,8 @@ fn build(targets: &[String]) -> Result<PathBuf> {
     progress("compiling the fuzz targets (minutes, the first time)");
     let mut command = Command::new(program);
     // Its first argument is the name that cargo calls it by.
-    command.current_dir(paths::root()).args(["fuzz", "build", "--sanitizer", "none", "--fuzz-dir", "fuzz"]);
+    forget_package(command.current_dir(paths::root()));
+    command.args(["fuzz", "build", "--sanitizer", "none", "--fuzz-dir", "fuzz"]);
     command.args(["--target", host, "--target-dir"]).arg(&target_folder);
     if let [target] = targets {
         command.arg(target);

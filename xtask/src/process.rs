@@ -5,9 +5,33 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+use crate::paths;
+
 /// Prints what is going on, on stderr, so that stdout stays for results.
 pub(crate) fn progress(what: &str) {
     eprintln!("· {what}");
+}
+
+/// A cargo in the workspace's folder.
+pub(crate) fn cargo() -> Command {
+    let mut command = Command::new("cargo");
+    forget_package(command.current_dir(paths::root()));
+    command
+}
+
+/// Takes away what cargo says of this program to this program. `ring` is compiled anew when it changes, and with it
+/// Parquet, Iceberg and DataFusion: every time a cargo that we call takes turns with one called by hand, or a clone lies
+/// elsewhere than the last one.
+pub(crate) fn forget_package(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(is_of_package) {
+            command.env_remove(name);
+        }
+    }
+}
+
+fn is_of_package(name: &str) -> bool {
+    name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
 }
 
 /// Runs to the end with the output passed through; an error names the command.
@@ -59,4 +83,18 @@ fn shown(command: &Command) -> String {
         text.push_str(&argument.to_string_lossy());
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cargo_that_is_called_does_not_see_whose_program_called_it() {
+        // Tests run below cargo, so there is something to forget.
+        assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some());
+        let forgotten: Vec<_> = cargo().get_envs().map(|(name, value)| (name.to_owned(), value.is_some())).collect();
+        assert!(forgotten.contains(&("CARGO_MANIFEST_DIR".into(), false)), "{forgotten:?}");
+        assert!(!is_of_package("CARGO_HOME") && !is_of_package("CARGO_TARGET_DIR"));
+    }
 }

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::options::Options;
 use crate::paths;
-use crate::process::{progress, run};
+use crate::process::{cargo, progress, run};
 
 /// Seeds of CI.
 const SEEDS: u64 = 2_000;
@@ -57,8 +57,7 @@ pub(crate) fn command(mut options: Options) -> Result<()> {
 
 fn build() -> Result<PathBuf> {
     progress("compiling the simulation (minutes, the first time)");
-    let mut cargo = Command::new("cargo");
-    run(cargo.current_dir(paths::root()).args(["build", "--quiet", "--profile", "sim", "--package", "lake-sim"]))?;
+    run(cargo().args(["build", "--quiet", "--profile", "sim", "--package", "lake-sim"]))?;
     Ok(paths::target().join("sim/lake-sim"))
 }
 

@@ -11,7 +11,7 @@ use crate::disk;
 use crate::e2e;
 use crate::options::Options;
 use crate::paths;
-use crate::process::{progress, run};
+use crate::process::{cargo, progress, run};
 use crate::serve;
 use crate::steps::Steps;
 use crate::toolchain::node;
@@ -24,10 +24,8 @@ pub(crate) fn command(mut options: Options) -> Result<()> {
     disk::warn();
     let mut steps = Steps::default();
     steps.run("native tests", || {
-        let mut cargo = Command::new("cargo");
-        run(cargo.current_dir(paths::root()).args(["test", "--quiet"]))?;
-        let mut cargo = Command::new("cargo");
-        run(cargo.current_dir(paths::root()).args(["test", "--quiet", "--package", "xtask"]))
+        run(cargo().args(["test", "--quiet"]))?;
+        run(cargo().args(["test", "--quiet", "--package", "xtask"]))
     });
     if !only_native {
         steps.run("scripts", || serve::build_scripts(mode));

@@ -11,7 +11,7 @@ use super::jvm::{Jars, jar, jdk, maven};
 use super::{Run, Suite};
 use crate::e2e::client_python;
 use crate::paths;
-use crate::process::{progress, run, run_quiet, version_of};
+use crate::process::{cargo, progress, run, run_quiet, version_of};
 use crate::toolchain::node;
 use crate::toolchain::python::{self, Environment};
 
@@ -259,7 +259,7 @@ fn drive_libraries(suite: &Run) -> Result<()> {
     let mut build = Command::new("go");
     run(build.args(["build", "-o"]).arg(&program).arg(".").current_dir(suite.folder().join("go")))?;
     finish(suite, behind_faults(suite, &program)?, &[0, 1])?;
-    let mut build = Command::new("cargo");
+    let mut build = cargo();
     build.args(["build", "--quiet", "--locked", "--manifest-path"]).arg(suite.folder().join("rust/Cargo.toml"));
     run(build.env("CARGO_TARGET_DIR", cache.join("target")))?;
     finish(suite, behind_faults(suite, &cache.join("target/debug/iceberg-rest-client"))?, &[0, 1])

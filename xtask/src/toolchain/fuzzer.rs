@@ -1,13 +1,12 @@
 //! cargo-fuzz: it compiles the targets with the marks that libFuzzer steers by. Works on stable without a sanitizer.
 
 use std::path::PathBuf;
-use std::process::Command;
 
 use anyhow::Result;
 
 use crate::lock::Lock;
 use crate::paths;
-use crate::process::{progress, run_quiet, version_of};
+use crate::process::{cargo, progress, run_quiet, version_of};
 
 const VERSION: &str = "0.13.2";
 
@@ -25,9 +24,7 @@ pub(crate) fn ensure() -> Result<PathBuf> {
     }
     progress(&format!("installing cargo-fuzz {VERSION}"));
     run_quiet(
-        Command::new("cargo")
-            .args(["install", "cargo-fuzz", "--version", VERSION, "--locked", "--force", "--root"])
-            .arg(&root),
+        cargo().args(["install", "cargo-fuzz", "--version", VERSION, "--locked", "--force", "--root"]).arg(&root),
     )?;
     Ok(program)
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use super::zig;
 use crate::paths;
-use crate::process::{output, progress, run};
+use crate::process::{cargo, output, progress, run};
 
 /// The target of every script.
 pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
@@ -20,9 +20,8 @@ pub(crate) fn version() -> Result<String> {
 pub(crate) fn wasm_cargo() -> Result<Command> {
     ensure_target()?;
     let compiler = zig::ensure().context("no C compiler for wasm")?;
-    let mut command = Command::new("cargo");
+    let mut command = cargo();
     command
-        .current_dir(paths::root())
         .env("CC_wasm32_unknown_unknown", compiler.cc)
         .env("AR_wasm32_unknown_unknown", compiler.ar)
         // web-sys types come from js-sys' own glue, as worker expects.
