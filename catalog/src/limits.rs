@@ -163,6 +163,9 @@ pub const IDEMPOTENCY_SECONDS: i64 = 3_600;
 /// What `/v1/config` says of it.
 pub const IDEMPOTENCY_LIFETIME: &str = "PT30M";
 
+/// Characters of a refusal that are remembered under an idempotency key: enough to name what is wrong.
+pub const REFUSAL_CHARS_MAX: usize = 500;
+
 /// Rows whose time is over that one change takes away.
 pub const SWEPT_ROWS_MAX: usize = 64;
 

@@ -118,8 +118,17 @@ impl<S: ShardStorage> Catalog<S> {
         random: &dyn Random,
         now_micros: i64,
     ) -> RestResponse {
-        let answer = self.route(request, claims, keys, store, random, now_micros).await;
-        let answer = answer.map_err(|error| if request.lake_is_behind { error.while_behind() } else { error });
+        let caller = Caller { request, claims, keys, random, now_micros };
+        let mut answer = self.route(&caller, store).await;
+        if let Err(error) = answer {
+            let error = if request.lake_is_behind { error.while_behind() } else { error };
+            answer = match self.put_refusal(&error, &caller) {
+                // What was done is done, whatever this copy of the request met.
+                Ok(false) => self.route(&caller, store).await,
+                // That it is not noted changes nothing about the refusal.
+                Ok(true) | Err(_) => Err(error),
+            };
+        }
         let mut response = answer.unwrap_or_else(RestError::into_response);
         if request.method == "HEAD" {
             response.body.clear();
@@ -127,15 +136,8 @@ impl<S: ShardStorage> Catalog<S> {
         response
     }
 
-    async fn route(
-        &self,
-        request: &RestRequest,
-        claims: &Claims,
-        keys: &Keys,
-        store: &impl ObjectStore,
-        random: &dyn Random,
-        now_micros: i64,
-    ) -> Result<RestResponse, RestError> {
+    async fn route(&self, caller: &Caller<'_>, store: &impl ObjectStore) -> Result<RestResponse, RestError> {
+        let request = caller.request;
         if let VendedStorage::Misconfigured(reason) = &self.settings.vended {
             // Before anything is done: after a change nothing may be refused any more.
             return Err(RestError::Unavailable(format!("The lake is not set up: {reason}")));
@@ -144,15 +146,14 @@ impl<S: ShardStorage> Catalog<S> {
             return Err(RestError::TooLarge);
         }
         let query = Query::parse(&request.query)?;
-        let caller = Caller { request, claims, keys, random, now_micros };
         match Route::find(&request.method, &request.path)?.within(&self.settings.lake_name)? {
             Route::Config => self.config(&query),
-            Route::Namespace(route) => self.answer_namespace(&route, &query, &caller),
-            Route::Table(route) => self.answer_table(&route, &query, &caller, store).await,
-            Route::View(route) => self.answer_view(&route, &query, &caller, store).await,
-            Route::Function(route) => self.answer_function(&route, &query, &caller),
-            Route::Scan(route) => self.answer_scan(&route, &caller, store).await,
-            Route::Sign(route) => self.answer_sign(&route, &caller),
+            Route::Namespace(route) => self.answer_namespace(&route, &query, caller),
+            Route::Table(route) => self.answer_table(&route, &query, caller, store).await,
+            Route::View(route) => self.answer_view(&route, &query, caller, store).await,
+            Route::Function(route) => self.answer_function(&route, &query, caller),
+            Route::Scan(route) => self.answer_scan(&route, caller, store).await,
+            Route::Sign(route) => self.answer_sign(&route, caller),
         }
     }
 }

@@ -44,6 +44,15 @@ pub enum RestError {
     Unsupported(String),
     /// The body is over the limit.
     TooLarge,
+    /// What the same request was told before.
+    Again {
+        /// HTTP status.
+        status: u16,
+        /// Name of the exception in clients.
+        exception: String,
+        /// For people.
+        message: String,
+    },
     /// For the moment. Nothing was changed.
     Unavailable(String),
     /// Whether the change took effect is not known.
@@ -54,8 +63,9 @@ pub enum RestError {
 
 impl RestError {
     /// HTTP status and the name of the exception in clients.
-    pub fn kind(&self) -> (u16, &'static str) {
+    pub fn kind(&self) -> (u16, &str) {
         match self {
+            RestError::Again { status, exception, .. } => (*status, exception),
             RestError::BadRequest(_) => (400, "BadRequestException"),
             RestError::IllegalArgument(_) => (400, "IllegalArgumentException"),
             RestError::Unauthorized(_) => (401, "NotAuthorizedException"),
@@ -80,7 +90,7 @@ impl RestError {
         }
     }
 
-    fn message(&self) -> String {
+    pub(super) fn message(&self) -> String {
         match self {
             RestError::BadRequest(message)
             | RestError::IllegalArgument(message)
@@ -94,7 +104,8 @@ impl RestError {
             | RestError::Unprocessable(message)
             | RestError::Unavailable(message)
             | RestError::StateUnknown(message)
-            | RestError::Internal(message) => message.clone(),
+            | RestError::Internal(message)
+            | RestError::Again { message, .. } => message.clone(),
             RestError::NoSuchNamespace(name) => format!("Namespace does not exist: {name}"),
             RestError::NoSuchTable(name) => format!("Table does not exist: {name}"),
             RestError::NoSuchView(name) => format!("View does not exist: {name}"),
@@ -104,6 +115,12 @@ impl RestError {
             RestError::Unsupported(what) => format!("This catalog does not support {what}"),
             RestError::TooLarge => "The body is too large".to_owned(),
         }
+    }
+
+    /// True for what follows from the request and the tables alone. A token can be given more rights, what this catalog
+    /// cannot do for the moment it can do later, and what it does not know it must not call refused.
+    pub(super) fn is_final(&self) -> bool {
+        matches!(self.kind().0, 400 | 404 | 406 | 409 | 422)
     }
 
     /// What it is while the lake holds what it has not committed: then nobody knows that a table does not exist.

@@ -259,6 +259,13 @@ impl<S: ShardStorage> Catalog<S> {
         caller: &Caller<'_>,
     ) -> Result<Swap, RestError> {
         let mut batch = WriteBatch::new();
+        for once in once {
+            match self.is_done(once, caller) {
+                // A copy of this one was refused meanwhile: it is looked at again, alone.
+                Err(error) if error.is_final() => return Ok(Swap::LostRace),
+                seen => seen?,
+            };
+        }
         for stage in stages {
             if pointer::read(&self.storage, &stage.table)? != stage.before {
                 return Ok(Swap::LostRace);

@@ -3,6 +3,7 @@
 mod commits;
 mod dropped_views;
 mod functions;
+mod keys;
 mod namespaces;
 mod permissions;
 mod plan;

@@ -1,4 +1,4 @@
-//! A request that was carried out under an `Idempotency-Key`: the same one again changes nothing.
+//! What became of a request under an `Idempotency-Key`: the same one again changes nothing.
 //!
 //! Rows begin with the hour in which they were written, so that those whose time is over are found without looking at
 //! the others.
@@ -15,7 +15,7 @@ const HOUR_MICROS: i64 = 3_600_000_000;
 /// Hours in which a key that is still alive can have been written, before the present one.
 const HOURS_BACK: u64 = (IDEMPOTENCY_SECONDS as u64).div_ceil(3_600);
 
-/// What was done under a key.
+/// What became of the request of a key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Done {
@@ -23,6 +23,19 @@ pub(crate) struct Done {
     pub(crate) digest: String,
     /// HTTP status of the answer.
     pub(crate) status: u16,
+    /// Why it was refused; `None` if it was carried out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) refusal: Option<Refusal>,
+}
+
+/// A refusal as clients know it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Refusal {
+    /// Java's name of the exception.
+    pub(crate) exception: String,
+    /// For people.
+    pub(crate) message: String,
 }
 
 fn key(hour: u64, id: &[u8; 16]) -> Vec<u8> {

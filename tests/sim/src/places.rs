@@ -11,6 +11,7 @@ pub const PLACES_TO_DIE: &[&str] = &[
     "catalog: purge an object",
     "catalog: take up a dropped view",
     "catalog: move an engine's table aside",
+    "catalog: note a refusal",
     "catalog: put a hint",
     "catalog: put a namespace",
     "catalog: put a rebased manifest list",

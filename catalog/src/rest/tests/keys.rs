@@ -1,0 +1,83 @@
+//! What is remembered under an `Idempotency-Key`.
+
+use super::tables::EVENTS;
+use super::*;
+use lake_host::WriteBatch;
+
+pub(super) const KEY: &str = "017f22e2-79b0-7cc3-98c4-dc0c0c07398f";
+
+/// A request with a key.
+pub(super) fn keyed(method: &str, target: &str, key: &str, body: &Value) -> RestRequest {
+    let mut request = RestRequest { body: body.to_string().into_bytes(), ..request(method, target) };
+    request.headers.insert("idempotency-key".into(), key.into());
+    request
+}
+
+impl World {
+    pub(super) fn send_as(&self, request: &RestRequest, claims: &Claims) -> RestResponse {
+        let random = SeededRandom::new(u64::from(self.requests.replace(self.requests.get() + 1)) + 900);
+        run(self.catalog.respond(request, claims, &self.keys, &self.store, &random, NOW))
+    }
+}
+
+#[test]
+fn a_request_that_was_refused_stays_refused_under_its_key() {
+    let world = world();
+    let rename = json!({"source": {"namespace": ["default"], "name": "events"}, "destination": {"namespace": ["default"], "name": "x"}});
+    let refused = world.send_keyed("POST", "/v1/tables/rename", KEY, &rename);
+    let said: Value = serde_json::from_slice(&refused.body).unwrap();
+    assert_eq!((refused.status, &said["error"]["type"]), (404, &json!("NoSuchTableException")));
+    world.events();
+    // A copy that comes late: the client has been told no.
+    assert_eq!(world.send_keyed("POST", "/v1/tables/rename", KEY, &rename), refused);
+    world.check("all", "HEAD", EVENTS, 204);
+    // The next try has a key of its own.
+    let next = KEY.replace('0', "1");
+    assert_eq!(world.send_keyed("POST", "/v1/tables/rename", &next, &rename).status, 204);
+    assert_eq!(world.send_keyed("POST", "/v1/tables/rename", KEY, &rename), refused);
+    assert_eq!(world.send_keyed("POST", "/v1/tables/rename", &next, &rename).status, 204);
+}
+
+#[test]
+fn what_a_right_or_time_can_change_is_not_remembered_as_refused() {
+    let world = world();
+    world.events();
+    let rename = json!({"source": {"namespace": ["default"], "name": "events"}, "destination": {"namespace": ["default"], "name": "x"}});
+    let request = keyed("POST", "/v1/tables/rename", KEY, &rename);
+    assert_eq!(world.send_as(&request, &claims("table:default.events:read")).status, 403);
+    let unknown = keyed("DELETE", "/v1/namespaces/default/tables/nothing", &KEY.replace('0', "2"), &json!(null));
+    let behind = RestRequest { lake_is_behind: true, ..unknown.clone() };
+    assert_eq!(world.send_as(&behind, &claims("all")).status, 503);
+    assert_eq!(world.send_as(&unknown, &claims("all")).status, 404);
+    assert_eq!(world.send_as(&request, &claims("all")).status, 204);
+}
+
+#[test]
+fn a_copy_that_is_refused_after_the_first_was_carried_out_is_told_so() {
+    let world = world();
+    world.events();
+    let drop = keyed("DELETE", EVENTS, KEY, &json!(null));
+    let claims = claims("all");
+    let random = SeededRandom::new(5);
+    let caller = Caller { request: &drop, claims: &claims, keys: &world.keys, random: &random, now_micros: NOW };
+    let missing = RestError::NoSuchTable("default.events".into());
+    assert_eq!(world.send_as(&drop, &claims).status, 204);
+    assert_eq!(world.catalog.put_refusal(&missing, &caller), Ok(false));
+    assert_eq!(world.send_as(&drop, &claims).status, 204);
+}
+
+#[test]
+fn a_copy_that_was_refused_meanwhile_is_not_carried_out() {
+    let world = world();
+    world.events();
+    let drop = keyed("DELETE", EVENTS, KEY, &json!(null));
+    let claims = claims("all");
+    let random = SeededRandom::new(5);
+    let caller = Caller { request: &drop, claims: &claims, keys: &world.keys, random: &random, now_micros: NOW };
+    let once = world.catalog.once(&caller).unwrap();
+    assert_eq!(world.catalog.was_done(once.as_ref(), &caller), Ok(false));
+    assert_eq!(world.catalog.put_refusal(&RestError::CommitFailed("first".into()), &caller), Ok(true));
+    let put = world.catalog.put_if_once(&mut WriteBatch::new(), once.as_ref(), 204, &caller);
+    assert_eq!(put.map_err(|error| error.kind().0), Err(409));
+    world.check("all", "HEAD", EVENTS, 204);
+}
