@@ -21,7 +21,7 @@ use crate::status;
 use crate::storage::counted::{Counted, CountedStorage};
 use crate::storage::keys::{self, BranchId};
 use crate::storage::shard_meta::{Life, ShardMeta};
-use crate::storage::{OpenError, corrupt, format};
+use crate::storage::{OpenError, corrupt, format, last_stamp};
 use crate::transaction::{self, CommitError, Committed, Ran, Stamp};
 
 /// The shard of one database, on the storage of its object.
@@ -38,6 +38,8 @@ struct Inner {
     database: String,
     /// `None` before its creation and after its end.
     meta: Option<ShardMeta>,
+    /// Where the times of the deleted database of this name ended.
+    last_stamp: Option<Micros>,
     store: Rc<PageStore>,
     engine: Option<Engine>,
     outbox: Outbox,
@@ -157,7 +159,9 @@ impl Inner {
         let log = ChangeLog::new(Rc::clone(&storage), BranchId::MAIN);
         let outbox = Outbox::new(log, meta.as_ref(), store.committed(), storage.alarm()?);
         store.set_durable(outbox.durable());
-        Ok(Inner { storage, database: database.to_owned(), meta, store, engine: None, outbox, is_stale: false })
+        let last_stamp = last_stamp::read(&*storage)?;
+        let database = database.to_owned();
+        Ok(Inner { storage, database, meta, last_stamp, store, engine: None, outbox, is_stale: false })
     }
 
     /// Reads everything from storage again, if what is in memory cannot be trusted. The connection to the lake stays:
@@ -169,6 +173,7 @@ impl Inner {
         self.engine = None;
         let meta = self.storage.get(&keys::shard_meta())?;
         let meta = meta.map(|bytes| ShardMeta::decode(&bytes)).transpose().map_err(corrupt("shard"))?;
+        self.last_stamp = last_stamp::read(&*self.storage)?;
         self.store = Rc::new(PageStore::open(Rc::clone(&self.storage), BranchId::MAIN)?);
         let timeline = |meta: &Option<ShardMeta>| meta.as_ref().map(|meta| meta.timeline);
         if timeline(&meta) != timeline(&self.meta) {
@@ -351,7 +356,7 @@ impl Inner {
         let committed = self.store.committed();
         let stamp = Stamp {
             lsn: committed.lsn.map_or(Lsn::FIRST, Lsn::next),
-            at: committed.lsn.map_or(now, |_| now.max(Micros(committed.stamp.0 + 1))),
+            at: self.past_stamp().map_or(now, |last| now.max(Micros(last.0.saturating_add(1)))),
         };
         let new_meta = self.meta.is_none().then(|| self.new_meta(None, timeline, now));
         let mut ran = transaction::run(engine, request, stamp)?;
@@ -433,6 +438,12 @@ impl Inner {
         Ok("{\"state\":\"ending\"}".to_owned())
     }
 
+    /// The stamp of the last transaction, in this life or an earlier one.
+    fn past_stamp(&self) -> Option<Micros> {
+        let committed = self.store.committed();
+        committed.lsn.map(|_| committed.stamp).or(self.last_stamp)
+    }
+
     fn status(&self) -> Option<serde_json::Value> {
         let meta = self.meta.as_ref()?;
         Some(status::of(meta, &self.store, &self.outbox, &*self.storage))
@@ -452,6 +463,10 @@ impl Inner {
     fn wipe(&mut self) -> Result<(), ShardError> {
         let mut batch = WriteBatch { alarm: Some(AlarmChange::Clear), ..WriteBatch::new() };
         batch.delete_range(keys::everything());
+        if let Some(stamp) = self.past_stamp() {
+            format::stage(&mut batch);
+            last_stamp::stage(&mut batch, stamp);
+        }
         self.engine = None;
         durable!("shard: wipe", self.apply(&batch))?;
         let reopened = Inner::open(Rc::clone(&self.storage), &self.database)?;

@@ -85,6 +85,11 @@ pub(crate) fn idempotency_all() -> KeyRange {
     KeyRange::prefix(b"i")
 }
 
+/// Where the times of a deleted database ended.
+pub(crate) fn last_stamp() -> Vec<u8> {
+    b"s".to_vec()
+}
+
 /// Everything.
 pub(crate) fn everything() -> KeyRange {
     KeyRange { start: Vec::new(), end: None }

@@ -9,6 +9,7 @@ mod error;
 pub(crate) mod format;
 pub(crate) mod idempotency;
 pub(crate) mod keys;
+pub(crate) mod last_stamp;
 pub(crate) mod log_entry;
 pub(crate) mod page_image;
 pub(crate) mod shard_meta;
