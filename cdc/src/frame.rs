@@ -59,7 +59,8 @@ pub struct TransactionPart {
     pub bytes: Vec<u8>,
 }
 
-/// Why the lake refuses a producer. The connection stays open only for `Busy`.
+/// Why the lake refuses a producer. The lake leaves the connection open for `Busy`; the producer starts over with a new
+/// one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefusalReason {
     /// No protocol version in common.

@@ -66,7 +66,8 @@ pub const IDEMPOTENT_ANSWER_BYTES_MAX: usize = 64 << 10;
 /// Remembered keys that each new one looks at, to remove the expired ones. More than one, so that they cannot pile up.
 pub const IDEMPOTENCY_SWEEP_ROWS: usize = 4;
 
-/// Change records in flight to the lake that it has not accepted yet, in bytes.
+/// Change records in flight to the lake that it has not accepted yet, in bytes; with this much no other transaction is
+/// begun. One that was begun is sent to its end, because the lake accepts whole ones.
 pub const IN_FLIGHT_BYTES_MAX: u64 = 8 << 20;
 
 /// How long a connection to the lake stays open without anything to send, in milliseconds: an open outgoing socket

@@ -263,11 +263,11 @@ impl Outbox {
             }
             (Ok(Frame::Gap { expected }), Link::Open) if expected.previous() <= facts.committed.lsn => {
                 self.resume_after(expected.previous());
-                self.pump(facts, &mut reaction);
+                self.start_over(facts, 0, &mut reaction);
             }
             (Ok(Frame::Refused { reason: RefusalReason::Busy, retry_after_ms, .. }), _) if self.link == Link::Open => {
                 self.resume_after(self.accepted);
-                self.pause(facts.now, retry_after_ms.max(1), &mut reaction);
+                self.start_over(facts, retry_after_ms, &mut reaction);
             }
             (Ok(Frame::Ended | Frame::Refused { reason: RefusalReason::Ended, .. }), _) if is_ending => {
                 self.close(facts, &mut reaction);
@@ -295,7 +295,7 @@ impl Outbox {
                     self.dial(facts, &mut reaction);
                 }
             }
-            Link::Connecting { .. } | Link::Greeting | Link::Open => self.plan_redial(facts, &mut reaction),
+            Link::Connecting { .. } | Link::Greeting | Link::Open => self.plan_redial(facts, 0, &mut reaction),
         }
         reaction
     }
@@ -356,20 +356,26 @@ impl Outbox {
         reaction.steps.push(OutboxStep::Close);
     }
 
+    /// A new connection after at least so long. What was sent over this one is still on its way, and each frame of it
+    /// would be answered with a gap: sent again behind it, the log would pile up there once for each.
+    fn start_over(&mut self, facts: &Facts<'_>, millis: u32, reaction: &mut Reaction) {
+        self.close(facts, reaction);
+        self.plan_redial(facts, millis, reaction);
+    }
+
     fn refuse(&mut self, facts: &Facts<'_>, reason: &'static str, message: &str, reaction: &mut Reaction) {
         let message = message.chars().take(REFUSAL_BYTES_MAX / 4).collect();
         self.refusal = Some(Refusal { reason, message });
-        self.close(facts, reaction);
-        self.plan_redial(facts, reaction);
+        self.start_over(facts, 0, reaction);
     }
 
-    fn plan_redial(&mut self, facts: &Facts<'_>, reaction: &mut Reaction) {
+    fn plan_redial(&mut self, facts: &Facts<'_>, at_least: u32, reaction: &mut Reaction) {
         if !self.wants_connection(facts) {
             return;
         }
         let doubled = REDIAL_MS_MIN.saturating_mul(1 << self.attempts.min(16));
         // After a refusal nothing is better a moment later; the first look waits for the alarm.
-        let millis = if self.refusal.is_some() { REDIAL_MS_MAX } else { doubled.min(REDIAL_MS_MAX) };
+        let millis = if self.refusal.is_some() { REDIAL_MS_MAX } else { doubled.max(at_least).min(REDIAL_MS_MAX) };
         self.attempts = self.attempts.saturating_add(1);
         self.redial_at = Some(Micros(facts.now.0 + i64::from(millis) * 1_000));
         // A timer keeps the object in memory, and that is billed: longer waits are the alarm's.

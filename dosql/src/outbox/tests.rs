@@ -150,13 +150,35 @@ fn what_is_in_flight_is_bounded_and_acknowledgements_make_room() {
 }
 
 #[test]
-fn a_gap_is_sent_again_from_where_the_lake_says() {
+fn after_a_gap_a_new_connection_begins_where_the_lake_says() {
     let mut bench = bench();
     for _ in 0..3 {
         bench.commit(10);
     }
     bench.greet(None);
-    assert_eq!(sent_lsns(&bench.receive(Frame::Gap { expected: lsn(2) })), [2, 3]);
+    let gap = Frame::Gap { expected: lsn(2) };
+    assert_eq!(bench.receive(gap.clone()).steps, [OutboxStep::Close, OutboxStep::WakeIn { millis: REDIAL_MS_MIN }]);
+    assert!(bench.receive(gap).steps.is_empty(), "what else was on its way is answered too");
+    bench.event(|outbox, facts| outbox.on_closed(facts));
+    bench.wait(REDIAL_MS_MIN);
+    assert_eq!(bench.event(|outbox, facts| outbox.on_timer(facts)).steps, [OutboxStep::Connect]);
+    assert_eq!(sent_lsns(&bench.greet(Some(lsn(1)))), [2, 3]);
+}
+
+#[test]
+fn a_lake_that_has_lost_what_it_accepted_is_dialled_again() {
+    let mut bench = bench();
+    bench.commit(10);
+    bench.greet(Some(lsn(1)));
+    assert!(
+        !bench
+            .event(|outbox, facts| Reaction { is_settled: outbox.wants_connection(facts), ..Reaction::default() })
+            .is_settled
+    );
+    bench.receive(Frame::Gap { expected: lsn(1) });
+    bench.event(|outbox, facts| outbox.on_closed(facts));
+    bench.wait(REDIAL_MS_MIN);
+    assert_eq!(bench.event(|outbox, facts| outbox.on_timer(facts)).steps, [OutboxStep::Connect]);
 }
 
 #[test]
@@ -165,11 +187,14 @@ fn a_busy_lake_is_left_alone_for_as_long_as_it_says() {
     bench.commit(10);
     bench.greet(None);
     let busy = Frame::Refused { reason: RefusalReason::Busy, retry_after_ms: 300, message: String::new() };
-    assert_eq!(bench.receive(busy).steps, [OutboxStep::WakeIn { millis: 300 }]);
+    assert_eq!(bench.receive(busy).steps, [OutboxStep::Close, OutboxStep::WakeIn { millis: 300 }]);
     bench.commit(10);
+    bench.event(|outbox, facts| outbox.on_closed(facts));
+    bench.wait(299);
     assert!(bench.event(|outbox, facts| outbox.after_request(facts)).steps.is_empty());
-    bench.wait(300);
-    assert_eq!(sent_lsns(&bench.event(|outbox, facts| outbox.on_timer(facts))), [1, 2]);
+    bench.wait(1);
+    assert_eq!(bench.event(|outbox, facts| outbox.on_timer(facts)).steps, [OutboxStep::Connect]);
+    assert_eq!(sent_lsns(&bench.greet(None)), [1, 2]);
 }
 
 #[test]
@@ -270,10 +295,11 @@ fn an_end_that_the_lake_was_too_busy_for_is_sent_again() {
     bench.meta.life = Life::Ending;
     assert_eq!(sent(&bench.greet(Some(lsn(1)))), [Frame::End { lsn: Some(lsn(1)) }]);
     let busy = Frame::Refused { reason: RefusalReason::Busy, retry_after_ms: 300, message: String::new() };
-    assert_eq!(bench.receive(busy).steps, [OutboxStep::WakeIn { millis: 300 }]);
+    assert_eq!(bench.receive(busy).steps, [OutboxStep::Close, OutboxStep::WakeIn { millis: 300 }]);
+    bench.event(|outbox, facts| outbox.on_closed(facts));
     bench.wait(300);
-    let again = bench.event(|outbox, facts| outbox.on_timer(facts));
-    assert_eq!(sent(&again), [Frame::End { lsn: Some(lsn(1)) }]);
+    assert_eq!(bench.event(|outbox, facts| outbox.on_timer(facts)).steps, [OutboxStep::Connect]);
+    assert_eq!(sent(&bench.greet(Some(lsn(1)))), [Frame::End { lsn: Some(lsn(1)) }]);
     assert!(sent(&bench.event(|outbox, facts| outbox.after_request(facts))).is_empty(), "once a time");
 }
 
@@ -361,10 +387,11 @@ fn a_pause_that_the_lake_asked_for_is_no_silence() {
     let mut bench = bench();
     bench.commit(10);
     bench.greet(None);
-    bench.receive(Frame::Refused { reason: RefusalReason::Busy, retry_after_ms: 30_000, message: String::new() });
+    bench.commit(10);
+    bench.receive(Frame::Accepted { lsn: lsn(1), delay_ms: 30_000 });
     bench.wait(30_000);
     assert!(bench.event(|outbox, facts| outbox.on_alarm(facts)).steps.is_empty());
-    assert_eq!(sent_lsns(&bench.event(|outbox, facts| outbox.on_timer(facts))), [1]);
+    assert_eq!(sent_lsns(&bench.event(|outbox, facts| outbox.on_timer(facts))), [2]);
 }
 
 #[test]
