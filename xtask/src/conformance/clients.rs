@@ -120,6 +120,8 @@ const ENGINES: Environment = Environment {
         "duckdb-extension-httpfs==1.5.5",
         "duckdb-extension-avro==1.5.5",
         "pyiceberg[pyarrow,s3fs]==0.12.0",
+        python::FSSPEC[0],
+        python::FSSPEC[1],
         "pyiceberg-core==0.10.1",
         "pyspark==4.1.4",
         "pytz",

@@ -17,6 +17,10 @@ pub(crate) struct Environment {
     pub(crate) packages: &'static [&'static str],
 }
 
+/// From 2026.6 on threads share a file system, and PyIceberg 0.12 takes its signer away and registers it again in each
+/// thread that begins: meanwhile others send requests unsigned.
+pub(crate) const FSSPEC: [&str; 2] = ["fsspec==2026.4.0", "s3fs==2026.4.0"];
+
 /// What conformance tests, the demo and benchmarks read tables with.
 pub(crate) const CLIENTS: Environment = Environment {
     name: "clients",
@@ -27,6 +31,8 @@ pub(crate) const CLIENTS: Environment = Environment {
         "duckdb-extension-httpfs==1.5.5",
         "duckdb-extension-avro==1.5.5",
         "pyiceberg[pyarrow,s3fs]==0.12.0",
+        FSSPEC[0],
+        FSSPEC[1],
         "pytz",
     ],
 };
