@@ -30,6 +30,9 @@ const WARM = 25
 /** How long a look at everything may take before it counts as stuck. */
 const STUCK_MS = 180_000
 
+/** How long the status may take that is asked for then. */
+const STATUS_MS = 10_000
+
 const OPEN: Transaction = {
   tag: 'open',
   statements: [
@@ -120,21 +123,21 @@ export class Episode {
 
   /** Kills it this often, under load from everybody who reads and writes. */
   async run(kills: number, say: (line: string) => void): Promise<void> {
-    await this.#watched(this.#open())
+    await this.#watched('opening', this.#open())
     while (this.#traffic.kills < kills) {
-      let line = await this.#watched(this.#loadAndKill(this.#moment()))
+      let line = await this.#watched('load and a kill', this.#loadAndKill(this.#moment()))
       while (this.#traffic.kills < kills && this.#chance.is(IN_A_ROW)) {
         say(line)
-        line = await this.#watched(this.#loadAndKill(this.#recovery()))
+        line = await this.#watched('load and a kill in recovery', this.#loadAndKill(this.#recovery()))
       }
       const start = performance.now()
-      await this.#watched(this.#traffic.quiet())
+      await this.#watched('an end of the load', this.#traffic.quiet())
       const doubted = this.#ledgers.reduce((all, ledger) => all + ledger.inDoubt, 0)
-      await this.#watched(this.#check.compare())
+      await this.#watched('comparing', this.#check.compare())
       const ms = Math.round(performance.now() - start)
       say(`${line}  acknowledged ${this.tally.acknowledged}  in doubt ${doubted}  checked ${ms} ms`)
     }
-    await this.#watched(this.#check.compareFromTheStart())
+    await this.#watched('comparing from the start', this.#check.compareFromTheStart())
   }
 
   /** What was counted. */
@@ -213,11 +216,20 @@ export class Episode {
     for (const subscriber of this.#subscribers.slice(1)) await subscriber.resume()
   }
 
+  /** What can be said of a wait that does not end. */
+  async #stuck(what: string): Promise<Wrong> {
+    const status = await Promise.race([
+      this.#client.status().then(status => JSON.stringify(status), String),
+      pause(STATUS_MS).then(() => 'there is no status either'),
+    ])
+    return new Wrong(`nothing has happened for a long time; waited for: ${what}`, [...this.#traffic.open(), status])
+  }
+
   /** The outcome, unless something else fails before or nothing happens for too long. */
-  async #watched<T>(outcome: Promise<T>): Promise<T> {
+  async #watched<T>(what: string, outcome: Promise<T>): Promise<T> {
     let timer: NodeJS.Timeout | undefined
     const stuck = new Promise<never>((_, fail) => {
-      timer = setTimeout(() => fail(new Wrong('nothing has happened for a long time')), STUCK_MS)
+      timer = setTimeout(() => void this.#stuck(what).then(fail), STUCK_MS)
     })
     try {
       return await Promise.race([outcome, stuck, this.#traffic.failed.promise])

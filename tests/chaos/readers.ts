@@ -24,7 +24,7 @@ export function startReaders(reading: Reading, chance: Chance): void {
   const { traffic } = reading
   for (const [act, rest] of [[loadTables, 1], [readLake, 4], [readShard, 8], [readDuckDb, 4]] as const) {
     const own = chance.fork()
-    traffic.join(traffic.repeat(() => act(reading, own), rest))
+    traffic.join(traffic.repeat(act.name, () => act(reading, own), rest))
   }
 }
 

@@ -22,7 +22,7 @@ export class Traffic {
   kills = 0
   /** The first error that nobody expected. */
   readonly failed = Promise.withResolvers<never>()
-  #busy = 0
+  readonly #busy = new Set<{ what: string; since: number }>()
   #idle: (() => void) | undefined
   #onAcknowledged: (() => void) | undefined
   #onCommitOnRead: (() => void) | undefined
@@ -33,20 +33,26 @@ export class Traffic {
   }
 
   /** Does something that has to be finished before the ledger can be looked at. */
-  async busy(act: () => Promise<void>): Promise<void> {
-    this.#busy += 1
+  async busy(what: string, act: () => Promise<void>): Promise<void> {
+    const turn = { what, since: performance.now() }
+    this.#busy.add(turn)
     try {
       await act()
     } finally {
-      this.#busy -= 1
-      if (this.#busy === 0) this.#idle?.()
+      this.#busy.delete(turn)
+      if (this.#busy.size === 0) this.#idle?.()
     }
+  }
+
+  /** What was begun and is not finished, and for how long. */
+  open(): string[] {
+    return [...this.#busy].map(({ what, since }) => `${what}: ${Math.round(performance.now() - since)} ms`)
   }
 
   /** Ends the load; resolves when everything that was begun is known. */
   async quiet(): Promise<void> {
     this.load.close()
-    if (this.#busy === 0) return
+    if (this.#busy.size === 0) return
     const idle = Promise.withResolvers<void>()
     this.#idle = idle.resolve
     await Promise.race([idle.promise, this.failed.promise])
@@ -58,7 +64,7 @@ export class Traffic {
    *
    * It rests for `rest` times as long as it took: the runtime has one thread, and writers want it too.
    */
-  async repeat(act: () => Promise<void>, rest: number): Promise<void> {
+  async repeat(what: string, act: () => Promise<void>, rest: number): Promise<void> {
     for (;;) {
       await this.load.pass()
       if (this.isOver) return
@@ -66,7 +72,7 @@ export class Traffic {
       if (!this.load.isOpen) continue
       const { kills } = this
       const start = performance.now()
-      await this.busy(async () => {
+      await this.busy(what, async () => {
         try {
           await act()
         } catch (error) {

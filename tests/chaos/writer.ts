@@ -52,7 +52,8 @@ export class Writer {
       // What is sent to nobody is not in doubt.
       await this.#traffic.up.pass()
       if (!this.#traffic.load.isOpen) continue
-      await this.#traffic.busy(() => this.#send(this.#transaction()))
+      const transaction = this.#transaction()
+      await this.#traffic.busy(`${this.#ledger.database} ${transaction.tag}`, () => this.#send(transaction))
     }
   }
 
