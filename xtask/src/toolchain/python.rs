@@ -17,9 +17,9 @@ pub(crate) struct Environment {
     pub(crate) packages: &'static [&'static str],
 }
 
-/// From 2026.6 on threads share a file system, and PyIceberg 0.12 takes its signer away and registers it again in each
-/// thread that begins: meanwhile others send requests unsigned.
-pub(crate) const FSSPEC: [&str; 2] = ["fsspec==2026.4.0", "s3fs==2026.4.0"];
+/// The last that keep the signer which PyIceberg 0.12 registers: 2026.2 to 2026.4 replace the client before its first
+/// request, and from 2026.6 on threads share one while PyIceberg takes the signer away and registers it again in each.
+pub(crate) const FSSPEC: [&str; 2] = ["fsspec==2026.1.0", "s3fs==2026.1.0"];
 
 /// What conformance tests, the demo and benchmarks read tables with.
 pub(crate) const CLIENTS: Environment = Environment {
