@@ -5,9 +5,16 @@ import { once } from 'node:events'
 import { createWriteStream, type WriteStream } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { setTimeout } from 'node:timers/promises'
 
 /** Values as text; NULL is null. */
 export type Rows = (string | null)[][]
+
+/**
+ * How long an answer may take, in milliseconds. DuckDB 1.5.5 that was reading when the lake was killed can wait for ever,
+ * in `httpfs`, for a lock of a cached file that none of its threads holds.
+ */
+const ANSWER_MS = 60_000
 
 interface Process {
   readonly child: ChildProcessWithoutNullStreams
@@ -50,20 +57,41 @@ export class DuckDb {
 
   #request(request: object): Promise<Rows> {
     const answer = this.#turn.then(async () => {
-      this.#process ??= this.#start()
-      this.#process.child.stdin.write(`${JSON.stringify(request)}\n`)
-      const { value, done } = await this.#process.lines.next()
-      if (done === true) {
-        // It aborts when the catalog is gone while it wants new credentials. The next question finds another one.
-        this.#process = undefined
-        throw new Error('the Python side has ended; its error is in duckdb.log')
+      let line = await this.#exchange(request)
+      if (line === undefined) {
+        console.log('DuckDB does not answer any more; another one is asked')
+        if (!('attach' in request)) await this.#exchange({ attach: true })
+        line = await this.#exchange(request)
       }
-      const { rows, error } = JSON.parse(value) as { rows?: Rows; error?: string }
+      if (line === undefined) throw new Error(`DuckDB does not answer: ${JSON.stringify(request)}`)
+      const { rows, error } = JSON.parse(line) as { rows?: Rows; error?: string }
       if (error !== undefined) throw new Error(error)
       return rows ?? []
     })
     this.#turn = answer.catch(() => undefined)
     return answer
+  }
+
+  /** One line there and one back; nothing if it does not answer, and then it is ended. */
+  async #exchange(request: object): Promise<string | undefined> {
+    this.#process ??= this.#start()
+    const { child, lines } = this.#process
+    child.stdin.write(`${JSON.stringify(request)}\n`)
+    const late = new AbortController()
+    const answer = lines.next()
+    const found = await Promise.race([answer, setTimeout(ANSWER_MS, undefined, { signal: late.signal })])
+    late.abort()
+    if (found === undefined) {
+      this.#process = undefined
+      child.kill('SIGKILL')
+      return undefined
+    }
+    if (found.done === true) {
+      // It aborts when the catalog is gone while it wants new credentials. The next question finds another one.
+      this.#process = undefined
+      throw new Error('the Python side has ended; its error is in duckdb.log')
+    }
+    return found.value
   }
 
   #start(): Process {
