@@ -52,32 +52,36 @@ fn what_a_right_or_time_can_change_is_not_remembered_as_refused() {
     assert_eq!(world.send_as(&request, &claims("all")).status, 204);
 }
 
-#[test]
-fn a_copy_that_is_refused_after_the_first_was_carried_out_is_told_so() {
+/// Drops the table under a key, step by step.
+fn with_drop(act: impl FnOnce(&World, &Caller<'_>)) {
     let world = world();
     world.events();
-    let drop = keyed("DELETE", EVENTS, KEY, &json!(null));
-    let claims = claims("all");
-    let random = SeededRandom::new(5);
-    let caller = Caller { request: &drop, claims: &claims, keys: &world.keys, random: &random, now_micros: NOW };
-    let missing = RestError::NoSuchTable("default.events".into());
-    assert_eq!(world.send_as(&drop, &claims).status, 204);
-    assert_eq!(world.catalog.put_refusal(&missing, &caller), Ok(false));
-    assert_eq!(world.send_as(&drop, &claims).status, 204);
+    let request = keyed("DELETE", EVENTS, KEY, &json!(null));
+    let (claims, random) = (claims("all"), SeededRandom::new(5));
+    act(&world, &Caller { request: &request, claims: &claims, keys: &world.keys, random: &random, now_micros: NOW });
+}
+
+#[test]
+fn a_copy_that_is_refused_after_the_first_was_carried_out_is_told_so() {
+    with_drop(|world, caller| {
+        let missing = RestError::NoSuchTable("default.events".into());
+        assert_eq!(world.send_as(caller.request, caller.claims).status, 204);
+        assert_eq!(world.catalog.put_refusal(&missing, caller), Ok(false));
+        assert_eq!(world.send_as(caller.request, caller.claims).status, 204);
+    });
 }
 
 #[test]
 fn a_copy_that_was_refused_meanwhile_is_not_carried_out() {
-    let world = world();
-    world.events();
-    let drop = keyed("DELETE", EVENTS, KEY, &json!(null));
-    let claims = claims("all");
-    let random = SeededRandom::new(5);
-    let caller = Caller { request: &drop, claims: &claims, keys: &world.keys, random: &random, now_micros: NOW };
-    let once = world.catalog.once(&caller).unwrap();
-    assert_eq!(world.catalog.was_done(once.as_ref(), &caller), Ok(false));
-    assert_eq!(world.catalog.put_refusal(&RestError::CommitFailed("first".into()), &caller), Ok(true));
-    let put = world.catalog.put_if_once(&mut WriteBatch::new(), once.as_ref(), 204, &caller);
-    assert_eq!(put.map_err(|error| error.kind().0), Err(409));
-    world.check("all", "HEAD", EVENTS, 204);
+    with_drop(|world, caller| {
+        let once = world.catalog.once(caller).unwrap().unwrap();
+        assert_eq!(world.catalog.is_done(&once, caller), Ok(false));
+        assert_eq!(world.catalog.put_refusal(&RestError::CommitFailed("first".into()), caller), Ok(true));
+        let put = world.catalog.put_once(&mut WriteBatch::new(), &once, 204, caller);
+        assert_eq!(put.map_err(|error| error.kind().0), Err(409));
+        // Commits that are made together are looked at again without it.
+        let swapped = world.catalog.swap_stages(&[], &[&once], 200, caller);
+        assert_eq!(swapped, Ok(stage::Swap::LostRace));
+        world.check("all", "HEAD", EVENTS, 204);
+    });
 }
