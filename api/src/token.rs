@@ -137,6 +137,11 @@ impl Claims {
         self.scopes.iter().any(|scope| scope.allows(action))
     }
 
+    /// True if the token has ended by the clock, and the leeway for differing clocks is over too.
+    pub fn has_expired(&self, now_micros: i64) -> bool {
+        has_ended(self.expires_at, now_micros)
+    }
+
     /// How far the token reaches into a database; `None` if it does not.
     pub fn database_access(&self, database: &str) -> Option<Access> {
         [Access::Write, Access::Read].into_iter().find(|access| self.may(Action::Database(database, *access)))
@@ -264,7 +269,7 @@ pub fn verify(token: &str, keys: &Keys, now_micros: i64) -> Result<Claims, Token
         return Err(TokenError::Format(text.v));
     }
     let now = now_micros.div_euclid(1_000_000);
-    if text.exp.saturating_add(TOKEN_LEEWAY_SECONDS) <= now {
+    if has_ended(text.exp, now_micros) {
         return Err(TokenError::Expired);
     }
     if text.iat.saturating_sub(TOKEN_LEEWAY_SECONDS) > now {
@@ -274,6 +279,10 @@ pub fn verify(token: &str, keys: &Keys, now_micros: i64) -> Result<Claims, Token
         return Err(TokenError::Malformed);
     }
     Ok(text.read()?)
+}
+
+fn has_ended(expires_at: i64, now_micros: i64) -> bool {
+    expires_at.saturating_add(TOKEN_LEEWAY_SECONDS) <= now_micros.div_euclid(1_000_000)
 }
 
 fn decode_json<T: serde::de::DeserializeOwned>(part: &str) -> Result<T, TokenError> {

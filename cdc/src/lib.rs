@@ -24,7 +24,7 @@ pub use frame::{Frame, Hello, HelloReply, PROTOCOL_VERSION_MAX, PROTOCOL_VERSION
 pub use numeric::{Numeric, NumericError};
 pub use past::{Alteration, Before, Gap, Point, Removal, ViewPast};
 pub use position::{LakePosition, Lsn, Micros, TimelineId};
-pub use relation::{Column, ColumnId, Relation, TableId, is_reserved_column};
+pub use relation::{Column, ColumnId, Relation, TableId, is_reserved_column, refuse_table_name};
 pub use transaction::{Entry, Transaction};
 pub use value::Value;
 pub use view::{TailChange, TailOperation, View, ViewField, ViewRequest, ViewTable};

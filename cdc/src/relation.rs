@@ -48,6 +48,15 @@ pub fn is_reserved_column(name: &str) -> bool {
     matches!(name, "_shard" | "_key" | "_commit_timestamp" | "_operation" | "_position" | "_lsn" | "_transaction_id")
 }
 
+/// Why no table of the lake can be called `name`; users cannot create one (42939). `None` if one can.
+pub fn refuse_table_name(name: &str) -> Option<&'static str> {
+    if name.to_lowercase().ends_with("_history") {
+        return Some("the lake keeps the history of another table under it");
+    }
+    // The catalog separates names with one of them, and refuses others.
+    name.contains(char::is_control).then_some("it has a control character")
+}
+
 impl Relation {
     /// True if the key is the hidden one.
     pub fn has_hidden_key(&self) -> bool {

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use lake_cdc::{Column, ColumnType, Relation, is_reserved_column, limits::COLUMNS_MAX};
+use lake_cdc::{Column, ColumnType, Relation, is_reserved_column, limits::COLUMNS_MAX, refuse_table_name};
 
 use crate::limits::{FIELD_BYTES_MAX, FORMER_NAMES_MAX};
 use crate::stored::{Field, LakeTable, Shape, ShapeField, SourceTable};
@@ -180,12 +180,8 @@ fn join_key(table: &mut LakeTable, key: Vec<i32>, alone: bool) -> Result<(), Str
 }
 
 fn check_names(relation: &Relation) -> Result<(), String> {
-    if relation.name.to_lowercase().ends_with("_history") {
-        return Err(format!("the name {} is reserved for history", relation.name));
-    }
-    // The catalog separates names with one of them, and refuses others.
-    if relation.name.contains(char::is_control) {
-        return Err(format!("the name {:?} has a control character", relation.name));
+    if let Some(why) = refuse_table_name(&relation.name) {
+        return Err(format!("the name {:?} is reserved: {why}", relation.name));
     }
     let hidden = relation.has_hidden_key();
     let is_reserved = |column: &&Column| is_reserved_column(&column.name.to_lowercase());

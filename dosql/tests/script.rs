@@ -110,6 +110,8 @@ fn names_of_the_lake_cannot_be_taken() {
         ("CREATE TABLE t (\"_LSN\" int)", "42939"),
         ("CREATE TABLE orders_history (id int)", "42939"),
         ("CREATE TABLE t (a int, \"A\" int)", "42939"),
+        ("CREATE TABLE \"t\t\" (a int)", "42939"),
+        ("CREATE TABLE t (a text[], \"A.Element\" int)", "42939"),
         ("CREATE TABLE t (a interval)", "0A000"),
         ("CREATE TABLE t (a char(3))", "0A000"),
         ("CREATE TABLE t (a numeric(50,2))", "0A000"),
@@ -126,6 +128,17 @@ fn names_of_the_lake_cannot_be_taken() {
     }
     session.run("CREATE TABLE \"T\" (a int)");
     assert_eq!(session.rows("CREATE TABLE t (a int)").split(':').next(), Some("42939"));
+    session.run("CREATE TABLE u (a text[], \"b.element\" int)");
+    for sql in [
+        "ALTER TABLE u ADD COLUMN b int[]",
+        "ALTER TABLE u ADD COLUMN \"a.element\" int",
+        "ALTER TABLE u RENAME COLUMN a TO b",
+        "ALTER TABLE u RENAME COLUMN \"b.element\" TO \"a.element\"",
+    ] {
+        assert_eq!(session.rows(sql).split(':').next(), Some("42939"), "{sql}");
+    }
+    session.run("ALTER TABLE u DROP COLUMN \"b.element\"");
+    session.run("ALTER TABLE u RENAME COLUMN a TO b");
 }
 
 #[test]

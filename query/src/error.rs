@@ -7,7 +7,7 @@ use arrow::error::ArrowError;
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
 use lake_api::{ApiError, ErrorCode};
-use lake_dialect::SqlError;
+use lake_dialect::{SqlError, sqlstate};
 
 /// A refusal of ours on its way through DataFusion.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -36,7 +36,7 @@ pub(crate) fn refusal(error: ApiError) -> DataFusionError {
 /// A refusal of the shared Postgres front.
 pub(crate) fn from_dialect(error: SqlError) -> ApiError {
     ApiError {
-        code: ErrorCode::Sql(known_state(&error.sqlstate)),
+        code: ErrorCode::Sql(sqlstate::known(&error.sqlstate)),
         message: error.message,
         detail: error.detail,
         hint: error.hint,
@@ -46,18 +46,6 @@ pub(crate) fn from_dialect(error: SqlError) -> ApiError {
 /// A refusal of text input.
 pub(crate) fn from_text(error: lake_cdc::text::TextError) -> DataFusionError {
     refuse(error.sqlstate, error.message)
-}
-
-macro_rules! states {
-    ($text:expr; $($state:literal)*) => {
-        match $text { $($state => $state,)* _ => "XX000" }
-    };
-}
-
-fn known_state(state: &str) -> &'static str {
-    states!(state; "0A000" "21000" "22001" "22003" "22004" "22007" "22008" "22011" "22012" "22021" "22023" "22P02"
-        "22P05" "25006" "42601" "42702" "42703" "42704" "42712" "42725" "42803" "42804" "42809" "42846" "42883"
-        "42939" "42P01" "42P02" "42P10" "42P18" "42P19" "42P20" "53200" "54000" "54001" "54011" "57014")
 }
 
 /// What the client is told about a failure in DataFusion.
@@ -117,6 +105,10 @@ fn from_arrow(error: &ArrowError) -> ApiError {
         }
         ArrowError::ComputeError(message) if message.to_ascii_lowercase().contains("overflow") => {
             sql("22003", "numeric value out of range".into())
+        }
+        // Patterns of a column are compiled as they come.
+        ArrowError::ComputeError(message) if message.starts_with("Regular expression did not compile") => {
+            sql(sqlstate::INVALID_REGULAR_EXPRESSION, "invalid regular expression, or one that is too large".into())
         }
         // A plan that contradicts itself: DataFusion leaves a recursion without columns when only its rows are counted.
         ArrowError::SchemaError(message) => {

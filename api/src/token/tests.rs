@@ -50,6 +50,7 @@ fn a_token_lives_a_minute_longer_than_it_says_for_slow_clocks() {
     let token = mint(&claims(), &keys);
     assert!(verify(&token, &keys, at(NOW + 119)).is_ok());
     assert_eq!(verify(&token, &keys, at(NOW + 120)), Err(TokenError::Expired));
+    assert!(!claims().has_expired(at(NOW + 119)) && claims().has_expired(at(NOW + 120)));
     assert!(verify(&token, &keys, at(NOW - 60)).is_ok());
     assert_eq!(verify(&token, &keys, at(NOW - 61)), Err(TokenError::NotYet));
 }

@@ -144,6 +144,7 @@ impl<S: ShardStorage> Catalog<S> {
             }
         }
         check_places(present.location(), updates)?;
+        check_move(present.location(), updates)?;
         if let Some(mut changed) = change::apply(present, updates, now_ms)? {
             if is_lakes {
                 // Its next snapshot has the time of its oldest row, and must not be before the table's.
@@ -365,6 +366,22 @@ fn check_places(location: &str, updates: &[Update]) -> Result<(), RestError> {
         }
     }
     Ok(())
+}
+
+/// A table that exists is not moved. Who replaces a table asks for a place among other changes, and reads in the answer
+/// which one it is; who asks for nothing else must not think that it was done.
+fn check_move(location: &str, updates: &[Update]) -> Result<(), RestError> {
+    let mut elsewhere = None;
+    for update in updates {
+        let Update::SetLocation { location: wanted } = update else { return Ok(()) };
+        elsewhere = elsewhere.or_else(|| Some(wanted).filter(|wanted| wanted.trim_end_matches('/') != location));
+    }
+    match elsewhere {
+        Some(wanted) => Err(RestError::BadRequest(format!(
+            "The table stays at {location}: one that exists is not moved, and nothing was moved to {wanted}"
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// True if a file lies below a location, and does not only look so.

@@ -8,6 +8,7 @@ mod create;
 mod index;
 mod options;
 
+use lake_cdc::ColumnType;
 use lake_dialect::ast::{ObjectType, Statement};
 use lake_dialect::{SqlError, object_name, sqlstate};
 use rusqlite::Connection;
@@ -45,6 +46,7 @@ fn apply(connection: &Connection, catalog: &Catalog, table: &Table, sql: &str) -
 
 /// Stores a definition and tells of it. The caller's catalog is of the past from here on.
 fn publish(table: &Table, run: &mut Run<'_>) -> Result<Catalog, SqlError> {
+    check_elements(table)?;
     Catalog::store(run.connection, table)?;
     let catalog = Catalog::load(run.connection)?;
     (run.schema_changed)(catalog.clone());
@@ -94,12 +96,26 @@ fn check_name<'n>(kind: &str, name: &str, others: impl Iterator<Item = &'n str>)
     if kind == "column" && lake_cdc::is_reserved_column(&name.to_lowercase()) {
         return reserved("the lake adds a column of this name");
     }
-    if kind == "table" && name.to_lowercase().ends_with("_history") {
-        return reserved("the lake keeps the history of another table under it");
+    if let Some(why) = lake_cdc::refuse_table_name(name).filter(|_| kind == "table") {
+        return reserved(why);
     }
     for other in others {
         if other != name && other.to_lowercase() == name.to_lowercase() {
             return reserved(&format!("it differs from \"{other}\" by case only, which other engines cannot tell"));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses an array `a` beside a column `"a.element"`, which is what other engines call the elements of the array.
+fn check_elements(table: &Table) -> Result<(), SqlError> {
+    let arrays = table.columns.iter().filter(|column| matches!(column.column_type, ColumnType::Array(_)));
+    for array in arrays {
+        let elements = format!("{}.element", array.name.to_lowercase());
+        if let Some(column) = table.columns.iter().find(|column| column.name.to_lowercase() == elements) {
+            let message = format!("column name \"{}\" is reserved beside the array \"{}\"", column.name, array.name);
+            return Err(SqlError::new(sqlstate::RESERVED_NAME, message)
+                .with_detail("Other engines call the elements of the array so."));
         }
     }
     Ok(())

@@ -11,9 +11,8 @@ use std::time::Duration;
 
 use futures::future::{Either, select};
 use futures::pin_mut;
-use lake_api::limits::TOKEN_LEEWAY_SECONDS;
 use lake_api::scope::{Access, Action};
-use lake_api::token::{Claims, claims_from_json, claims_to_json};
+use lake_api::token::{claims_from_json, claims_to_json};
 use lake_api::{ApiError, ErrorCode};
 use lake_cdc::ViewRequest;
 use lake_dolake::{Connection, FlushError, Lake, LakeError, Subscriber, ViewAnswer};
@@ -137,10 +136,6 @@ fn now() -> i64 {
 
 /// Why a subscription ends whose token is not valid any more.
 const EXPIRED: &str = "the token has expired";
-
-fn has_expired(claims: &Claims) -> bool {
-    claims.expires_at.saturating_add(TOKEN_LEEWAY_SECONDS) <= now().div_euclid(1_000_000)
-}
 
 fn close(socket: &WorkerSocket, code: u16, reason: &str) -> std::result::Result<(), LakeError> {
     socket.close(code, reason);
@@ -273,7 +268,7 @@ impl Inner {
         let Ok(claims) = claims_from_json(&held.claims) else {
             return close(socket, 1008, "the token is not known");
         };
-        if has_expired(&claims) {
+        if claims.has_expired(now()) {
             return close(socket, 1008, EXPIRED);
         }
         let may_read = |namespace: &str, table: Option<&str>| match table {
@@ -288,7 +283,7 @@ impl Inner {
         let lake = self.lake()?;
         for socket in self.sockets(SUBSCRIBER) {
             let Some(mut held) = attached::<SubscriberSocket>(&socket) else { continue };
-            if !claims_from_json(&held.claims).is_ok_and(|claims| !has_expired(&claims)) {
+            if !claims_from_json(&held.claims).is_ok_and(|claims| !claims.has_expired(now())) {
                 close(&socket, 1008, EXPIRED)?;
                 continue;
             }

@@ -129,6 +129,17 @@ fn a_table_that_is_replaced_stays_where_it_is_and_so_do_its_manifest_lists() {
     assert_eq!((&taken["location"], &taken["current-snapshot-id"]), (&json!(LOCATION), &json!(1)));
 }
 
+#[test]
+fn who_wants_a_table_moved_and_nothing_else_is_told_that_it_stays() {
+    let world = world();
+    world.events();
+    let moved = |place: &str| updates(json!([{"action": "set-location", "location": place}]));
+    let says = format!("The table stays at {LOCATION}");
+    world.refused(EVENTS, &moved("s3://lakehouse/warehouse/default/elsewhere"), 400, "BadRequestException", &says);
+    assert_eq!(world.committed(&moved(LOCATION))["location"], json!(LOCATION));
+    assert_eq!(world.committed(&moved(&format!("{LOCATION}/")))["location"], json!(LOCATION));
+}
+
 /// As PyIceberg and Trino end a creation that they have staged.
 fn creation(staged: &Value, uuid: &str) -> Value {
     let metadata = &staged["metadata"];
