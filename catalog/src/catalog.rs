@@ -16,6 +16,7 @@ use crate::limits::METADATA_BYTES_MAX;
 use crate::location::key_of;
 use crate::rest::Queue;
 use crate::storage::pointer::Pointer;
+use crate::storage::remembered::Remembered;
 use crate::storage::{commit_record, format, pointer, used_location};
 use crate::vended::VendedStorage;
 
@@ -42,7 +43,7 @@ pub struct VersionHint {
 /// The catalog of one lake.
 #[derive(Debug)]
 pub struct Catalog<S> {
-    pub(crate) storage: S,
+    pub(crate) storage: Remembered<S>,
     pub(crate) settings: Settings,
     pub(crate) cache: RefCell<MetadataCache>,
     // The last commit whose record is known to be in the store.
@@ -59,7 +60,7 @@ impl<S: ShardStorage> Catalog<S> {
     pub fn open(storage: S, settings: Settings) -> Result<Catalog<S>, CatalogError> {
         format::admit(&storage)?;
         Ok(Catalog {
-            storage,
+            storage: Remembered::new(storage),
             settings,
             cache: RefCell::default(),
             recorded: Cell::default(),

@@ -193,3 +193,6 @@ pub const PURGE_PAUSE_MICROS: i64 = 1_000_000;
 
 /// When a step of a purge that failed is tried again, in microseconds.
 pub const PURGE_RETRY_MICROS: i64 = 60_000_000;
+
+/// Pointers that are in memory, about 500 bytes each. Beyond them all are forgotten and read again.
+pub const POINTERS_REMEMBERED_MAX: usize = 1_000;

@@ -25,6 +25,7 @@ pub(crate) mod idempotency;
 pub(crate) mod namespace;
 pub(crate) mod pointer;
 pub(crate) mod purge;
+pub(crate) mod remembered;
 pub(crate) mod used_location;
 pub(crate) mod view;
 

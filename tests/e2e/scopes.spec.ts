@@ -118,3 +118,40 @@ describe('a token that may only read a database', () => {
     assert.equal((await answer.json()).error.code, '42501')
   })
 })
+
+describe('a table of the catalog is shown by the token alone', () => {
+  const OWN = '/iceberg/v1/namespaces/north/tables/own'
+  before(async () => {
+    const schema = { type: 'struct', fields: [{ id: 1, name: 'a', type: 'long', required: false }] }
+    const body = JSON.stringify({ name: 'own', schema })
+    const headers = { 'content-type': 'application/json' }
+    const made = await lake.fetch('/iceberg/v1/namespaces/north/tables', { method: 'POST', headers, body })
+    assert.equal(made.status, 200)
+  })
+
+  // One that an engine owns and one that a database feeds are not shown in the same way.
+  for (const path of [OWN, '/iceberg/v1/namespaces/north/tables/a']) {
+    for (const method of ['GET', 'HEAD']) {
+      const claims = JSON.stringify({ v: 1, sub: 'e2e', iat: 1, exp: 4_000_000_000, scopes: ['all'] })
+      const ask = (token: string) => lake.fetch(path, { method, token, headers: { 'x-lake-claims': claims } })
+
+      test(`${method} ${path}: what a client says of itself is not heard`, async () => {
+        assert.equal((await ask(lake.token(['namespace:south:read']))).status, 403)
+        assert.equal((await ask('')).status, 401)
+        assert.equal((await ask('x.y.z')).status, 401)
+      })
+
+      test(`${method} ${path}: who may read it sees it`, async () => {
+        const answer = await ask(lake.token(['namespace:north:read']))
+        assert.equal(answer.status, method === 'GET' ? 200 : 204)
+        assert.ok(answer.headers.get('x-request-id'))
+      })
+    }
+  }
+
+  test('the addresses behind the front door are nobody else\'s', async () => {
+    for (const path of [`/admitted${OWN}`, '/internal/load', `/icebergs${OWN.slice('/iceberg'.length)}`]) {
+      assert.equal((await lake.fetch(path)).status, 404, path)
+    }
+  })
+})

@@ -127,8 +127,7 @@ const SAID_EARLIER_MS: i64 = 30_000;
 fn said_earlier(json: &[u8]) -> (&[u8], String, &[u8]) {
     const FIELD: &[u8] = br#""last-updated-ms":"#;
     // Inside of a string the quotes would be escaped, and a property's value would not be a number.
-    let fields = json.windows(FIELD.len()).enumerate().filter(|(_, window)| *window == FIELD);
-    for start in fields.map(|(at, _)| at + FIELD.len()) {
+    for start in memchr::memmem::find_iter(json, FIELD).map(|at| at + FIELD.len()) {
         let (before, rest) = json.split_at(start);
         let (digits, after) = rest.split_at(rest.iter().take_while(|byte| byte.is_ascii_digit()).count());
         if let Some(updated) = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse::<i64>().ok()) {

@@ -8,7 +8,8 @@ use super::{decode, encode};
 use crate::error::CatalogError;
 use crate::limits::LIST_MAX;
 
-const PREFIX: &[u8] = b"t/";
+/// What keys of pointers begin with.
+pub(super) const PREFIX: &[u8] = b"t/";
 const SEPARATOR: u8 = 0;
 
 /// Who writes a table.

@@ -2,27 +2,10 @@
 
 use lake_api::token::{Claims, Keys, verify};
 use lake_api::{ApiError, ErrorCode};
-use worker::{Env, Request, Result};
+use worker::{Request, Result};
 
 /// The subprotocol that this service speaks and answers with.
 pub(crate) const SUBPROTOCOL: &str = "lake.v1";
-
-/// The keys of this deployment.
-pub(crate) fn keys(env: &Env) -> Result<std::result::Result<Keys, ApiError>> {
-    let text = match env.secret("LAKE_KEYS") {
-        Ok(secret) => secret.to_string(),
-        Err(_) => match env.var("LAKE_KEYS") {
-            Ok(var) => var.to_string(),
-            Err(_) => return Ok(Err(misconfigured("LAKE_KEYS is not set"))),
-        },
-    };
-    Ok(Keys::parse(&text).map_err(|reason| misconfigured(&reason.to_string())))
-}
-
-fn misconfigured(reason: &str) -> ApiError {
-    ApiError::new(ErrorCode::Internal, format!("the deployment's keys cannot be used: {reason}"))
-        .hint("set the secret LAKE_KEYS; `cargo xtask token` makes keys and tokens")
-}
 
 /// The token that a request carries.
 pub(crate) fn bearer(request: &Request) -> Result<Option<String>> {

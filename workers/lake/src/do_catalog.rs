@@ -15,23 +15,23 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use worker::{DurableObject, Env, Method, Request, Response, Result, State, durable_object};
 
-use crate::auth::keys;
-use crate::facade::query_of;
-use crate::front::{BEHIND, CLAIMS, FLUSH_FIRST, ORIGIN, PASSED_ON, UNFLUSHED, lake_name};
+use crate::deployment::Deployment;
+use crate::facade::query_in;
+use crate::front::{ADMITTED, BEHIND, CLAIMS, FLUSH_FIRST, ORIGIN, PASSED_ON, origin_in};
 
 /// The catalog of the lake.
 #[durable_object]
 pub struct Catalog {
     state: State,
     env: Env,
-    catalog: Mutex<Option<Opened>>,
+    catalog: Mutex<Option<Rc<Opened>>>,
 }
 
-/// The catalog, and the storage below it.
-#[derive(Clone)]
+/// The catalog, the storage below it, and the bucket.
 struct Opened {
-    catalog: Rc<lake_catalog::Catalog<DurableStorage>>,
+    catalog: lake_catalog::Catalog<DurableStorage>,
     storage: DurableStorage,
+    store: R2Store,
 }
 
 impl DurableObject for Catalog {
@@ -41,7 +41,8 @@ impl DurableObject for Catalog {
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
         let id = http::request_id(&request, &WorkerRandom)?;
-        let store = R2Store::new(self.env.bucket("R2")?);
+        let path = request.path();
+        let engines = path.strip_prefix(ADMITTED).unwrap_or(&path).strip_prefix("/iceberg");
         let body = match request.method() {
             Method::Get | Method::Head => Vec::new(),
             _ => match http::body(&mut request).await? {
@@ -49,35 +50,36 @@ impl DurableObject for Catalog {
                 Err(reason) => return http::error(&reason, &id),
             },
         };
-        let catalog = match self.open(&store).await {
-            Ok(opened) => opened.catalog,
+        let opened = match self.open().await {
+            Ok(opened) => opened,
             // Engines know only the protocol's own errors.
-            Err(reason) if request.path().starts_with("/iceberg") => {
+            Err(reason) if engines.is_some() => {
                 worker::console_error!("{id} catalog: {reason}");
                 return respond(RestError::from(reason).into_response(), &id);
             }
             Err(reason) => return refuse(&reason, &id),
         };
-        let path = request.path();
-        if let Some(path) = path.strip_prefix("/iceberg") {
-            return self.rest(&catalog, &store, &request, path, body, &id).await;
+        if let Some(rest) = engines {
+            let is_admitted = path.starts_with(ADMITTED);
+            return self.rest(&opened, &request, rest, is_admitted, body, &id).await;
         }
+        let Opened { catalog, store, .. } = &*opened;
         let now = WorkerClock.now_micros();
         match path.as_str() {
             "/internal/ensure" => match read::<EnsureTable>(&body) {
-                Ok(wanted) => answer(catalog.ensure_table(&store, &WorkerRandom, now, &wanted).await, &id),
+                Ok(wanted) => answer(catalog.ensure_table(store, &WorkerRandom, now, &wanted).await, &id),
                 Err(reason) => refuse(&reason, &id),
             },
             "/internal/load" => match read::<TableName>(&body) {
-                Ok(table) => answer(catalog.load_table(&store, &table).await, &id),
+                Ok(table) => answer(catalog.load_table(store, &table).await, &id),
                 Err(reason) => refuse(&reason, &id),
             },
             "/internal/commit" => match read::<FlushCommit>(&body) {
-                Ok(commit) => answer(catalog.commit_flush(&store, &WorkerRandom, now, &commit).await, &id),
+                Ok(commit) => answer(catalog.commit_flush(store, &WorkerRandom, now, &commit).await, &id),
                 Err(reason) => refuse(&reason, &id),
             },
             "/internal/settle" => match read::<SettleFlush>(&body) {
-                Ok(settle) => answer(catalog.settle_flush(&store, &settle).await, &id),
+                Ok(settle) => answer(catalog.settle_flush(store, &settle).await, &id),
                 Err(reason) => refuse(&reason, &id),
             },
             "/internal/hint" => {
@@ -93,93 +95,96 @@ impl DurableObject for Catalog {
     /// Goes on with removing the files of purged tables.
     async fn alarm(&self) -> Result<Response> {
         let failed = |reason: &dyn std::fmt::Display| worker::Error::RustError(reason.to_string());
-        let store = R2Store::new(self.env.bucket("R2")?);
         // The platform calls again after an error.
-        let Opened { catalog, storage } = self.open(&store).await.map_err(|reason| failed(&reason))?;
+        let opened = self.open().await.map_err(|reason| failed(&reason))?;
+        let Opened { catalog, storage, store } = &*opened;
         storage.alarm_fired().map_err(|reason| failed(&reason))?;
-        catalog.purge_step(&store, WorkerClock.now_micros()).await.map_err(|reason| failed(&reason))?;
+        catalog.purge_step(store, WorkerClock.now_micros()).await.map_err(|reason| failed(&reason))?;
         Response::empty()
     }
 }
 
 impl Catalog {
     /// The catalog, opened and with its last commit record made good. Requests that come meanwhile wait.
-    async fn open(&self, store: &R2Store) -> std::result::Result<Opened, CatalogError> {
+    async fn open(&self) -> std::result::Result<Rc<Opened>, CatalogError> {
         let mut held = self.catalog.lock().await;
         if let Some(opened) = held.as_ref() {
-            return Ok(opened.clone());
+            return Ok(Rc::clone(opened));
         }
-        let settings = settings(&self.env).map_err(|reason| CatalogError::Invalid(reason.to_string()))?;
+        let unusable = |reason: worker::Error| CatalogError::Invalid(reason.to_string());
+        let settings = settings(&self.env).map_err(unusable)?;
+        let store = R2Store::new(self.env.bucket("R2").map_err(unusable)?);
         let storage = DurableStorage::open(&self.state).map_err(CatalogError::Storage)?;
-        let catalog = Rc::new(lake_catalog::Catalog::open(storage.clone(), settings)?);
-        catalog.recover(store).await?;
-        let opened = Opened { catalog, storage };
-        *held = Some(opened.clone());
+        let catalog = lake_catalog::Catalog::open(storage.clone(), settings)?;
+        catalog.recover(&store).await?;
+        let opened = Rc::new(Opened { catalog, storage, store });
+        *held = Some(Rc::clone(&opened));
         Ok(opened)
     }
 
+    /// A request of an engine. One that was not admitted came from outside as it is: what it says of itself is checked here,
+    /// and it is about one table that is to be shown.
     async fn rest(
         &self,
-        catalog: &lake_catalog::Catalog<DurableStorage>,
-        store: &R2Store,
+        opened: &Opened,
         request: &Request,
         path: &str,
+        is_admitted: bool,
         body: Vec<u8>,
         id: &str,
     ) -> Result<Response> {
-        let keys = match keys(&self.env)? {
+        let Opened { catalog, store, .. } = opened;
+        let deployment = Deployment::of(&self.env)?;
+        let keys = match &deployment.keys {
             Ok(keys) => keys,
-            Err(reason) => return http::error(&reason, id),
+            Err(reason) => return http::error(reason, id),
         };
         let headers = request.headers();
-        let method = request.method().to_string();
-        if headers.get(UNFLUSHED)?.is_some() && !catalog.shows_engines_table(&method, path).unwrap_or_default() {
-            return Ok(Response::empty()?.with_status(FLUSH_FIRST));
-        }
         let mut known = BTreeMap::new();
         for name in PASSED_ON.into_iter().chain(["authorization"]) {
             if let Some(value) = headers.get(name)? {
                 known.insert(name.to_owned(), value);
             }
         }
-        let origin = headers.get(ORIGIN)?.unwrap_or_default();
+        let url = request.inner().url();
+        let (origin, lake_is_behind) = match is_admitted {
+            true => (headers.get(ORIGIN)?.unwrap_or_default(), headers.get(BEHIND)?.is_some()),
+            false => (origin_in(&url).to_owned(), false),
+        };
         let asked = RestRequest {
-            method,
+            method: request.method().to_string(),
             path: path.to_owned(),
-            query: query_of(request),
+            query: query_in(&url).to_owned(),
             headers: known,
             body,
             origin: origin.trim_end_matches('/').to_owned(),
-            lake_is_behind: headers.get(BEHIND)?.is_some(),
+            lake_is_behind,
         };
         let now = WorkerClock.now_micros();
         if oauth::is_token_request(&asked.method, &asked.path) {
-            return respond(oauth::token(&asked, &keys, now), id);
+            return respond(oauth::token(&asked, keys, now), id);
         }
-        // The front door has checked the token. Where it found none that is valid, the refusal is made here.
-        let claims = match headers.get(CLAIMS)?.and_then(|json| claims_from_json(&json).ok()) {
-            Some(claims) => Ok(claims),
-            None => authorise(&asked, &keys, now),
+        let door = match is_admitted {
+            true => headers.get(CLAIMS)?.and_then(|json| claims_from_json(&json).ok()),
+            false => None,
         };
-        respond(
-            match claims {
-                Ok(claims) => catalog.respond(&asked, &claims, &keys, store, &WorkerRandom, now).await,
-                Err(reason) => reason.into_response(),
-            },
-            id,
-        )
+        // Where the front door found no token that is valid, the refusal is made here.
+        let claims = match door.map_or_else(|| authorise(&asked, keys, now), Ok) {
+            Ok(claims) => claims,
+            Err(reason) => return respond(reason.into_response(), id),
+        };
+        if !is_admitted && !catalog.shows_engines_table(&asked.method, path).unwrap_or_default() {
+            return Ok(Response::empty()?.with_status(FLUSH_FIRST));
+        }
+        respond(catalog.respond(&asked, &claims, keys, store, &WorkerRandom, now).await, id)
     }
 }
 
 /// How this deployment is set up.
 fn settings(env: &Env) -> Result<Settings> {
     let find = |name: &str| env.secret(name).ok().or_else(|| env.var(name).ok()).map(|value| value.to_string());
-    Ok(Settings { lake_name: lake_name(env)?, bucket: bucket_name(env)?, vended: VendedStorage::read(find) })
-}
-
-/// The name of the bucket, which is also the first part of the facade's paths.
-pub(crate) fn bucket_name(env: &Env) -> Result<String> {
-    Ok(env.var("BUCKET")?.to_string())
+    let Deployment { lake_name, bucket, .. } = &*Deployment::of(env)?;
+    Ok(Settings { lake_name: lake_name.clone(), bucket: bucket.clone(), vended: VendedStorage::read(find) })
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> std::result::Result<T, CatalogError> {

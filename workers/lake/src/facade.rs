@@ -12,8 +12,7 @@ use lake_host::{Clock, Random};
 use lake_platform::{R2Store, WorkerClock, WorkerRandom};
 use worker::{Env, Request, RequestInit, Response, ResponseBody, Result};
 
-use crate::auth::keys;
-use crate::do_catalog::bucket_name;
+use crate::deployment::Deployment;
 use crate::front::{catalog, flush};
 
 /// Header in which S3 clients look for the id of a request.
@@ -42,28 +41,29 @@ impl Asked {
 
 /// The query as it was sent, without its `?`.
 pub(crate) fn query_of(request: &Request) -> String {
-    let url = request.inner().url();
-    let query = url.split_once('?').map_or("", |(_, rest)| rest.split('#').next().unwrap_or_default());
-    query.to_owned()
+    query_in(&request.inner().url()).to_owned()
 }
 
-/// True if the request carries a storage signature.
-///
-/// Asked of every request, so only the one header is read that can say so.
-pub(crate) fn is_signed(request: &Request) -> Result<bool> {
-    let authorization = request.headers().get("authorization")?.map(|value| ("authorization".to_owned(), value));
-    let headers = authorization.into_iter().collect();
-    Ok(Asked { method: String::new(), query: query_of(request), headers }.on("/").is_signed())
+/// The query of a URL, without its `?`.
+pub(crate) fn query_in(url: &str) -> &str {
+    url.split_once('?').map_or("", |(_, rest)| rest.split('#').next().unwrap_or_default())
+}
+
+/// True if a request with this header `authorization` and this query carries a storage signature.
+pub(crate) fn is_signed(authorization: Option<String>, query: &str) -> bool {
+    let headers = authorization.map(|value| ("authorization".to_owned(), value)).into_iter().collect();
+    FacadeRequest { method: "", path: "/", query, headers: &headers }.is_signed()
 }
 
 /// True if the path is the bucket's or below it.
 pub(crate) fn is_in_bucket(request: &Request, path: &str, env: &Env) -> Result<bool> {
-    Ok(Asked::read(request)?.on(path).is_in(&bucket_name(env)?))
+    Ok(Asked::read(request)?.on(path).is_in(&Deployment::of(env)?.bucket))
 }
 
 /// Answers a storage request.
 pub(crate) async fn serve(request: &mut Request, path: &str, env: &Env, id: &str) -> Result<Response> {
-    let keys = match keys(env)? {
+    let deployment = Deployment::of(env)?;
+    let keys = match &deployment.keys {
         Ok(keys) => keys,
         Err(reason) => {
             worker::console_error!("{id} {}", reason.message);
@@ -71,8 +71,7 @@ pub(crate) async fn serve(request: &mut Request, path: &str, env: &Env, id: &str
         }
     };
     let asked = Asked::read(request)?;
-    let bucket = bucket_name(env)?;
-    let outcome = match facade::plan(&asked.on(path), &bucket, &keys, WorkerClock.now_micros()) {
+    let outcome = match facade::plan(&asked.on(path), &deployment.bucket, keys, WorkerClock.now_micros()) {
         Ok(Action::Write(write)) => match change(&write, request, env).await? {
             Ok(response) => whole(response, id).map(Ok)?,
             Err(reason) => Err(reason),

@@ -9,10 +9,11 @@ use lake_host::Clock;
 use lake_platform::http::{self, REQUEST_ID};
 use lake_platform::{WorkerClock, WorkerRandom, memory};
 use serde::{Deserialize, Serialize};
-use worker::{Env, Headers, Request, RequestInit, Response, Result, Stub};
+use worker::{Env, Headers, Request, RequestInit, Response, Result, Stub, web_sys};
 
-use crate::auth::{authenticate, keys};
-use crate::facade::query_of;
+use crate::auth::authenticate;
+use crate::deployment::Deployment;
+use crate::facade::{query_in, query_of};
 use crate::{console, do_catalog, facade, metrics};
 
 /// Header with the claims of a checked token, for objects behind the door. Never taken from outside.
@@ -21,8 +22,9 @@ pub(crate) const CLAIMS: &str = "x-lake-claims";
 pub(crate) const ORIGIN: &str = "x-lake-origin";
 /// Header that says that the lake could not commit in time what it holds. Never taken from outside.
 pub(crate) const BEHIND: &str = "x-lake-behind";
-/// Header with which the catalog is asked for a table before the lake was asked to commit. Never taken from outside.
-pub(crate) const UNFLUSHED: &str = "x-lake-unflushed";
+/// What the path of a request to the catalog begins with whose token was checked here, and whose headers are from here.
+/// One without it came from outside as it is, and the catalog takes no word of it on trust.
+pub(crate) const ADMITTED: &str = "/admitted";
 /// The status with which the catalog says that the lake has to be asked first. No answer to a client has it.
 pub(crate) const FLUSH_FIRST: u16 = 425;
 /// Headers of a client that objects behind the door get to see.
@@ -39,18 +41,49 @@ pub(crate) struct Flushed {
 }
 
 /// Answers one request from outside.
-pub(crate) async fn serve(mut request: Request, env: &Env) -> Result<Response> {
-    let id = http::request_id(&request, &WorkerRandom)?;
-    let path = raw_path(&request);
-    if facade::is_signed(&request)? {
-        return facade::serve(&mut request, &path, env, &id).await;
+pub(crate) async fn serve(request: web_sys::Request, env: &Env) -> Result<web_sys::Response> {
+    let url = request.url();
+    let (path, query) = (path_in(&url), query_in(&url));
+    if facade::is_signed(request.headers().get("authorization")?, query) {
+        let mut request = Request::from(request);
+        let id = http::request_id(&request, &WorkerRandom)?;
+        return Ok(facade::serve(&mut request, path, env, &id).await?.into());
     }
+    if let Some(answer) = load(&request, path, env).await? {
+        return Ok(answer);
+    }
+    Ok(answer(Request::from(request), path, env).await?.into())
+}
+
+/// The catalog's answer to who wants to see one table, unless the lake has to be asked first.
+///
+/// Tables are loaded more often than all else is asked, and each object that is called costs as much as the rest of the
+/// answer. Of a table that engines own the lake has nothing to say, so the catalog is asked alone, with the request as it
+/// came: it checks the token itself.
+async fn load(request: &web_sys::Request, path: &str, env: &Env) -> Result<Option<web_sys::Response>> {
+    let method = request.method();
+    let Ok(Route::Iceberg { path }) = route(Method::parse(&method), path) else { return Ok(None) };
+    let is_read = matches!(method.as_str(), "GET" | "HEAD");
+    if !is_read || !matches!(lake_catalog::rest::shows(&method, &path), Some(Shown::Table(_))) {
+        return Ok(None);
+    }
+    match lake_platform::pass_on(catalog(env)?, request).await {
+        Ok(answer) => Ok(Some(answer).filter(|answer| answer.status() != FLUSH_FIRST)),
+        Err(reason) => {
+            let reason = http::unreachable("the object behind this address", &reason);
+            Ok(Some(answer_engine(Err(reason), &http::new_request_id(&WorkerRandom))?.into()))
+        }
+    }
+}
+
+async fn answer(mut request: Request, path: &str, env: &Env) -> Result<Response> {
+    let id = http::request_id(&request, &WorkerRandom)?;
     let in_contract = path.starts_with("/v1/");
     let asked_from = request.headers().get("origin")?;
-    let mut response = match route(Method::parse(request.method().as_ref()), &path) {
+    let mut response = match route(Method::parse(request.method().as_ref()), path) {
         // Storage clients without credentials get an answer that they can read. Addresses of ours come first.
-        Err(reason) if reason.code == ErrorCode::NotFound && facade::is_in_bucket(&request, &path, env)? => {
-            return facade::serve(&mut request, &path, env, &id).await;
+        Err(reason) if reason.code == ErrorCode::NotFound && facade::is_in_bucket(&request, path, env)? => {
+            return facade::serve(&mut request, path, env, &id).await;
         }
         Err(reason) => http::error(&reason, &id)?,
         Ok(route) => match admit(&request, env, &route)? {
@@ -64,23 +97,22 @@ pub(crate) async fn serve(mut request: Request, env: &Env) -> Result<Response> {
     Ok(response)
 }
 
-/// The path as it was sent. `Request::path` decodes nothing but goes through a URL type; the raw URL is cut here.
-fn raw_path(request: &Request) -> String {
-    let url = request.inner().url();
-    let after_scheme = url.find("://").map_or(0, |at| at + 3);
-    let path = url.get(after_scheme..).and_then(|rest| rest.find('/').and_then(|at| rest.get(at..))).unwrap_or("/");
-    path.split(['?', '#']).next().unwrap_or("/").to_owned()
+/// The path as it was sent.
+fn path_in(url: &str) -> &str {
+    let path = url.get(origin_in(url).len()..).and_then(|rest| rest.split(['?', '#']).next());
+    path.filter(|path| !path.is_empty()).unwrap_or("/")
 }
 
 fn admit(request: &Request, env: &Env, route: &Route) -> Result<std::result::Result<Option<Claims>, ApiError>> {
     if matches!(route, Route::Health | Route::Preflight | Route::Console) {
         return Ok(Ok(None));
     }
-    let keys = match keys(env)? {
+    let deployment = Deployment::of(env)?;
+    let keys = match &deployment.keys {
         Ok(keys) => keys,
-        Err(reason) => return Ok(Err(reason)),
+        Err(reason) => return Ok(Err(reason.clone())),
     };
-    let claims = match authenticate(request, &keys, WorkerClock.now_micros())? {
+    let claims = match authenticate(request, keys, WorkerClock.now_micros())? {
         Ok(claims) => claims,
         // The catalog answers in its own error format, also to requests without a valid token.
         Err(_) if route.is_open() => return Ok(Ok(None)),
@@ -127,27 +159,23 @@ async fn pass_on(
 
 /// The one lake of this deployment.
 pub(crate) fn lake(env: &Env) -> Result<Stub> {
-    env.durable_object("LAKE")?.get_by_name(&lake_name(env)?)
+    env.durable_object("LAKE")?.get_by_name(&Deployment::of(env)?.lake_name)
 }
 
 /// The one catalog of this deployment.
 pub(crate) fn catalog(env: &Env) -> Result<Stub> {
-    env.durable_object("CATALOG")?.get_by_name(&lake_name(env)?)
+    env.durable_object("CATALOG")?.get_by_name(&Deployment::of(env)?.lake_name)
 }
 
 fn shard(env: &Env, database: &str) -> Result<Stub> {
     env.durable_object("DOSQL")?.get_by_name(database)
 }
 
-/// The lake's name, which is also the warehouse's.
-pub(crate) fn lake_name(env: &Env) -> Result<String> {
-    Ok(env.var("LAKE_NAME")?.to_string())
-}
-
-/// The origin under which the client knows us, with a trailing slash.
-fn origin(request: &Request) -> Result<String> {
-    let url = request.url()?;
-    Ok(format!("{}/", url.origin().ascii_serialization()))
+/// The origin in a URL, under which the client knows us.
+pub(crate) fn origin_in(url: &str) -> &str {
+    let after_scheme = url.find("://").map_or(0, |at| at + 3);
+    let end = url.get(after_scheme..).and_then(|rest| rest.find(['/', '?', '#']));
+    end.and_then(|end| url.get(..after_scheme + end)).unwrap_or(url)
 }
 
 fn inner_headers(request: &Request, claims: Option<&Claims>, id: &str) -> Result<Headers> {
@@ -158,7 +186,7 @@ fn inner_headers(request: &Request, claims: Option<&Claims>, id: &str) -> Result
         }
     }
     headers.set(REQUEST_ID, id)?;
-    headers.set(ORIGIN, &origin(request)?)?;
+    headers.set(ORIGIN, origin_in(&request.inner().url()))?;
     if let Some(claims) = claims {
         headers.set(CLAIMS, &lake_api::token::claims_to_json(claims))?;
     }
@@ -254,26 +282,14 @@ async fn upgrade(request: &Request, stub: Stub, path: &str, claims: Option<&Clai
 
 /// Reading the catalog shows what is committed, so the lake is asked first to commit what is older than a table's
 /// `freshness` (commit on read). If it cannot in time, the reader gets the last snapshot.
-///
-/// The lake has nothing to say of a table that engines own, and each call of an object costs as much as the rest of a
-/// load: who reads one table asks the catalog first, which answers or wants the lake to be asked.
 async fn iceberg(request: &mut Request, env: &Env, path: &str, claims: Option<&Claims>, id: &str) -> Result<Response> {
-    let method = request.method();
-    let shown = claims.and_then(|_| lake_catalog::rest::shows(method.as_ref(), path));
+    let shown = claims.and_then(|_| lake_catalog::rest::shows(request.method().as_ref(), path));
     let authorization = request.headers().get("authorization")?.unwrap_or_default();
     let target = match query_of(request) {
-        query if query.is_empty() => format!("/iceberg{path}"),
-        query => format!("/iceberg{path}?{query}"),
+        query if query.is_empty() => format!("{ADMITTED}/iceberg{path}"),
+        query => format!("{ADMITTED}/iceberg{path}?{query}"),
     };
     let mut extra = vec![("authorization", authorization.as_str())];
-    let is_read = matches!(method, worker::Method::Get | worker::Method::Head);
-    if is_read && matches!(shown, Some(Shown::Table(_))) {
-        let extra = [extra.as_slice(), &[(UNFLUSHED, "1")]].concat();
-        let answer = ask(request, catalog(env)?, &target, claims, &extra, id, false).await?;
-        if !matches!(&answer, Ok(response) if response.status_code() == FLUSH_FIRST) {
-            return answer_engine(answer, id);
-        }
-    }
     let is_behind = shown.is_some() && !flush(env, id).await;
     extra.extend(is_behind.then_some((BEHIND, "1")));
     answer_engine(ask(request, catalog(env)?, &target, claims, &extra, id, true).await?, id)

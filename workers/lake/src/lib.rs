@@ -2,6 +2,7 @@
 
 mod auth;
 mod console;
+mod deployment;
 mod do_catalog;
 mod do_lake;
 mod facade;
@@ -10,9 +11,9 @@ mod limits;
 mod metrics;
 mod ports;
 
-use worker::{Context, Env, Request, Response, Result, event};
+use worker::{Context, Env, Result, event, web_sys};
 
 #[event(fetch)]
-async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response> {
+async fn fetch(request: web_sys::Request, env: Env, _context: Context) -> Result<web_sys::Response> {
     front::serve(request, &env).await
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lake_dolake::{CatalogError, LakePorts, TableCatalog};
 use lake_host::{Clock, Random};
-use lake_platform::http::REQUEST_ID;
+use lake_platform::http::{self, REQUEST_ID};
 use lake_platform::{R2Store, WorkerClock, WorkerRandom};
 use lake_table::{EnsureTable, FlushCommit, FlushOutcome, SettleFlush, Settlement, TableName, TableState};
 use serde::Serialize;
@@ -78,7 +78,7 @@ impl CatalogObject {
 
     async fn send(&self, path: &str, body: String) -> Result<(u16, String)> {
         let headers = Headers::new();
-        headers.set(REQUEST_ID, &format!("{:032x}", u128::from_be_bytes(WorkerRandom.id())))?;
+        headers.set(REQUEST_ID, &http::new_request_id(&WorkerRandom))?;
         let mut init = RequestInit::new();
         init.with_method(worker::Method::Post).with_headers(headers).with_body(Some(body.into()));
         let request = Request::new_with_init(&format!("http://lake.internal{path}"), &init)?;

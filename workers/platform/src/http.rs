@@ -15,7 +15,12 @@ pub fn request_id(request: &Request, random: &impl Random) -> Result<String> {
         (1..=64).contains(&id.len())
             && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
     });
-    Ok(given.unwrap_or_else(|| format!("{:032x}", u128::from_be_bytes(random.id()))))
+    Ok(given.unwrap_or_else(|| new_request_id(random)))
+}
+
+/// An id for a request.
+pub fn new_request_id(random: &impl Random) -> String {
+    format!("{:032x}", u128::from_be_bytes(random.id()))
 }
 
 /// A JSON body with a status and the request id.
