@@ -30,15 +30,22 @@ function revive() {
 
 function call(run) {
   revive()
-  const { promise, resolve, reject } = Promise.withResolvers()
-  const entry = { reject }
-  inFlight.add(entry)
-  try {
-    run().then(resolve, reject)
-  } catch (error) {
-    reject(error)
-  }
-  return promise.finally(() => inFlight.delete(entry))
+  return new Promise((resolve, reject) => {
+    const entry = { reject }
+    inFlight.add(entry)
+    const fail = (error) => {
+      inFlight.delete(entry)
+      reject(error)
+    }
+    try {
+      run().then((value) => {
+        inFlight.delete(entry)
+        resolve(value)
+      }, fail)
+    } catch (error) {
+      fail(error)
+    }
+  })
 }
 
 export default class extends WorkerEntrypoint {

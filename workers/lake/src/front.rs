@@ -28,8 +28,7 @@ pub(crate) const ADMITTED: &str = "/admitted";
 /// The status with which the catalog says that the lake has to be asked first. No answer to a client has it.
 pub(crate) const FLUSH_FIRST: u16 = 425;
 /// Headers of a client that objects behind the door get to see.
-pub(crate) const PASSED_ON: [&str; 5] =
-    ["content-type", "idempotency-key", "if-none-match", "x-iceberg-access-delegation", "accept"];
+pub(crate) const PASSED_ON: [&str; 3] = ["idempotency-key", "if-none-match", "x-iceberg-access-delegation"];
 /// Header with the name of the database, which a Durable Object does not know by itself when it is new.
 pub(crate) const DATABASE: &str = "x-lake-database";
 
