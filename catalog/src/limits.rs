@@ -31,6 +31,10 @@ pub const SCAN_PARTS_MAX: u64 = 16;
 /// isolate's 128 MB. Ours are half as large.
 pub const SCAN_MANIFEST_BYTES_MAX: i64 = 4 << 20;
 
+/// Snapshots that a scan of what was appended between two of them looks at. Each list of manifests is a request to the
+/// bucket, and a request of the platform may make 1,000; a table keeps 100 by default.
+pub const SCAN_SNAPSHOTS_MAX: usize = 128;
+
 /// Bytes of data manifests that one answer reads.
 pub const SCAN_READ_BYTES_MAX: i64 = 16 << 20;
 
@@ -52,6 +56,9 @@ pub const COMMIT_TABLES_MAX: usize = 1_000;
 
 /// Objects that are written at the same time: the platform opens six connections per request.
 pub const WRITES_AT_ONCE: usize = 6;
+
+/// Objects that are read at the same time, for the same reason.
+pub const READS_AT_ONCE: usize = 6;
 
 /// Longest part of a stored value in bytes. The platform's row is 2 MB with its key.
 pub const PART_BYTES_MAX: usize = 1 << 20;

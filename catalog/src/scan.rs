@@ -11,4 +11,4 @@ mod plan;
 mod prune;
 mod value;
 
-pub(crate) use plan::{Part, Scan, ScanError, Tasks, check_filter, parts, read};
+pub(crate) use plan::{Part, Scan, ScanError, Tasks, check, parts, read};

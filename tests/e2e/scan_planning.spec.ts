@@ -14,7 +14,7 @@ after(() => lake.stop())
 const send = (method: string, path: string, body?: unknown) =>
   lake.fetch(`/iceberg/v1${path}`, {
     method,
-    ...(body !== undefined && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+    ...(body !== undefined && { headers: { 'content-type': 'application/json' }, body: typeof body === 'string' ? body : JSON.stringify(body) }),
   })
 
 /** The answer to a request that must succeed. */
@@ -68,6 +68,27 @@ test('files without a matching row are left out of a plan', async () => {
   assert.equal(await planned(id('eq', 2)), 2)
   assert.equal(await planned(id('gt', 9)), 3)
   assert.equal(await planned(id('gt', 99)), 0)
+})
+
+test('a scan between two snapshots reads what was appended between them', async () => {
+  const HISTORY = '/namespaces/default/tables/orders_history'
+  // An id has more digits than a number of this language.
+  const head = async (): Promise<string> =>
+    /"current-snapshot-id":(\d+)/.exec(await (await send('GET', HISTORY)).text())?.[1] ?? assert.fail('no snapshot')
+  const between = (start: string, end: string): Promise<Response> =>
+    send('POST', `${HISTORY}/plan`, `{"start-snapshot-id":${start},"end-snapshot-id":${end}}`)
+  const rows = async (start: string, end: string): Promise<number> => {
+    const answer: Plan = await (await between(start, end)).json()
+    return (answer['file-scan-tasks'] ?? []).reduce((rows, task) => rows + task['data-file']['record-count'], 0)
+  }
+  const start = await head()
+  await write("UPDATE orders SET region = 'AS' WHERE id = 1", 'DELETE FROM orders WHERE id = 2')
+  await head()
+  await write("INSERT INTO orders VALUES (2, 'US')")
+  const end = await head()
+  assert.equal(await rows(start, end), 3)
+  assert.equal(await rows(end, end), 0)
+  assert.equal((await between(end, start)).status, 400)
 })
 
 test('a plan is asked for again, also of an object that was not there when it was made, and cancelled', async () => {

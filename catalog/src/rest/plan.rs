@@ -20,7 +20,7 @@ use super::{Caller, RestError, RestResponse};
 use crate::catalog::Catalog;
 use crate::limits::{PLAN_ID_BYTES_MAX, SCAN_FILTER_BYTES_MAX, SCAN_MANIFEST_BYTES_MAX};
 use crate::location::key_of;
-use crate::scan::{Part, Scan, ScanError, Tasks, check_filter, parts, read};
+use crate::scan::{Part, Scan, ScanError, Tasks, check, parts, read};
 use crate::storage::pointer::Pointer;
 
 #[derive(Deserialize)]
@@ -109,7 +109,7 @@ impl<S: ShardStorage> Catalog<S> {
         caller: &Caller<'_>,
         store: &impl ObjectStore,
     ) -> Result<RestResponse, RestError> {
-        check_filter(metadata, scan).map_err(refuse)?;
+        check(metadata, scan).map_err(refuse)?;
         let files = self.files_of(pointer, store);
         let parts = parts(&files, metadata, scan).await.map_err(|error| files.refuse(error))?;
         let (tasks, rest) = match parts.as_slice() {
@@ -164,17 +164,18 @@ const LONG_PLAN: &str = "long";
 
 fn scan_of(asked: PlanRequest, metadata: &TableMetadata) -> Result<Scan, RestError> {
     let bad = |why: &str| Err(RestError::BadRequest(why.to_owned()));
-    match (asked.snapshot_id, asked.start_snapshot_id, asked.end_snapshot_id) {
-        (_, None, None) => {}
+    let (snapshot_id, after) = match (asked.snapshot_id, asked.start_snapshot_id, asked.end_snapshot_id) {
+        (snapshot_id, None, None) => (snapshot_id.or_else(|| metadata.current_snapshot_id()), None),
         (Some(_), _, _) => return bad("A scan is of one snapshot or of what is between two, not both"),
-        (None, Some(_), Some(_)) => return Err(RestError::Unsupported("planning incremental scans".to_owned())),
+        (None, Some(start), Some(end)) => (Some(end), Some(start)),
         (None, _, _) => return bad("A scan between two snapshots names both"),
-    }
+    };
     if asked.filter.as_ref().is_some_and(|filter| filter.to_string().len() > SCAN_FILTER_BYTES_MAX) {
         return bad(&format!("The filter is larger than {SCAN_FILTER_BYTES_MAX} bytes"));
     }
     let scan = Scan {
-        snapshot_id: asked.snapshot_id.or_else(|| metadata.current_snapshot_id()),
+        snapshot_id,
+        after,
         filter: asked.filter,
         is_case_sensitive: asked.case_sensitive.unwrap_or(true),
         uses_snapshot_schema: asked.use_snapshot_schema.unwrap_or(false),

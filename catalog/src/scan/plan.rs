@@ -5,8 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use iceberg::spec::{DataContentType, DataFile, ManifestContentType, ManifestFile, Schema, Struct, TableMetadata};
-use lake_table::{ReadFile, TableError, read_manifest, read_manifest_list, referenced_data_file};
+use futures::{StreamExt, TryStreamExt, stream};
+use iceberg::spec::{
+    DataContentType, DataFile, ManifestContentType, ManifestFile, ManifestStatus, Operation, Schema, Struct,
+    TableMetadata,
+};
+use lake_table::{Entry, ReadFile, TableError, read_manifest, read_manifest_list, referenced_data_file};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use thiserror::Error;
@@ -15,7 +19,8 @@ use super::content_file::{Spec, to_json};
 use super::filter::{Columns, Filter, parse};
 use super::prune::{file_may_match, manifest_may_match};
 use crate::limits::{
-    SCAN_ANSWER_BYTES, SCAN_DELETE_MANIFESTS_BYTES_MAX, SCAN_MANIFEST_BYTES_MAX, SCAN_PARTS_MAX, SCAN_READ_BYTES_MAX,
+    READS_AT_ONCE, SCAN_ANSWER_BYTES, SCAN_DELETE_MANIFESTS_BYTES_MAX, SCAN_MANIFEST_BYTES_MAX, SCAN_PARTS_MAX,
+    SCAN_READ_BYTES_MAX, SCAN_SNAPSHOTS_MAX,
 };
 
 /// Why a scan cannot be planned.
@@ -38,12 +43,16 @@ impl From<iceberg::Error> for ScanError {
     }
 }
 
-/// A scan of one snapshot. It travels to the client and back, so that nothing is remembered here.
+/// A scan of one snapshot, or of what was appended up to it. It travels to the client and back, so that nothing is remembered here.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Scan {
     /// The snapshot; `None` for a table without one.
     #[serde(rename = "s")]
     pub(crate) snapshot_id: Option<i64>,
+    /// The snapshot after which it begins: then it reads the files that appends have added since, and nothing of what
+    /// else was done.
+    #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) after: Option<i64>,
     /// The filter as it was sent.
     #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
     pub(crate) filter: Option<Json>,
@@ -99,7 +108,7 @@ pub(crate) async fn parts<R: ReadFile>(
     metadata: &TableMetadata,
     scan: &Scan,
 ) -> Result<Vec<Part>, ScanError> {
-    let (data, _) = manifests(files, metadata, scan).await?;
+    let Manifests { data, .. } = manifests(files, metadata, scan).await?;
     let counts: Vec<u64> = data.iter().map(file_count).collect();
     let total = counts.iter().copied().fold(0, u64::saturating_add);
     let wanted = total.div_ceil(tasks_max(scan) as u64).clamp(1, SCAN_PARTS_MAX);
@@ -131,12 +140,12 @@ pub(crate) async fn read<R: ReadFile>(
         None => Filter::Anything,
     };
     let specs = specs_of(metadata)?;
-    let (data, deletes) = manifests(files, metadata, scan).await?;
-    if part.end > data.len() || part.manifest > part.end {
+    let manifests = manifests(files, metadata, scan).await?;
+    if part.end > manifests.data.len() || part.manifest > part.end {
         return Err(ScanError::Invalid("The task is of another scan".to_owned()));
     }
-    let (mut found, rest) = find_files(files, &data, part, &filter, &specs, tasks_max(scan)).await?;
-    let delete_files = find_deletes(files, &deletes, &mut found, &specs).await?;
+    let (mut found, rest) = find_files(files, &manifests, part, &filter, &specs, tasks_max(scan)).await?;
+    let delete_files = find_deletes(files, &manifests.deletes, &mut found, &specs).await?;
     let counted = scan.counted.iter().filter_map(|name| schema.field_id_by_name(name)).collect();
     let residual = scan.filter.clone().unwrap_or(Json::Bool(true));
     let mut tasks = Vec::with_capacity(found.len());
@@ -152,8 +161,9 @@ pub(crate) async fn read<R: ReadFile>(
     Ok(Tasks { file_scan_tasks: tasks, delete_files, rest })
 }
 
-/// Refuses a filter that is none, before anything is read.
-pub(crate) fn check_filter(metadata: &TableMetadata, scan: &Scan) -> Result<(), ScanError> {
+/// Refuses a filter that is none and snapshots of different lines, before anything is read.
+pub(crate) fn check(metadata: &TableMetadata, scan: &Scan) -> Result<(), ScanError> {
+    appends_of(metadata, scan)?;
     let columns = Columns { schema: schema_of(metadata, scan), is_case_sensitive: scan.is_case_sensitive };
     let filter = scan.filter.as_ref().map(|filter| parse(filter, &columns)).transpose();
     filter.map(|_| ()).map_err(ScanError::Invalid)
@@ -173,14 +183,66 @@ fn spec_of(specs: &BTreeMap<i32, Spec>, id: i32) -> Result<&Spec, ScanError> {
     specs.get(&id).ok_or(ScanError::Unsupported("a file of an unknown partition spec"))
 }
 
-/// Data and delete manifests of the snapshot, each in the order of the list.
-async fn manifests<R: ReadFile>(
-    files: &R,
-    metadata: &TableMetadata,
-    scan: &Scan,
-) -> Result<(Vec<ManifestFile>, Vec<ManifestFile>), ScanError> {
-    let all = read_manifest_list(files, metadata, scan.snapshot_id).await?;
-    Ok(all.into_iter().partition(|manifest| manifest.content == ManifestContentType::Data))
+/// What a scan reads.
+struct Manifests {
+    data: Vec<ManifestFile>,
+    deletes: Vec<ManifestFile>,
+    /// If only what they have added is meant: the snapshots.
+    appends: Option<BTreeSet<i64>>,
+}
+
+impl Manifests {
+    /// True if the scan is about a live file.
+    fn have(&self, entry: &Entry) -> bool {
+        let is_added = |appends: &BTreeSet<i64>| {
+            entry.status == ManifestStatus::Added && entry.snapshot_id.is_some_and(|id| appends.contains(&id))
+        };
+        self.appends.as_ref().is_none_or(is_added)
+    }
+}
+
+/// The manifests of the snapshot in the order of its list, or those that appends have added, oldest first.
+async fn manifests<R: ReadFile>(files: &R, metadata: &TableMetadata, scan: &Scan) -> Result<Manifests, ScanError> {
+    let is_data = |manifest: &ManifestFile| manifest.content == ManifestContentType::Data;
+    let Some(appends) = appends_of(metadata, scan)? else {
+        let all = read_manifest_list(files, metadata, scan.snapshot_id).await?;
+        let (data, deletes) = all.into_iter().partition(is_data);
+        return Ok(Manifests { data, deletes, appends: None });
+    };
+    // In the list of a later snapshot files of an earlier one may stand in a manifest that was merged, as files that
+    // were there before; so each is asked for its own.
+    let lists = stream::iter(&appends).map(|id| read_manifest_list(files, metadata, Some(*id)));
+    let lists = lists.buffered(READS_AT_ONCE).try_collect::<Vec<_>>().await?;
+    let appends: BTreeSet<i64> = appends.into_iter().collect();
+    let mut data: Vec<ManifestFile> = lists.into_iter().flatten().filter(is_data).collect();
+    let mut seen = BTreeSet::new();
+    data.retain(|file| appends.contains(&file.added_snapshot_id) && seen.insert(file.manifest_path.clone()));
+    Ok(Manifests { data, deletes: Vec::new(), appends: Some(appends) })
+}
+
+/// The snapshots after the scan's first that did nothing but append, oldest first; `None` if it is of one snapshot.
+///
+/// The first one need not be kept any more: it is enough that another one follows it.
+fn appends_of(metadata: &TableMetadata, scan: &Scan) -> Result<Option<Vec<i64>>, ScanError> {
+    let (Some(after), Some(end)) = (scan.after, scan.snapshot_id) else { return Ok(None) };
+    let mut appends = Vec::new();
+    let mut next = Some(end);
+    for _ in 0..=SCAN_SNAPSHOTS_MAX {
+        if next == Some(after) {
+            appends.reverse();
+            return Ok(Some(appends));
+        }
+        let Some(snapshot) = next.and_then(|id| metadata.snapshot_by_id(id)) else {
+            return Err(ScanError::Invalid(format!(
+                "Starting snapshot (exclusive) {after} is not a parent ancestor of end snapshot {end}"
+            )));
+        };
+        if snapshot.summary().operation == Operation::Append {
+            appends.push(snapshot.snapshot_id());
+        }
+        next = snapshot.parent_snapshot_id();
+    }
+    Err(ScanError::Unsupported("planning a scan of this many snapshots"))
 }
 
 /// At most this many live files are in a manifest, if its list says.
@@ -205,7 +267,7 @@ fn tasks_max(scan: &Scan) -> usize {
 
 async fn find_files<R: ReadFile>(
     files: &R,
-    data: &[ManifestFile],
+    manifests: &Manifests,
     part: Part,
     filter: &Filter,
     specs: &BTreeMap<i32, Spec>,
@@ -213,7 +275,7 @@ async fn find_files<R: ReadFile>(
 ) -> Result<(Vec<Found>, Option<Part>), ScanError> {
     let mut found = Vec::new();
     let mut read = 0_i64;
-    for (at, manifest) in data.iter().enumerate().take(part.end).skip(part.manifest) {
+    for (at, manifest) in manifests.data.iter().enumerate().take(part.end).skip(part.manifest) {
         let spec = spec_of(specs, manifest.partition_spec_id)?;
         let summaries = manifest.partitions.as_deref().unwrap_or_default();
         if !manifest_may_match(filter, &spec.partition_of_manifest(summaries)) {
@@ -231,7 +293,8 @@ async fn find_files<R: ReadFile>(
             let inherited = if entry.data_file.first_row_id().is_none() { next_row_id } else { None };
             next_row_id =
                 next_row_id.map(|id| if inherited.is_some() { id.saturating_add(entry.record_count()) } else { id });
-            if index < skipped || !file_may_match(filter, &entry.data_file, &spec.partition_of_file(&entry.data_file)) {
+            let is_wanted = index >= skipped && manifests.have(&entry);
+            if !is_wanted || !file_may_match(filter, &entry.data_file, &spec.partition_of_file(&entry.data_file)) {
                 continue;
             }
             if found.len() == tasks_max {
@@ -336,4 +399,61 @@ fn check_size(manifest: &ManifestFile) -> Result<(), ScanError> {
         return Err(ScanError::Unsupported("planning a scan with manifests this large"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A table with snapshots 1 to `count`, each the child of the one before; every third has deleted something.
+    fn table(count: i64) -> TableMetadata {
+        let snapshots: Vec<Json> = (1..=count)
+            .map(|id| {
+                let operation = if id % 3 == 0 { "delete" } else { "append" };
+                let mut snapshot = json!({"snapshot-id": id, "sequence-number": id, "timestamp-ms": id, "schema-id": 0,
+                    "manifest-list": format!("s3://b/t/{id}.avro"), "summary": {"operation": operation}});
+                if id > 1 {
+                    snapshot["parent-snapshot-id"] = json!(id - 1);
+                }
+                snapshot
+            })
+            .collect();
+        let metadata = json!({"format-version": 2, "table-uuid": "9c12d441-03fe-4693-9a96-a0705ddf69c1",
+            "location": "s3://b/t", "last-sequence-number": count, "last-updated-ms": count, "last-column-id": 1,
+            "current-schema-id": 0, "schemas": [{"type": "struct", "schema-id": 0,
+                "fields": [{"id": 1, "name": "a", "required": false, "type": "long"}]}],
+            "default-spec-id": 0, "partition-specs": [{"spec-id": 0, "fields": []}], "last-partition-id": 999,
+            "default-sort-order-id": 0, "sort-orders": [{"order-id": 0, "fields": []}], "properties": {},
+            "current-snapshot-id": count, "snapshots": snapshots});
+        serde_json::from_value(metadata).unwrap()
+    }
+
+    fn appends(metadata: &TableMetadata, after: i64, end: i64) -> Result<Option<Vec<i64>>, ScanError> {
+        let scan = Scan {
+            snapshot_id: Some(end),
+            after: Some(after),
+            filter: None,
+            is_case_sensitive: true,
+            uses_snapshot_schema: false,
+            counted: Vec::new(),
+        };
+        appends_of(metadata, &scan)
+    }
+
+    #[test]
+    fn appends_are_those_after_the_first_up_to_the_last() {
+        let table = table(9);
+        assert_eq!(appends(&table, 1, 7).unwrap(), Some(vec![2, 4, 5, 7]));
+        assert_eq!(appends(&table, 5, 6).unwrap(), Some(Vec::new()));
+        assert!(matches!(appends(&table, 7, 5), Err(ScanError::Invalid(_))));
+        assert!(matches!(appends(&table, 0, 5), Err(ScanError::Invalid(_))));
+    }
+
+    #[test]
+    fn only_so_many_snapshots_are_looked_at() {
+        let most = SCAN_SNAPSHOTS_MAX as i64;
+        let table = table(most + 5);
+        assert!(appends(&table, 5, most + 5).is_ok());
+        assert!(matches!(appends(&table, 4, most + 5), Err(ScanError::Unsupported(_))));
+    }
 }

@@ -76,17 +76,25 @@ fn deletes(name: &str, of: Option<&str>, content: DataContentType) -> DataFile {
 impl World {
     /// A snapshot of `events` with more files.
     fn append(&self, snapshot_id: i64, added_data: Vec<DataFile>, added_deletes: Vec<DataFile>) {
+        self.change(snapshot_id, |delta| {
+            delta.added_data = added_data;
+            delta.added_deletes = added_deletes;
+        });
+    }
+
+    fn change(&self, snapshot_id: i64, change: impl FnOnce(&mut RowDelta)) {
         let state = run(self.catalog.load_table(&self.store, &events())).unwrap();
-        let delta = RowDelta {
+        let mut delta = RowDelta {
             snapshot_id,
             now_ms: NOW / 1_000 + snapshot_id,
             attempt: format!("a{snapshot_id}"),
-            added_data,
-            added_deletes,
+            added_data: Vec::new(),
+            added_deletes: Vec::new(),
             removed_deletes: BTreeSet::new(),
             removed_data: BTreeSet::new(),
             summary: BTreeMap::new(),
         };
+        change(&mut delta);
         let staged = run(stage_row_delta(&Files(&self.store), &state.metadata, delta)).unwrap();
         for (location, bytes) in staged.files {
             let key = location.strip_prefix("s3://lakehouse/").unwrap();
@@ -103,6 +111,15 @@ impl World {
         };
         let outcome = run(self.catalog.commit_flush(&self.store, &SeededRandom::new(9), NOW, &commit)).unwrap();
         assert!(matches!(outcome, FlushOutcome::Committed(_)), "{outcome:?}");
+    }
+
+    /// A snapshot of `events` in which a file stands in the place of another, as compaction leaves it.
+    fn remove(&self, snapshot_id: i64, added: &str, removed: &str) {
+        let added = data(added, Some("eu"), 20_003, (41, 50));
+        self.change(snapshot_id, |delta| {
+            delta.added_data = vec![added];
+            delta.removed_data = [path(removed)].into();
+        });
     }
 
     /// Names of the files that a scan with this filter reads.
@@ -317,10 +334,53 @@ fn bad_scans_are_refused() {
     refused(json!({"snapshot-id": "1"}), "body");
     let large = json!({"type": "eq", "term": "region", "value": "x".repeat(SCAN_FILTER_BYTES_MAX)});
     refused(json!({"filter": large}), "larger than");
-    let between = json!({"start-snapshot-id": 1, "end-snapshot-id": 2});
-    world.refused(PLAN, &between, 406, "UnsupportedOperationException", "incremental scans");
+    refused(json!({"start-snapshot-id": 1, "end-snapshot-id": 77}), "Cannot find snapshot with ID 77");
+    refused(json!({"start-snapshot-id": 77, "end-snapshot-id": 1}), "77 is not a parent ancestor of end snapshot 1");
     let missing = "/v1/namespaces/default/tables/nothing/plan";
     world.refused(missing, &json!({}), 404, "NoSuchTableException", "default.nothing");
+}
+
+#[test]
+fn a_scan_between_two_snapshots_reads_what_appends_have_added() {
+    let world = filled();
+    world.append(3, vec![data("e", Some("eu"), 20_003, (41, 50))], Vec::new());
+    let two = vec![data("f", Some("us"), 20_003, (51, 60)), data("g", None, 20_004, (61, 70))];
+    world.append(4, two, Vec::new());
+    // Rows that were changed are no append, whatever files it adds.
+    let y = deletes("y", Some("b"), DataContentType::PositionDeletes);
+    world.append(5, vec![data("h", Some("eu"), 20_005, (71, 80))], vec![y]);
+    let between = |start: i64, end: i64| json!({"start-snapshot-id": start, "end-snapshot-id": end});
+    let check = |start: i64, end: i64, expected: &[&str]| {
+        let plan = world.posted(PLAN, &between(start, end));
+        assert_eq!(
+            (files_of(&plan), &plan["delete-files"]),
+            (expected.iter().map(|name| (*name).to_owned()).collect(), &json!([]))
+        );
+        // The plan's id is the same scan.
+        let again = world.get(&format!("{PLAN}/{}", plan["plan-id"].as_str().unwrap()));
+        assert_eq!(again["file-scan-tasks"], plan["file-scan-tasks"]);
+    };
+    check(1, 5, &["e", "f", "g"]);
+    check(1, 3, &["e"]);
+    check(3, 4, &["f", "g"]);
+    check(1, 2, &[]);
+    check(4, 4, &[]);
+    let mut filtered = between(1, 5);
+    filtered["filter"] = json!({"type": "eq", "term": "region", "value": "us"});
+    assert_eq!(files_of(&world.posted(PLAN, &filtered)), ["f"]);
+    let backwards = "Starting snapshot (exclusive) 4 is not a parent ancestor of end snapshot 3";
+    world.refused(PLAN, &between(4, 3), 400, "BadRequestException", backwards);
+}
+
+#[test]
+fn a_scan_of_appends_finds_files_whose_manifests_were_merged_since() {
+    let world = filled();
+    world.append(3, vec![data("e", Some("eu"), 20_003, (41, 50))], Vec::new());
+    // Removing one file writes its manifest anew, with the others as files that were there.
+    world.remove(4, "e2", "e");
+    world.append(5, vec![data("f", Some("eu"), 20_004, (51, 60))], Vec::new());
+    let plan = world.posted(PLAN, &json!({"start-snapshot-id": 2, "end-snapshot-id": 5}));
+    assert_eq!(files_of(&plan), ["e", "f"]);
 }
 
 #[test]
