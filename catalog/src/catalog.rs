@@ -43,9 +43,10 @@ pub struct VersionHint {
 /// The catalog of one lake.
 #[derive(Debug)]
 pub struct Catalog<S> {
-    pub(crate) storage: Remembered<S>,
+    pub(crate) storage: S,
     pub(crate) settings: Settings,
     pub(crate) cache: RefCell<MetadataCache>,
+    pub(crate) remembered: Remembered,
     // The last commit whose record is known to be in the store.
     recorded: Cell<u64>,
     bucket_is_admitted: Cell<bool>,
@@ -60,9 +61,10 @@ impl<S: ShardStorage> Catalog<S> {
     pub fn open(storage: S, settings: Settings) -> Result<Catalog<S>, CatalogError> {
         format::admit(&storage)?;
         Ok(Catalog {
-            storage: Remembered::new(storage),
+            storage,
             settings,
             cache: RefCell::default(),
+            remembered: Remembered::default(),
             recorded: Cell::default(),
             bucket_is_admitted: Cell::default(),
             reports: Cell::default(),

@@ -96,6 +96,8 @@ impl<S: ShardStorage> Catalog<S> {
 
     /// The one irreversible step of every change.
     pub(crate) fn apply(&self, batch: &WriteBatch) -> Result<(), CatalogError> {
+        // Also if it fails: whether it took effect may be unknown then.
+        self.remembered.forget(batch);
         self.storage.apply(batch).map_err(|error| match error {
             StorageError::Full => CatalogError::Storage(error),
             StorageError::Failed(detail) => CatalogError::StateUnknown(detail),

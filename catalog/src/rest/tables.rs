@@ -18,7 +18,7 @@ impl<S: ShardStorage> Catalog<S> {
     /// yet is in it.
     pub fn shows_engines_table(&self, method: &str, path: &str) -> Result<bool, CatalogError> {
         let Some(Shown::Table(table)) = shows(method, path) else { return Ok(false) };
-        Ok(pointer::read(&self.storage, &table)?.is_some_and(|pointer| pointer.owner == Owner::Engine))
+        Ok(self.remembered.read(&self.storage, &table)?.is_some_and(|pointer| pointer.owner == Owner::Engine))
     }
 
     pub(super) async fn answer_table(
@@ -64,7 +64,8 @@ impl<S: ShardStorage> Catalog<S> {
     /// The table's pointer, if the caller may read it. Who may not does not learn whether it is there.
     pub(super) fn must_read(&self, table: &TableName, claims: &Claims) -> Result<Pointer, RestError> {
         self.must_be_allowed(table, claims, Access::Read)?;
-        pointer::read(&self.storage, table)?.ok_or_else(|| RestError::NoSuchTable(name(table)))
+        let pointer = self.remembered.read(&self.storage, table)?;
+        pointer.ok_or_else(|| RestError::NoSuchTable(name(table)))
     }
 
     /// Refuses who may not do this to the table. They do not learn whether it is there.

@@ -8,8 +8,7 @@ use super::{decode, encode};
 use crate::error::CatalogError;
 use crate::limits::LIST_MAX;
 
-/// What keys of pointers begin with.
-pub(super) const PREFIX: &[u8] = b"t/";
+const PREFIX: &[u8] = b"t/";
 const SEPARATOR: u8 = 0;
 
 /// Who writes a table.
@@ -38,7 +37,7 @@ pub(crate) struct Pointer {
     pub(crate) owner: Owner,
 }
 
-fn key(table: &TableName) -> Vec<u8> {
+pub(super) fn key(table: &TableName) -> Vec<u8> {
     [PREFIX, table.namespace.as_bytes(), &[SEPARATOR], table.name.as_bytes()].concat()
 }
 
