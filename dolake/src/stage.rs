@@ -146,6 +146,10 @@ impl<'a, S: ShardStorage> Stage<'a, S> {
         if transaction.lsn != lsn {
             return Err(Refusal::Malformed(format!("the record of transaction {lsn} is of {}", transaction.lsn)));
         }
+        // Tables are as old as their first row, and Iceberg has no snapshot before 1970: a flush would fail for ever.
+        if transaction.stamp.0 < 0 {
+            return Err(Refusal::Malformed(format!("transaction {lsn} is stamped before 1970")));
+        }
         if transaction.stamp.0 <= self.shard.stamp {
             return Err(Refusal::Malformed(format!("transaction {lsn} is not stamped after the one before it")));
         }

@@ -4,7 +4,7 @@
 
 mod support;
 
-use lake_cdc::{Frame, RefusalReason};
+use lake_cdc::{Frame, Lsn, Micros, RefusalReason};
 use lake_dolake::Connection;
 use support::read::rows;
 use support::shard::Shard;
@@ -47,4 +47,38 @@ fn a_timeline_that_has_ended_is_not_taken_again_however_often_the_database_was_m
     }
     world.flush(&lake).unwrap();
     assert_eq!(rows(&world, "default", "orders_history").len(), 9);
+}
+
+#[test]
+fn a_transaction_from_before_1970_is_refused_and_holds_nobody_up() {
+    let world = World::new(23);
+    let lake = world.open();
+    let mut wrong = Shard::with_rows("a", 1, 0..3);
+    wrong.log[0].stamp = Micros(-1);
+    let mut connection = Connection::default();
+    receive(&world, &lake, &mut connection, &Frame::Hello(wrong.hello()));
+    let reply = receive(&world, &lake, &mut connection, &wrong.frame(Lsn::FIRST));
+    let [Frame::Refused { reason: RefusalReason::Malformed, message, .. }] = reply.replies.as_slice() else {
+        panic!("{reply:?}")
+    };
+    assert!(message.contains("before 1970"), "{message}");
+    // Its first moment is one that tables can be of.
+    let mut right = Shard::with_rows("b", 2, 0..4);
+    right.log[0].stamp = Micros(0);
+    send_all(&world, &lake, &right);
+    world.flush(&lake).unwrap();
+    assert_eq!(rows(&world, "default", "orders").len(), 4);
+}
+
+#[test]
+fn a_clock_at_the_end_of_time_stops_no_other_shard() {
+    let world = World::new(24);
+    let lake = world.open();
+    let mut late = Shard::with_rows("a", 1, 0..3);
+    late.log[0].stamp = Micros(i64::MAX);
+    send_all(&world, &lake, &late);
+    world.flush(&lake).unwrap();
+    send_all(&world, &lake, &Shard::with_rows("b", 2, 0..4));
+    world.flush(&lake).unwrap();
+    assert_eq!(rows(&world, "default", "orders").len(), 7);
 }
