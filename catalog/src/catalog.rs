@@ -1,7 +1,7 @@
 //! The catalog's state: an object's storage, what it is called, and what it remembers between requests.
 //!
-//! Everything that counts is in storage. What is in memory is a cache of immutable files and the number of the last commit
-//! record known to exist; an object that starts again loses nothing by losing them.
+//! Everything that counts is in storage. What is in memory is a cache of immutable files, pointers as they were read
+//! last, and the number of the last commit record known to exist; an object that starts again loses nothing by losing them.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;

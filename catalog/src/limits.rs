@@ -35,6 +35,9 @@ pub const SCAN_MANIFEST_BYTES_MAX: i64 = 4 << 20;
 /// bucket, and a request of the platform may make 1,000; a table keeps 100 by default.
 pub const SCAN_SNAPSHOTS_MAX: usize = 128;
 
+/// Manifests of such a scan, about 1 kB each in memory.
+pub const SCAN_APPENDED_MANIFESTS_MAX: usize = 10_000;
+
 /// Bytes of data manifests that one answer reads.
 pub const SCAN_READ_BYTES_MAX: i64 = 16 << 20;
 

@@ -4,13 +4,14 @@
 //! left of it is a part again.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::pin::pin;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use iceberg::spec::{
     DataContentType, DataFile, ManifestContentType, ManifestFile, ManifestStatus, Operation, Schema, Struct,
     TableMetadata,
 };
-use lake_table::{Entry, ReadFile, TableError, read_manifest, read_manifest_list, referenced_data_file};
+use lake_table::{ReadFile, TableError, read_manifest, read_manifest_list, referenced_data_file};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use thiserror::Error;
@@ -19,8 +20,8 @@ use super::content_file::{Spec, to_json};
 use super::filter::{Columns, Filter, parse};
 use super::prune::{file_may_match, manifest_may_match};
 use crate::limits::{
-    READS_AT_ONCE, SCAN_ANSWER_BYTES, SCAN_DELETE_MANIFESTS_BYTES_MAX, SCAN_MANIFEST_BYTES_MAX, SCAN_PARTS_MAX,
-    SCAN_READ_BYTES_MAX, SCAN_SNAPSHOTS_MAX,
+    READS_AT_ONCE, SCAN_ANSWER_BYTES, SCAN_APPENDED_MANIFESTS_MAX, SCAN_DELETE_MANIFESTS_BYTES_MAX,
+    SCAN_MANIFEST_BYTES_MAX, SCAN_PARTS_MAX, SCAN_READ_BYTES_MAX, SCAN_SNAPSHOTS_MAX,
 };
 
 /// Why a scan cannot be planned.
@@ -187,18 +188,8 @@ fn spec_of(specs: &BTreeMap<i32, Spec>, id: i32) -> Result<&Spec, ScanError> {
 struct Manifests {
     data: Vec<ManifestFile>,
     deletes: Vec<ManifestFile>,
-    /// If only what they have added is meant: the snapshots.
-    appends: Option<BTreeSet<i64>>,
-}
-
-impl Manifests {
-    /// True if the scan is about a live file.
-    fn have(&self, entry: &Entry) -> bool {
-        let is_added = |appends: &BTreeSet<i64>| {
-            entry.status == ManifestStatus::Added && entry.snapshot_id.is_some_and(|id| appends.contains(&id))
-        };
-        self.appends.as_ref().is_none_or(is_added)
-    }
+    /// True if only what they have added is meant, and not what was there before.
+    are_appended: bool,
 }
 
 /// The manifests of the snapshot in the order of its list, or those that appends have added, oldest first.
@@ -207,17 +198,24 @@ async fn manifests<R: ReadFile>(files: &R, metadata: &TableMetadata, scan: &Scan
     let Some(appends) = appends_of(metadata, scan)? else {
         let all = read_manifest_list(files, metadata, scan.snapshot_id).await?;
         let (data, deletes) = all.into_iter().partition(is_data);
-        return Ok(Manifests { data, deletes, appends: None });
+        return Ok(Manifests { data, deletes, are_appended: false });
     };
     // In the list of a later snapshot files of an earlier one may stand in a manifest that was merged, as files that
-    // were there before; so each is asked for its own.
-    let lists = stream::iter(&appends).map(|id| read_manifest_list(files, metadata, Some(*id)));
-    let lists = lists.buffered(READS_AT_ONCE).try_collect::<Vec<_>>().await?;
-    let appends: BTreeSet<i64> = appends.into_iter().collect();
-    let mut data: Vec<ManifestFile> = lists.into_iter().flatten().filter(is_data).collect();
-    let mut seen = BTreeSet::new();
-    data.retain(|file| appends.contains(&file.added_snapshot_id) && seen.insert(file.manifest_path.clone()));
-    Ok(Manifests { data, deletes: Vec::new(), appends: Some(appends) })
+    // were there before; so each is asked for its own. Of a list that was read no more than that is kept.
+    let lists = stream::iter(appends).map(async |id| {
+        let mut list = read_manifest_list(files, metadata, Some(id)).await?;
+        list.retain(|manifest| is_data(manifest) && manifest.added_snapshot_id == id);
+        Ok::<_, TableError>(list)
+    });
+    let mut lists = pin!(lists.buffered(READS_AT_ONCE));
+    let mut data = Vec::new();
+    while let Some(list) = lists.try_next().await? {
+        data.extend(list);
+        if data.len() > SCAN_APPENDED_MANIFESTS_MAX {
+            return Err(ScanError::Unsupported("planning a scan of this many appended manifests"));
+        }
+    }
+    Ok(Manifests { data, deletes: Vec::new(), are_appended: true })
 }
 
 /// The snapshots after the scan's first that did nothing but append, oldest first; `None` if it is of one snapshot.
@@ -293,7 +291,7 @@ async fn find_files<R: ReadFile>(
             let inherited = if entry.data_file.first_row_id().is_none() { next_row_id } else { None };
             next_row_id =
                 next_row_id.map(|id| if inherited.is_some() { id.saturating_add(entry.record_count()) } else { id });
-            let is_wanted = index >= skipped && manifests.have(&entry);
+            let is_wanted = index >= skipped && (!manifests.are_appended || entry.status == ManifestStatus::Added);
             if !is_wanted || !file_may_match(filter, &entry.data_file, &spec.partition_of_file(&entry.data_file)) {
                 continue;
             }
@@ -403,6 +401,11 @@ fn check_size(manifest: &ManifestFile) -> Result<(), ScanError> {
 
 #[cfg(test)]
 mod tests {
+    use iceberg::io::FileIO;
+    use iceberg::spec::ManifestListWriter;
+    use lake_table::{Bytes, ReadError};
+    use lake_test_host::run;
+
     use super::*;
 
     /// A table with snapshots 1 to `count`, each the child of the one before; every third has deleted something.
@@ -429,15 +432,18 @@ mod tests {
     }
 
     fn appends(metadata: &TableMetadata, after: i64, end: i64) -> Result<Option<Vec<i64>>, ScanError> {
-        let scan = Scan {
+        appends_of(metadata, &between(after, end))
+    }
+
+    fn between(after: i64, end: i64) -> Scan {
+        Scan {
             snapshot_id: Some(end),
             after: Some(after),
             filter: None,
             is_case_sensitive: true,
             uses_snapshot_schema: false,
             counted: Vec::new(),
-        };
-        appends_of(metadata, &scan)
+        }
     }
 
     #[test]
@@ -455,5 +461,57 @@ mod tests {
         let table = table(most + 5);
         assert!(appends(&table, 5, most + 5).is_ok());
         assert!(matches!(appends(&table, 4, most + 5), Err(ScanError::Unsupported(_))));
+    }
+
+    /// The one list of manifests that there is.
+    struct OneList(Bytes);
+
+    impl ReadFile for OneList {
+        async fn read(&self, _: &str) -> Result<Bytes, ReadError> {
+            Ok(self.0.clone())
+        }
+    }
+
+    /// A list of `count` manifests of snapshot 2, and one of a snapshot before it.
+    fn list(count: usize) -> OneList {
+        const MEMORY: &str = "memory:///list.avro";
+        let manifest = |at: usize, snapshot: i64| ManifestFile {
+            manifest_path: format!("s3://b/t/{at}.avro"),
+            manifest_length: 1,
+            partition_spec_id: 0,
+            content: ManifestContentType::Data,
+            sequence_number: snapshot,
+            min_sequence_number: snapshot,
+            added_snapshot_id: snapshot,
+            added_files_count: Some(1),
+            existing_files_count: Some(0),
+            deleted_files_count: Some(0),
+            added_rows_count: Some(1),
+            existing_rows_count: Some(0),
+            deleted_rows_count: Some(0),
+            partitions: None,
+            key_metadata: None,
+            first_row_id: None,
+        };
+        let io = FileIO::new_with_memory();
+        let bytes = run(async {
+            let output = io.new_output(MEMORY).unwrap().writer().await.unwrap();
+            let mut writer = ManifestListWriter::v2(output, 2, Some(1), 2);
+            let own = (0..count).map(|at| manifest(at, 2));
+            writer.add_manifests(own.chain([manifest(count, 1)])).unwrap();
+            writer.close().await.unwrap();
+            io.new_input(MEMORY).unwrap().read().await.unwrap()
+        });
+        OneList(bytes)
+    }
+
+    #[test]
+    fn only_so_many_appended_manifests_are_kept_and_none_of_other_snapshots() {
+        let (table, scan) = (table(2), between(1, 2));
+        let most = run(manifests(&list(SCAN_APPENDED_MANIFESTS_MAX), &table, &scan)).unwrap();
+        assert_eq!(most.data.len(), SCAN_APPENDED_MANIFESTS_MAX);
+        assert!(most.data.iter().all(|manifest| manifest.added_snapshot_id == 2));
+        let more = run(manifests(&list(SCAN_APPENDED_MANIFESTS_MAX + 1), &table, &scan));
+        assert!(matches!(more, Err(ScanError::Unsupported(_))));
     }
 }

@@ -7,7 +7,7 @@ use futures::lock::Mutex;
 use lake_api::token::claims_from_json;
 use lake_catalog::rest::{RestError, RestRequest, RestResponse, authorise, oauth};
 use lake_catalog::{CatalogError, Settings, VendedStorage};
-use lake_host::Clock;
+use lake_host::{Clock, ObjectStoreError};
 use lake_platform::http::{self, REQUEST_ID};
 use lake_platform::{DurableStorage, R2Store, WorkerClock, WorkerRandom, memory};
 use lake_table::{EnsureTable, FlushCommit, SettleFlush, TableName};
@@ -111,7 +111,8 @@ impl Catalog {
         if let Some(opened) = held.as_ref() {
             return Ok(Rc::clone(opened));
         }
-        let unusable = |reason: worker::Error| CatalogError::Invalid(reason.to_string());
+        // Nothing is wrong with the request, and nothing was changed.
+        let unusable = |reason: worker::Error| CatalogError::ObjectStore(ObjectStoreError::Failed(reason.to_string()));
         let settings = settings(&self.env).map_err(unusable)?;
         let store = R2Store::new(self.env.bucket("R2").map_err(unusable)?);
         let storage = DurableStorage::open(&self.state).map_err(CatalogError::Storage)?;

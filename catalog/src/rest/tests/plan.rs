@@ -384,6 +384,18 @@ fn a_scan_of_appends_finds_files_whose_manifests_were_merged_since() {
 }
 
 #[test]
+fn a_scan_of_appends_finds_each_file_once_although_appends_merge_manifests() {
+    let world = filled();
+    // So many manifests that an append puts the files of earlier ones into its own.
+    let last = 3 + lake_table::limits::MANIFESTS_MAX as i64;
+    for id in 3..=last {
+        world.append(id, vec![data(&format!("f{id:03}"), Some("eu"), 20_003, (id, id))], Vec::new());
+    }
+    let plan = world.posted(PLAN, &json!({"start-snapshot-id": 2, "end-snapshot-id": last}));
+    assert_eq!(files_of(&plan), (3..=last).map(|id| format!("f{id:03}")).collect::<Vec<String>>());
+}
+
+#[test]
 fn a_plan_is_asked_for_again_and_cancelled() {
     let world = filled();
     let plan = world.posted(PLAN, &json!({"filter": {"type": "lt", "term": "id", "value": 5}}));
