@@ -103,12 +103,12 @@ fn from_arrow(error: &ArrowError) -> ApiError {
         ArrowError::InvalidArgumentError(message) if message.contains("too large to store") => {
             sql("22003", "numeric field overflow".into())
         }
-        ArrowError::ComputeError(message) if message.to_ascii_lowercase().contains("overflow") => {
-            sql("22003", "numeric value out of range".into())
-        }
-        // Patterns of a column are compiled as they come.
+        // Patterns of a column are compiled as they come. The message has the pattern in it, which can be any words.
         ArrowError::ComputeError(message) if message.starts_with("Regular expression did not compile") => {
             sql(sqlstate::INVALID_REGULAR_EXPRESSION, "invalid regular expression, or one that is too large".into())
+        }
+        ArrowError::ComputeError(message) if message.to_ascii_lowercase().contains("overflow") => {
+            sql("22003", "numeric value out of range".into())
         }
         // A plan that contradicts itself: DataFusion leaves a recursion without columns when only its rows are counted.
         ArrowError::SchemaError(message) => {

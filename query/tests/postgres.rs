@@ -124,6 +124,7 @@ fn texts_behave_as_in_postgres() {
         ("'abc' ~* '^A'", "bool", json!(true)),
         ("'abc' ~ '('", "2201B", json!(null)),
         ("item ~ (item || '(') FROM orders WHERE id = 1", "2201B", json!(null)),
+        ("item ~ (item || '(overflow') FROM orders WHERE id = 1", "2201B", json!(null)),
         ("'abc' ~ repeat('a{999}{999}', 9)", "2201B", json!(null)),
         ("regexp_replace('abc', repeat('a{999}{999}', 9), '')", "2201B", json!(null)),
         ("'abc' ILIKE 'A%'", "bool", json!(true)),
