@@ -157,8 +157,9 @@ test('the files of a purged table that one step cannot remove are removed by the
   }
   assert.equal(await left(), 1000)
   await ask('DELETE', '/namespaces/shop/tables/many?purgeRequested=true')
+  // The alarm may have come already.
   const atOnce = await left()
-  assert.ok(atOnce > 0 && atOnce < 200, `${atOnce}`)
+  assert.ok(atOnce < 200, `${atOnce}`)
   // Nobody asks the catalog for anything while the listings go on, as often as it takes.
   let now = atOnce
   for (const until = Date.now() + 60_000; now > 0 && Date.now() < until; ) now = await left()

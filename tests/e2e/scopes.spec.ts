@@ -119,7 +119,7 @@ describe('a token that may only read a database', () => {
   })
 })
 
-describe('a table of the catalog is shown by the token alone', () => {
+describe('a table of the catalog is shown and changed by the token alone', () => {
   const OWN = '/iceberg/v1/namespaces/north/tables/own'
   before(async () => {
     const schema = { type: 'struct', fields: [{ id: 1, name: 'a', type: 'long', required: false }] }
@@ -148,6 +148,38 @@ describe('a table of the catalog is shown by the token alone', () => {
       })
     }
   }
+
+  test('a change that a client allows itself is not made', async () => {
+    const claims = JSON.stringify({ v: 1, sub: 'e2e', iat: 1, exp: 4_000_000_000, scopes: ['all'] })
+    const headers = { 'content-type': 'application/json', 'x-lake-claims': claims, 'x-lake-origin': 'http://elsewhere' }
+    const set = (token: string): Promise<Response> => {
+      const body = JSON.stringify({ requirements: [], updates: [{ action: 'set-properties', updates: { said: token } }] })
+      return lake.fetch(OWN, { method: 'POST', token, headers, body })
+    }
+    assert.equal((await set('')).status, 401)
+    assert.equal((await set('x.y.z')).status, 401)
+    assert.equal((await set(lake.token(['namespace:north:read']))).status, 403)
+    assert.equal((await set(lake.token(['namespace:south:write']))).status, 403)
+    const { metadata } = await (await lake.fetch(OWN)).json()
+    assert.equal(metadata.properties.said, undefined)
+
+    const writer = lake.token(['namespace:north:write'])
+    const answer = await set(writer)
+    assert.equal(answer.status, 200)
+    assert.ok(answer.headers.get('x-request-id'))
+    assert.equal((await answer.json()).metadata.properties.said, writer)
+    // Nor where storage is.
+    const loaded = await (await lake.fetch(OWN, { headers })).json()
+    assert.equal(loaded.config['s3.endpoint'], `${new URL(lake.url).origin}/`)
+  })
+
+  test('a change that is too large is refused in the words of the protocol', async () => {
+    for (const bytes of [2 << 20, 17 << 20]) {
+      const answer = await lake.fetch(OWN, { method: 'POST', body: ' '.repeat(bytes) })
+      assert.equal(answer.status, 413, `${bytes}`)
+      assert.equal((await answer.json()).error.type, 'BadRequestException')
+    }
+  })
 
   test('the addresses behind the front door are nobody else\'s', async () => {
     for (const path of [`/admitted${OWN}`, '/internal/load', `/icebergs${OWN.slice('/iceberg'.length)}`]) {

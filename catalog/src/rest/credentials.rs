@@ -14,6 +14,7 @@ use lake_api::storage_key::{Grant, derive};
 use lake_host::ShardStorage;
 use lake_table::TableName;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{Caller, RestError, RestResponse, sign};
@@ -35,13 +36,18 @@ pub struct StorageConfig {
     pub config: BTreeMap<&'static str, String>,
 }
 
+/// An entry of `storage-credentials`.
+#[derive(Serialize)]
+pub(super) struct Entry<'a> {
+    prefix: &'a str,
+    config: &'a BTreeMap<&'static str, String>,
+}
+
 impl StorageConfig {
-    /// The single entry of `storage-credentials`.
-    pub(super) fn entry(&self) -> Value {
-        match self.config.contains_key("s3.access-key-id") {
-            true => json!([{"prefix": self.prefix, "config": self.config}]),
-            false => json!([]),
-        }
+    /// What `storage-credentials` is: one entry, or none for who has requests signed.
+    pub(super) fn entries(&self) -> Vec<Entry<'_>> {
+        let entry = Entry { prefix: &self.prefix, config: &self.config };
+        Vec::from_iter(self.config.contains_key("s3.access-key-id").then_some(entry))
     }
 
     /// What a client that has its requests signed has to send along, if it is one: nothing here, but the field says that
@@ -56,7 +62,7 @@ impl<S: ShardStorage> Catalog<S> {
     pub(super) fn answer_credentials(&self, table: &TableName, caller: &Caller<'_>) -> Result<RestResponse, RestError> {
         let pointer = self.must_read(table, caller.claims)?;
         let config = self.storage_config(table, &pointer.location, pointer.owner, caller)?;
-        Ok(RestResponse::value(&json!({"storage-credentials": config.entry()})))
+        Ok(RestResponse::value(&json!({"storage-credentials": config.entries()})))
     }
 
     /// Credentials for the files below a table's location: to write them for who may write the table, if engines write

@@ -5,7 +5,8 @@
 
 use lake_host::{ObjectStore, ShardStorage};
 use lake_table::TableName;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::credentials::StorageConfig;
@@ -93,15 +94,16 @@ pub(super) fn table_body(
     storage: Option<&StorageConfig>,
 ) -> RestResponse {
     let (before, updated, after) = said_earlier(metadata);
-    let mut body = b"{".to_vec();
+    let mut body = Vec::with_capacity(metadata.len() + AROUND_METADATA_BYTES);
+    body.push(b'{');
     if let Some(location) = metadata_location {
-        body.extend(format!(r#""metadata-location":{},"#, json!(location)).into_bytes());
+        put(&mut body, "metadata-location", location);
     }
     if let Some(storage) = storage {
-        let (config, entry) = (json!(storage.config), storage.entry());
-        body.extend(format!(r#""config":{config},"storage-credentials":{entry},"#).into_bytes());
+        put(&mut body, "config", &storage.config);
+        put(&mut body, "storage-credentials", &storage.entries());
         if let Some(signing) = storage.remote_signing() {
-            body.extend(format!(r#""remote-signing-config":{signing},"#).into_bytes());
+            put(&mut body, "remote-signing-config", &signing);
         }
     }
     body.extend_from_slice(br#""metadata":"#);
@@ -113,6 +115,17 @@ pub(super) fn table_body(
         response.headers.push(("etag".to_owned(), etag(location, Snapshots::All)));
     }
     response
+}
+
+/// Room for what stands around the metadata, so that the answer is written in one place mostly.
+const AROUND_METADATA_BYTES: usize = 4_096;
+
+/// A member of the answer, with the comma behind it.
+fn put(body: &mut Vec<u8>, name: &str, value: &(impl Serialize + ?Sized)) {
+    body.extend_from_slice(format!("\"{name}\":").as_bytes());
+    // Texts and maps of them: nothing that JSON has no words for.
+    body.extend(serde_json::to_vec(value).unwrap_or_default());
+    body.push(b',');
 }
 
 /// How much earlier a loaded table says that it was updated. Clients take up to a minute between this time and the

@@ -128,7 +128,7 @@ impl<S: ShardStorage> Catalog<S> {
             // It becomes part of an address.
             let id = if id.len() <= PLAN_ID_BYTES_MAX { id } else { LONG_PLAN.to_owned() };
             body.insert("plan-id".to_owned(), id.into());
-            body.insert("storage-credentials".to_owned(), storage.entry());
+            body.insert("storage-credentials".to_owned(), json!(storage.entries()));
         }
         Ok(RestResponse::value(&body))
     }

@@ -14,11 +14,15 @@ use crate::error::CatalogError;
 use crate::storage::pointer::{self, Owner, Pointer};
 
 impl<S: ShardStorage> Catalog<S> {
-    /// True if the request shows one table that is there and that engines own: nothing that the lake has not committed
-    /// yet is in it.
-    pub fn shows_engines_table(&self, method: &str, path: &str) -> Result<bool, CatalogError> {
-        let Some(Shown::Table(table)) = shows(method, path) else { return Ok(false) };
-        Ok(self.remembered.read(&self.storage, &table)?.is_some_and(|pointer| pointer.owner == Owner::Engine))
+    /// True if the request may show what the lake has not committed yet: anything but one table that is there and that
+    /// engines own.
+    pub fn shows_lakes(&self, method: &str, path: &str) -> Result<bool, CatalogError> {
+        let table = match shows(method, path) {
+            None => return Ok(false),
+            Some(Shown::Listing) => return Ok(true),
+            Some(Shown::Table(table)) => table,
+        };
+        Ok(self.remembered.read(&self.storage, &table)?.is_none_or(|pointer| pointer.owner != Owner::Engine))
     }
 
     pub(super) async fn answer_table(

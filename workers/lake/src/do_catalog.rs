@@ -1,6 +1,5 @@
 //! The Durable Object that holds the catalog: the REST protocol for engines, and the lake's own messages.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use futures::lock::Mutex;
@@ -9,18 +8,23 @@ use lake_catalog::rest::{RestError, RestRequest, RestResponse, authorise, oauth}
 use lake_catalog::{CatalogError, Settings, VendedStorage};
 use lake_host::{Clock, ObjectStoreError};
 use lake_platform::http::{self, REQUEST_ID};
-use lake_platform::{DurableStorage, R2Store, WorkerClock, WorkerRandom, memory};
+use lake_platform::{DurableStorage, HeaderNames, R2Store, RequestHead, WorkerClock, WorkerRandom, memory};
 use lake_table::{EnsureTable, FlushCommit, SettleFlush, TableName};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use worker::{DurableObject, Env, Method, Request, Response, Result, State, durable_object};
+use wasm_bindgen::prelude::*;
+use worker::worker_sys::DurableObjectState;
+use worker::{Env, Request, Response, Result, State, web_sys};
 
 use crate::deployment::Deployment;
 use crate::facade::query_in;
-use crate::front::{ADMITTED, BEHIND, CLAIMS, FLUSH_FIRST, ORIGIN, PASSED_ON, origin_in};
+use crate::front::{ADMITTED, BEHIND, CLAIMS, FLUSH_FIRST, ORIGIN, PASSED_ON, origin_in, path_in};
 
 /// The catalog of the lake.
-#[durable_object]
+///
+/// Not an object of `worker`: its types read all of a request and make an answer in many calls, and most of what is asked
+/// here costs less than that.
+#[wasm_bindgen]
 pub struct Catalog {
     state: State,
     env: Env,
@@ -34,20 +38,51 @@ struct Opened {
     store: R2Store,
 }
 
-impl DurableObject for Catalog {
-    fn new(state: State, env: Env) -> Self {
-        Self { state, env, catalog: Mutex::new(None) }
+thread_local! {
+    /// What is read of each request.
+    static READ: HeaderNames = HeaderNames::new(&[
+        "authorization",
+        PASSED_ON[0],
+        PASSED_ON[1],
+        PASSED_ON[2],
+        REQUEST_ID,
+        CLAIMS,
+        ORIGIN,
+        BEHIND,
+    ]);
+}
+
+#[wasm_bindgen]
+impl Catalog {
+    /// The object, which opens its storage when it is first asked.
+    #[wasm_bindgen(constructor)]
+    pub fn new(state: DurableObjectState, env: Env) -> Catalog {
+        Catalog { state: State::from(state), env, catalog: Mutex::new(None) }
     }
 
-    async fn fetch(&self, mut request: Request) -> Result<Response> {
-        let id = http::request_id(&request, &WorkerRandom)?;
-        let path = request.path();
-        let engines = path.strip_prefix(ADMITTED).unwrap_or(&path).strip_prefix("/iceberg");
-        let body = match request.method() {
-            Method::Get | Method::Head => Vec::new(),
-            _ => match http::body(&mut request).await? {
+    /// Answers a request of the front door, of the lake, or of an engine.
+    pub async fn fetch(&self, request: web_sys::Request) -> std::result::Result<web_sys::Response, JsValue> {
+        Ok(self.answer(request).await?)
+    }
+
+    /// Goes on with removing the files of purged tables.
+    pub async fn alarm(&self) -> std::result::Result<(), JsValue> {
+        Ok(self.purge().await?)
+    }
+}
+
+impl Catalog {
+    async fn answer(&self, request: web_sys::Request) -> Result<web_sys::Response> {
+        let head = READ.with(|names| names.read(&request))?;
+        let id = http::id_of(head.header(REQUEST_ID), &WorkerRandom);
+        let path = path_in(head.url());
+        let engines = path.strip_prefix(ADMITTED).unwrap_or(path).strip_prefix("/iceberg");
+        let body = match head.method() {
+            "GET" | "HEAD" => Vec::new(),
+            _ => match http::body(&mut Request::from(request)).await? {
                 Ok(body) => body,
-                Err(reason) => return http::error(&reason, &id),
+                Err(_) if engines.is_some() => return respond(&RestError::TooLarge.into_response(), &id),
+                Err(reason) => return Ok(http::error(&reason, &id)?.into()),
             },
         };
         let opened = match self.open().await {
@@ -55,56 +90,26 @@ impl DurableObject for Catalog {
             // Engines know only the protocol's own errors.
             Err(reason) if engines.is_some() => {
                 worker::console_error!("{id} catalog: {reason}");
-                return respond(RestError::from(reason).into_response(), &id);
+                return respond(&RestError::from(reason).into_response(), &id);
             }
-            Err(reason) => return refuse(&reason, &id),
+            Err(reason) => return Ok(refuse(&reason, &id)?.into()),
         };
-        if let Some(rest) = engines {
-            let is_admitted = path.starts_with(ADMITTED);
-            return self.rest(&opened, &request, rest, is_admitted, body, &id).await;
-        }
-        let Opened { catalog, store, .. } = &*opened;
-        let now = WorkerClock.now_micros();
-        match path.as_str() {
-            "/internal/ensure" => match read::<EnsureTable>(&body) {
-                Ok(wanted) => answer(catalog.ensure_table(store, &WorkerRandom, now, &wanted).await, &id),
-                Err(reason) => refuse(&reason, &id),
-            },
-            "/internal/load" => match read::<TableName>(&body) {
-                Ok(table) => answer(catalog.load_table(store, &table).await, &id),
-                Err(reason) => refuse(&reason, &id),
-            },
-            "/internal/commit" => match read::<FlushCommit>(&body) {
-                Ok(commit) => answer(catalog.commit_flush(store, &WorkerRandom, now, &commit).await, &id),
-                Err(reason) => refuse(&reason, &id),
-            },
-            "/internal/settle" => match read::<SettleFlush>(&body) {
-                Ok(settle) => answer(catalog.settle_flush(store, &settle).await, &id),
-                Err(reason) => refuse(&reason, &id),
-            },
-            "/internal/hint" => {
-                let folder = String::from_utf8_lossy(&body);
-                let hint = catalog.version_hint(&folder).map(|hint| hint.map(|hint| (hint.text, hint.modified_micros)));
-                answer(hint, &id)
-            }
-            "/status" => http::json(serde_json::json!({"memoryBytes": memory::linear_bytes()}).to_string(), 200, &id),
-            _ => refuse(&CatalogError::Invalid(format!("there is nothing at {path}")), &id),
+        match engines {
+            Some(rest) => self.rest(&opened, &head, rest, path.starts_with(ADMITTED), body, &id).await,
+            None => Ok(internal(&opened, path, &body, &id).await?.into()),
         }
     }
 
-    /// Goes on with removing the files of purged tables.
-    async fn alarm(&self) -> Result<Response> {
+    async fn purge(&self) -> Result<()> {
         let failed = |reason: &dyn std::fmt::Display| worker::Error::RustError(reason.to_string());
         // The platform calls again after an error.
         let opened = self.open().await.map_err(|reason| failed(&reason))?;
         let Opened { catalog, storage, store } = &*opened;
         storage.alarm_fired().map_err(|reason| failed(&reason))?;
         catalog.purge_step(store, WorkerClock.now_micros()).await.map_err(|reason| failed(&reason))?;
-        Response::empty()
+        Ok(())
     }
-}
 
-impl Catalog {
     /// The catalog, opened and with its last commit record made good. Requests that come meanwhile wait.
     async fn open(&self) -> std::result::Result<Rc<Opened>, CatalogError> {
         let mut held = self.catalog.lock().await;
@@ -123,61 +128,85 @@ impl Catalog {
         Ok(opened)
     }
 
-    /// A request of an engine. One that was not admitted came from outside as it is: what it says of itself is checked here,
-    /// and it is about one table that is to be shown.
+    /// A request of an engine. One that was not admitted came from outside as it is: what it says of itself is checked
+    /// here, and where it would show what the lake may have to commit first it goes back.
     async fn rest(
         &self,
         opened: &Opened,
-        request: &Request,
+        head: &RequestHead,
         path: &str,
         is_admitted: bool,
         body: Vec<u8>,
         id: &str,
-    ) -> Result<Response> {
+    ) -> Result<web_sys::Response> {
         let Opened { catalog, store, .. } = opened;
         let deployment = Deployment::of(&self.env)?;
         let keys = match &deployment.keys {
             Ok(keys) => keys,
-            Err(reason) => return http::error(reason, id),
+            Err(reason) => return Ok(http::error(reason, id)?.into()),
         };
-        let headers = request.headers();
-        let mut known = BTreeMap::new();
-        for name in PASSED_ON.into_iter().chain(["authorization"]) {
-            if let Some(value) = headers.get(name)? {
-                known.insert(name.to_owned(), value);
-            }
-        }
-        let url = request.inner().url();
+        let known = |name: &str| Some((name.to_owned(), head.header(name)?.to_owned()));
         let (origin, lake_is_behind) = match is_admitted {
-            true => (headers.get(ORIGIN)?.unwrap_or_default(), headers.get(BEHIND)?.is_some()),
-            false => (origin_in(&url).to_owned(), false),
+            true => (head.header(ORIGIN).unwrap_or_default(), head.header(BEHIND).is_some()),
+            false => (origin_in(head.url()), false),
         };
         let asked = RestRequest {
-            method: request.method().to_string(),
+            method: head.method().to_owned(),
             path: path.to_owned(),
-            query: query_in(&url).to_owned(),
-            headers: known,
+            query: query_in(head.url()).to_owned(),
+            headers: PASSED_ON.into_iter().chain(["authorization"]).filter_map(known).collect(),
             body,
             origin: origin.trim_end_matches('/').to_owned(),
             lake_is_behind,
         };
         let now = WorkerClock.now_micros();
         if oauth::is_token_request(&asked.method, &asked.path) {
-            return respond(oauth::token(&asked, keys, now), id);
+            return respond(&oauth::token(&asked, keys, now), id);
         }
         let door = match is_admitted {
-            true => headers.get(CLAIMS)?.and_then(|json| claims_from_json(&json).ok()),
+            true => head.header(CLAIMS).and_then(|json| claims_from_json(json).ok()),
             false => None,
         };
         // Where the front door found no token that is valid, the refusal is made here.
         let claims = match door.map_or_else(|| authorise(&asked, keys, now), Ok) {
             Ok(claims) => claims,
-            Err(reason) => return respond(reason.into_response(), id),
+            Err(reason) => return respond(&reason.into_response(), id),
         };
-        if !is_admitted && !catalog.shows_engines_table(&asked.method, path).unwrap_or_default() {
-            return Ok(Response::empty()?.with_status(FLUSH_FIRST));
+        if !is_admitted && catalog.shows_lakes(&asked.method, path).unwrap_or(true) {
+            return lake_platform::respond(FLUSH_FIRST, [], None);
         }
-        respond(catalog.respond(&asked, &claims, keys, store, &WorkerRandom, now).await, id)
+        respond(&catalog.respond(&asked, &claims, keys, store, &WorkerRandom, now).await, id)
+    }
+}
+
+/// A message of the lake.
+async fn internal(opened: &Opened, path: &str, body: &[u8], id: &str) -> Result<Response> {
+    let Opened { catalog, store, .. } = opened;
+    let now = WorkerClock.now_micros();
+    match path {
+        "/internal/ensure" => match read::<EnsureTable>(body) {
+            Ok(wanted) => answer(catalog.ensure_table(store, &WorkerRandom, now, &wanted).await, id),
+            Err(reason) => refuse(&reason, id),
+        },
+        "/internal/load" => match read::<TableName>(body) {
+            Ok(table) => answer(catalog.load_table(store, &table).await, id),
+            Err(reason) => refuse(&reason, id),
+        },
+        "/internal/commit" => match read::<FlushCommit>(body) {
+            Ok(commit) => answer(catalog.commit_flush(store, &WorkerRandom, now, &commit).await, id),
+            Err(reason) => refuse(&reason, id),
+        },
+        "/internal/settle" => match read::<SettleFlush>(body) {
+            Ok(settle) => answer(catalog.settle_flush(store, &settle).await, id),
+            Err(reason) => refuse(&reason, id),
+        },
+        "/internal/hint" => {
+            let folder = String::from_utf8_lossy(body);
+            let hint = catalog.version_hint(&folder).map(|hint| hint.map(|hint| (hint.text, hint.modified_micros)));
+            answer(hint, id)
+        }
+        "/status" => http::json(serde_json::json!({"memoryBytes": memory::linear_bytes()}).to_string(), 200, id),
+        _ => refuse(&CatalogError::Invalid(format!("there is nothing at {path}")), id),
     }
 }
 
@@ -213,15 +242,8 @@ fn refuse(reason: &CatalogError, id: &str) -> Result<Response> {
     http::json(serde_json::json!({"error": name, "message": reason.to_string()}).to_string(), status, id)
 }
 
-pub(crate) fn respond(answer: RestResponse, id: &str) -> Result<Response> {
-    let response = match answer.status {
-        204 | 304 => Response::empty()?,
-        _ => Response::from_bytes(answer.body)?,
-    };
-    let mut response = response.with_status(answer.status);
-    for (name, value) in &answer.headers {
-        response.headers_mut().set(name, value)?;
-    }
-    response.headers_mut().set(REQUEST_ID, id)?;
-    Ok(response)
+pub(crate) fn respond(answer: &RestResponse, id: &str) -> Result<web_sys::Response> {
+    let headers = answer.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let body = Some(answer.body.as_slice()).filter(|_| !matches!(answer.status, 204 | 304));
+    lake_platform::respond(answer.status, headers.chain([(REQUEST_ID, id)]), body)
 }

@@ -50,8 +50,8 @@ pub(crate) fn query_in(url: &str) -> &str {
 }
 
 /// True if a request with this header `authorization` and this query carries a storage signature.
-pub(crate) fn is_signed(authorization: Option<String>, query: &str) -> bool {
-    let headers = authorization.map(|value| ("authorization".to_owned(), value)).into_iter().collect();
+pub(crate) fn is_signed(authorization: Option<&str>, query: &str) -> bool {
+    let headers = authorization.map(|value| ("authorization".to_owned(), value.to_owned())).into_iter().collect();
     FacadeRequest { method: "", path: "/", query, headers: &headers }.is_signed()
 }
 

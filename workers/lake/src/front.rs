@@ -7,7 +7,7 @@ use lake_api::{ApiError, ErrorCode};
 use lake_catalog::rest::{RestError, Shown};
 use lake_host::Clock;
 use lake_platform::http::{self, REQUEST_ID};
-use lake_platform::{WorkerClock, WorkerRandom, memory};
+use lake_platform::{HeaderNames, WorkerClock, WorkerRandom, memory};
 use serde::{Deserialize, Serialize};
 use worker::{Env, Headers, Request, RequestInit, Response, Result, Stub, web_sys};
 
@@ -39,31 +39,40 @@ pub(crate) struct Flushed {
     pub(crate) committed: bool,
 }
 
+thread_local! {
+    /// What is read of each request.
+    static READ: HeaderNames = HeaderNames::new(&["authorization"]);
+}
+
 /// Answers one request from outside.
 pub(crate) async fn serve(request: web_sys::Request, env: &Env) -> Result<web_sys::Response> {
-    let url = request.url();
-    let (path, query) = (path_in(&url), query_in(&url));
-    if facade::is_signed(request.headers().get("authorization")?, query) {
+    let head = READ.with(|names| names.read(&request))?;
+    let (path, query) = (path_in(head.url()), query_in(head.url()));
+    if facade::is_signed(head.header("authorization"), query) {
         let mut request = Request::from(request);
         let id = http::request_id(&request, &WorkerRandom)?;
         return Ok(facade::serve(&mut request, path, env, &id).await?.into());
     }
-    if let Some(answer) = load(&request, path, env).await? {
+    if let Some(answer) = engine(&request, head.method(), path, env).await? {
         return Ok(answer);
     }
     Ok(answer(Request::from(request), path, env).await?.into())
 }
 
-/// The catalog's answer to who wants to see one table, unless the lake has to be asked first.
+/// The catalog's answer to an engine, unless the lake has to be asked first.
 ///
-/// Tables are loaded more often than all else is asked, and each object that is called costs as much as the rest of the
-/// answer. Of a table that engines own the lake has nothing to say, so the catalog is asked alone, with the request as it
-/// came: it checks the token itself.
-async fn load(request: &web_sys::Request, path: &str, env: &Env) -> Result<Option<web_sys::Response>> {
-    let method = request.method();
-    let Ok(Route::Iceberg { path }) = route(Method::parse(&method), path) else { return Ok(None) };
-    let is_read = matches!(method.as_str(), "GET" | "HEAD");
-    if !is_read || !matches!(lake_catalog::rest::shows(&method, &path), Some(Shown::Table(_))) {
+/// Engines ask more often than all others, and each object that is called costs as much as the rest of the answer. Where
+/// nothing is to be shown, and of a table that engines own, the lake has nothing to say: the catalog is asked alone, with
+/// the request as it came, and checks the token itself.
+async fn engine(request: &web_sys::Request, method: &str, path: &str, env: &Env) -> Result<Option<web_sys::Response>> {
+    let Ok(Route::Iceberg { path }) = route(Method::parse(method), path) else { return Ok(None) };
+    let goes_first = match lake_catalog::rest::shows(method, &path) {
+        None => true,
+        // Whose table it is the catalog knows. It may send the request back, and a body can be passed on once only.
+        Some(Shown::Table(_)) => matches!(method, "GET" | "HEAD"),
+        Some(Shown::Listing) => false,
+    };
+    if !goes_first {
         return Ok(None);
     }
     match lake_platform::pass_on(catalog(env)?, request).await {
@@ -97,7 +106,7 @@ async fn answer(mut request: Request, path: &str, env: &Env) -> Result<Response>
 }
 
 /// The path as it was sent.
-fn path_in(url: &str) -> &str {
+pub(crate) fn path_in(url: &str) -> &str {
     let path = url.get(origin_in(url).len()..).and_then(|rest| rest.split(['?', '#']).next());
     path.filter(|path| !path.is_empty()).unwrap_or("/")
 }
@@ -302,7 +311,7 @@ fn answer_engine(answer: std::result::Result<Response, ApiError>, id: &str) -> R
             ErrorCode::CommitStateUnknown => RestError::StateUnknown(reason.message),
             _ => RestError::TooLarge,
         };
-        do_catalog::respond(reason.into_response(), id)
+        Ok(do_catalog::respond(&reason.into_response(), id)?.into())
     })
 }
 

@@ -11,11 +11,16 @@ pub const REQUEST_ID: &str = "x-request-id";
 
 /// The id a request came with, if it is of a harmless form, else a new one.
 pub fn request_id(request: &Request, random: &impl Random) -> Result<String> {
-    let given = request.headers().get(REQUEST_ID)?.filter(|id| {
+    Ok(id_of(request.headers().get(REQUEST_ID)?.as_deref(), random))
+}
+
+/// As [`request_id`], of the header's value.
+pub fn id_of(given: Option<&str>, random: &impl Random) -> String {
+    let is_harmless = |id: &&str| {
         (1..=64).contains(&id.len())
             && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
-    });
-    Ok(given.unwrap_or_else(|| new_request_id(random)))
+    };
+    given.filter(is_harmless).map_or_else(|| new_request_id(random), str::to_owned)
 }
 
 /// An id for a request.

@@ -383,17 +383,19 @@ fn a_table_of_a_database_moves_the_table_of_an_engine_aside() {
 }
 
 #[test]
-fn only_a_table_of_engines_is_shown_without_asking_the_lake() {
+fn only_a_table_of_engines_and_what_shows_nothing_is_answered_without_asking_the_lake() {
     let world = world();
     world.events();
     let check = |method: &str, path: &str, expected: bool| {
-        assert_eq!(world.catalog.shows_engines_table(method, path).unwrap(), expected, "{method} {path}");
+        assert_eq!(world.catalog.shows_lakes(method, path).unwrap(), expected, "{method} {path}");
     };
-    check("GET", EVENTS, true);
-    check("HEAD", EVENTS, true);
-    check("GET", "/v1/namespaces/default/tables/orders", false);
+    check("GET", EVENTS, false);
+    check("HEAD", EVENTS, false);
+    check("GET", "/v1/namespaces/default/tables/orders", true);
     // The lake may be about to make it.
-    check("GET", "/v1/namespaces/default/tables/unknown", false);
-    check("GET", TABLES, false);
-    check("POST", EVENTS, false);
+    check("GET", "/v1/namespaces/default/tables/unknown", true);
+    check("GET", TABLES, true);
+    check("POST", "/v1/namespaces/default/tables/orders", false);
+    check("GET", "/v1/config", false);
+    check("GET", "/nowhere", false);
 }
