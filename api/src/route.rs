@@ -118,7 +118,11 @@ pub fn route(method: Method, path: &str) -> Result<Route, ApiError> {
         return Ok(Route::Preflight);
     }
     if let Some(rest) = path.strip_prefix("/iceberg").filter(|rest| rest.is_empty() || rest.starts_with('/')) {
-        return Ok(Route::Iceberg { path: rest.to_owned() });
+        return match is_normal(rest) {
+            true => Ok(Route::Iceberg { path: rest.to_owned() }),
+            false => Err(ApiError::new(ErrorCode::Invalid, "the path has a segment `.` or `..`, or a backslash")
+                .hint("write a backslash in a name as %5C; names of dots alone cannot be addressed")),
+        };
     }
     let segments = path.split('/').skip(1).collect::<Vec<&str>>();
     match (segments.as_slice(), method) {
@@ -144,6 +148,18 @@ pub fn route(method: Method, path: &str) -> Result<Route, ApiError> {
         _ => Err(ApiError::new(ErrorCode::NotFound, format!("there is nothing at {path}"))
             .hint("the addresses are listed in the README")),
     }
+}
+
+/// True if the path means the same to everybody: who parses a URL takes `..` (however its dots are written) for a step
+/// up, a backslash for a slash, and leaves control characters out, so that another address would be asked than was
+/// checked (WHATWG URL, path state).
+fn is_normal(path: &str) -> bool {
+    const LONGEST: usize = "%2e%2e".len();
+    let is_dots = |segment: &str| {
+        let plain = || segment.to_ascii_lowercase().replace("%2e", ".");
+        segment.len() <= LONGEST && matches!(plain().as_str(), "." | "..")
+    };
+    !path.bytes().any(|byte| byte == b'\\' || byte.is_ascii_control()) && !path.split('/').any(is_dots)
 }
 
 /// Checks a name of a database or namespace: `[a-z0-9_-]{1,63}`.
@@ -189,6 +205,19 @@ mod tests {
         check("POST", "/v1/databases/shop", Err(ErrorCode::MethodNotAllowed));
         check("GET", "/v2/query", Err(ErrorCode::NotFound));
         check("GET", "/icebergs", Err(ErrorCode::NotFound));
+    }
+
+    #[test]
+    fn a_path_that_means_another_address_to_others_is_refused() {
+        for rest in
+            ["..", ".", "%2e%2E", ".%2e", "%2E.", "%2e", "a/../b", "a/..", "a\\b", "..\\..\\status", "a\t", "a\n/b"]
+        {
+            check("POST", &format!("/iceberg/{rest}"), Err(ErrorCode::Invalid));
+            check("GET", &format!("/iceberg/v1/{rest}"), Err(ErrorCode::Invalid));
+        }
+        for rest in ["...", "a..b", "%2e%2e%2e", "v1/namespaces/a%2Fb/tables/.hidden", "%5C", "v1//x", "a/%2e%2ee"] {
+            check("POST", &format!("/iceberg/{rest}"), Ok(Route::Iceberg { path: format!("/{rest}") }));
+        }
     }
 
     #[test]

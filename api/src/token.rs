@@ -47,7 +47,7 @@ pub struct Keys {
 #[derive(Clone)]
 struct Key {
     bytes: Vec<u8>,
-    /// What every MAC under it begins with: a third of the work of a short one.
+    /// What every MAC under it begins with: half the work of a short one.
     begun: Hmac<Sha256>,
 }
 

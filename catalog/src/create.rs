@@ -135,5 +135,14 @@ pub(crate) fn check_name(name: &str) -> Result<(), CatalogError> {
     if name.contains('\0') {
         return invalid("has a zero character");
     }
+    if name.split(NAMESPACE_SEPARATOR).any(is_step) {
+        return invalid("is a step in a path");
+    }
     Ok(())
+}
+
+/// True for what a path has for the folder itself or the one above it. Nothing can have it for a name: a URL with it is
+/// another one to who parses it.
+pub(crate) fn is_step(name: &str) -> bool {
+    matches!(name, "." | "..")
 }

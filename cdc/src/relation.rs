@@ -53,6 +53,9 @@ pub fn refuse_table_name(name: &str) -> Option<&'static str> {
     if name.to_lowercase().ends_with("_history") {
         return Some("the lake keeps the history of another table under it");
     }
+    if matches!(name, "." | "..") {
+        return Some("it is a step in a path, so that no address of the catalog can name it");
+    }
     // The catalog separates names with one of them, and refuses others.
     name.contains(char::is_control).then_some("it has a control character")
 }

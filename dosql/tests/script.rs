@@ -111,6 +111,7 @@ fn names_of_the_lake_cannot_be_taken() {
         ("CREATE TABLE orders_history (id int)", "42939"),
         ("CREATE TABLE t (a int, \"A\" int)", "42939"),
         ("CREATE TABLE \"t\t\" (a int)", "42939"),
+        ("CREATE TABLE \"..\" (a int)", "42939"),
         ("CREATE TABLE t (a text[], \"A.Element\" int)", "42939"),
         ("CREATE TABLE t (a interval)", "0A000"),
         ("CREATE TABLE t (a char(3))", "0A000"),

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { type OutgoingHttpHeaders, request } from 'node:http'
 import { after, before, describe, test } from 'node:test'
 import { type LakeClient, LakeError } from '../../sdk-ts/src/index.ts'
 import { Lake } from './lake.ts'
@@ -41,6 +42,28 @@ const attempts: Record<string, (client: LakeClient) => Promise<unknown>> = {
 
 async function firstOf(client: LakeClient, table: string): Promise<void> {
   for await (const _ of client.subscribe({ tables: [table], fromLSN: 0n })) return
+}
+
+/** A request whose path is sent as it is, and whose body says no length. */
+function raw(
+  method: string,
+  path: string,
+  headers: OutgoingHttpHeaders,
+  body?: string,
+): Promise<{ status: number; text: string }> {
+  return new Promise((resolve, reject) => {
+    const { hostname, port } = new URL(lake.url)
+    const all = { authorization: `Bearer ${lake.token(['all'])}`, ...headers }
+    const sent = request({ hostname, port, method, path, headers: all }, async answer => {
+      let text = ''
+      for await (const chunk of answer) text += chunk
+      resolve({ status: answer.statusCode ?? 0, text })
+    })
+    sent.on('error', reject)
+    // Two writes: of one alone the length would be told.
+    if (body !== undefined) sent.write(body.slice(0, 1))
+    sent.end(body?.slice(1))
+  })
 }
 
 /** The catalog has a name of its own for it, and so has SQL. */
@@ -175,9 +198,38 @@ describe('a table of the catalog is shown and changed by the token alone', () =>
 
   test('a change that is too large is refused in the words of the protocol', async () => {
     for (const bytes of [2 << 20, 17 << 20]) {
-      const answer = await lake.fetch(OWN, { method: 'POST', body: ' '.repeat(bytes) })
-      assert.equal(answer.status, 413, `${bytes}`)
-      assert.equal((await answer.json()).error.type, 'BadRequestException')
+      const whole = await lake.fetch(OWN, { method: 'POST', body: ' '.repeat(bytes) })
+      const inChunks = await raw('POST', OWN, {}, ' '.repeat(bytes))
+      for (const { status, text } of [{ status: whole.status, text: await whole.text() }, inChunks]) {
+        assert.equal(status, 413, `${bytes}`)
+        assert.equal(JSON.parse(text).error.type, 'BadRequestException')
+      }
+    }
+  })
+
+  test('a change that does not say how long it is, or asks for a WebSocket, is made', async () => {
+    for (const headers of [{}, { 'transfer-encoding': 'chunked', upgrade: 'websocket' }, { upgrade: 'websocket' }]) {
+      const said = JSON.stringify(headers)
+      const body = JSON.stringify({ requirements: [], updates: [{ action: 'set-properties', updates: { said } }] })
+      const { status, text } = await raw('POST', OWN, { 'x-request-id': 'a-change', ...headers }, body)
+      assert.equal(status, 200, said)
+      assert.equal(JSON.parse(text).metadata.properties.said, said)
+    }
+  })
+
+  test('an address that means another one to who parses it is refused', async () => {
+    const claims = JSON.stringify({ v: 1, sub: 'e2e', iat: 1, exp: 4_000_000_000, scopes: ['all'] })
+    const headers = { 'x-lake-claims': claims, authorization: '' }
+    const table = JSON.stringify({ namespace: 'north', name: 'a' })
+    for (const up of ['..', '%2e%2e', '.%2E', '..\\..', '..\\..\\..\\..']) {
+      for (const to of ['status', 'internal/load', 'admitted/iceberg/v1/namespaces/north/tables/own']) {
+        for (const path of [`/iceberg/${up}/${to}`, `/iceberg/v1/namespaces/${up}/${up}/${up}/${to}`, `/iceberg/v1/${up}\\${to}`]) {
+          for (const [method, body] of [['GET'], ['POST', table]] as const) {
+            const { status, text } = await raw(method, path, headers, body)
+            assert.ok([400, 401, 404].includes(status), `${method} ${path}: ${status} ${text}`)
+          }
+        }
+      }
     }
   })
 

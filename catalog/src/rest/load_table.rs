@@ -124,7 +124,7 @@ const AROUND_METADATA_BYTES: usize = 4_096;
 fn put(body: &mut Vec<u8>, name: &str, value: &(impl Serialize + ?Sized)) {
     body.extend_from_slice(format!("\"{name}\":").as_bytes());
     // Texts and maps of them: nothing that JSON has no words for.
-    body.extend(serde_json::to_vec(value).unwrap_or_default());
+    body.extend(serde_json::to_vec(value).unwrap_or_else(|_| b"null".to_vec()));
     body.push(b',');
 }
 

@@ -19,6 +19,7 @@ use lake_table::TableName;
 use percent_encoding::percent_decode_str;
 
 use super::RestError;
+use crate::create::is_step;
 
 /// What exists, in the words of the spec: clients ask for nothing else.
 pub(crate) fn endpoints() -> Vec<&'static str> {
@@ -151,6 +152,9 @@ fn table_of(namespace: &str, name: &str) -> Result<TableName, RestError> {
 pub(crate) fn namespace_of(segment: &str) -> Result<String, RestError> {
     if segment.is_empty() || segment.contains('\0') || segment.split(NAMESPACE_SEPARATOR).any(str::is_empty) {
         return Err(RestError::BadRequest("The namespace has an empty level".to_owned()));
+    }
+    if segment.split(NAMESPACE_SEPARATOR).any(is_step) {
+        return Err(RestError::BadRequest("The namespace has a level `.` or `..`, a step in a path".to_owned()));
     }
     Ok(segment.to_owned())
 }

@@ -21,7 +21,8 @@ use super::route::{ViewRoute, display};
 use super::{Caller, RestError, RestResponse};
 use crate::cache::MetadataFile;
 use crate::catalog::{Catalog, metadata_location};
-use crate::limits::{DROPPED_SECONDS, NAME_BYTES_MAX, VIEW_BYTES_MAX, VIEW_COMMIT_ATTEMPTS};
+use crate::create::check_name;
+use crate::limits::{DROPPED_SECONDS, VIEW_BYTES_MAX, VIEW_COMMIT_ATTEMPTS};
 use crate::location::{WAREHOUSE, key_of, namespace_folder, view_folder};
 use crate::storage::dropped_view::{self, DroppedView};
 use crate::storage::view::{self as pointers, ViewPointer};
@@ -340,9 +341,7 @@ fn name(view: &TableName) -> String {
 }
 
 fn name_of(namespace: &str, name: &str) -> Result<TableName, RestError> {
-    if name.is_empty() || name.len() > NAME_BYTES_MAX || name.contains('\0') {
-        return Err(RestError::BadRequest(format!("{name:?} cannot be the name of a view")));
-    }
+    check_name(name)?;
     Ok(TableName { namespace: namespace.to_owned(), name: name.to_owned() })
 }
 

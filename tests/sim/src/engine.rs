@@ -56,6 +56,8 @@ pub(crate) struct Known {
     pub(crate) broken: Option<String>,
     /// Appends that were begun.
     pub(crate) appends: usize,
+    /// The last sequence number of a table, by its UUID, that an answer of 2xx has told.
+    acknowledged: BTreeMap<String, i64>,
 }
 
 /// An engine's handle on everything.
@@ -157,7 +159,14 @@ impl Engine {
         for _ in 0..ATTEMPTS_MAX {
             let key = (habits == Habits::HasKey).then_some(key.as_str());
             match self.send("POST", &format!("/v1/namespaces/{NAMESPACE}/tables/{TABLE}"), body, key).await {
-                Some((200 | 204, _)) => return Answer::Committed,
+                Some((200 | 204, answer)) => {
+                    if let Some((table, sequence)) = sequence(&answer["metadata"]) {
+                        let mut known = self.known.borrow_mut();
+                        let acknowledged = known.acknowledged.entry(table).or_default();
+                        *acknowledged = sequence.max(*acknowledged);
+                    }
+                    return Answer::Committed;
+                }
                 // DuckDB believes it, whatever came before.
                 Some((409, _)) if may_have_committed && habits != Habits::SendsAgain => {
                     return self.look(snapshot_id, Answer::Refused).await;
@@ -234,8 +243,14 @@ impl Engine {
     /// The table; `None` inside if there is none, outside if nobody answers.
     async fn load(&self) -> Option<Option<(TableMetadata, String)>> {
         let path = format!("/v1/namespaces/{NAMESPACE}/tables/{TABLE}");
+        let before = self.known.borrow().acknowledged.clone();
         match self.send("GET", &path, &Value::Null, None).await? {
             (200, answer) => {
+                if let Some((table, shown)) = sequence(&answer["metadata"])
+                    && let Some(told) = before.get(&table).filter(|told| **told > shown)
+                {
+                    self.break_off(format!("a load shows sequence number {shown} after {told} was acknowledged"));
+                }
                 let metadata = serde_json::from_value(answer["metadata"].clone());
                 match metadata {
                     Ok(metadata) => {
@@ -274,6 +289,11 @@ impl Engine {
     pub(crate) fn break_off(&self, why: String) {
         self.known.borrow_mut().broken.get_or_insert(why);
     }
+}
+
+/// The UUID and the last sequence number of a table's metadata.
+fn sequence(metadata: &Value) -> Option<(String, i64)> {
+    Some((metadata["table-uuid"].as_str()?.to_owned(), metadata["last-sequence-number"].as_i64()?))
 }
 
 /// What a client makes of the answers to its commit.

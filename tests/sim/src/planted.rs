@@ -18,6 +18,7 @@ pub const PLANTED: &[PlantedBug] = &[
     bug("admission: one too low", 100),
     bug("catalog: a flush is not recognised", 100),
     bug("catalog: a lost commit record is not made good", 100),
+    bug("catalog: a table is shown as it was", 100),
     bug("catalog: an earlier epoch is let in", 400),
     bug("catalog: every commit is let in", 400),
     bug("engines: a rebase forgets what came between", 400),

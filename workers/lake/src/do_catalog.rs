@@ -18,7 +18,10 @@ use worker::{Env, Request, Response, Result, State, web_sys};
 
 use crate::deployment::Deployment;
 use crate::facade::query_in;
-use crate::front::{ADMITTED, BEHIND, CLAIMS, FLUSH_FIRST, ORIGIN, PASSED_ON, origin_in, path_in};
+use crate::front::{
+    ADMITTED, AUTHORIZATION, BEHIND, CLAIMS, DELEGATION, FLUSH_FIRST, IDEMPOTENCY_KEY, IF_NONE_MATCH, ORIGIN,
+    PASSED_ON, origin_in, path_in,
+};
 
 /// The catalog of the lake.
 ///
@@ -41,10 +44,10 @@ struct Opened {
 thread_local! {
     /// What is read of each request.
     static READ: HeaderNames = HeaderNames::new(&[
-        "authorization",
-        PASSED_ON[0],
-        PASSED_ON[1],
-        PASSED_ON[2],
+        AUTHORIZATION,
+        IDEMPOTENCY_KEY,
+        IF_NONE_MATCH,
+        DELEGATION,
         REQUEST_ID,
         CLAIMS,
         ORIGIN,
@@ -79,11 +82,8 @@ impl Catalog {
         let engines = path.strip_prefix(ADMITTED).unwrap_or(path).strip_prefix("/iceberg");
         let body = match head.method() {
             "GET" | "HEAD" => Vec::new(),
-            _ => match http::body(&mut Request::from(request)).await? {
-                Ok(body) => body,
-                Err(_) if engines.is_some() => return respond(&RestError::TooLarge.into_response(), &id),
-                Err(reason) => return Ok(http::error(&reason, &id)?.into()),
-            },
+            // The front door lets none through that is too large.
+            _ => Request::from(request).bytes().await?,
         };
         let opened = match self.open().await {
             Ok(opened) => opened,
@@ -143,7 +143,7 @@ impl Catalog {
         let deployment = Deployment::of(&self.env)?;
         let keys = match &deployment.keys {
             Ok(keys) => keys,
-            Err(reason) => return Ok(http::error(reason, id)?.into()),
+            Err(reason) => return respond(&RestError::Internal(reason.message.clone()).into_response(), id),
         };
         let known = |name: &str| Some((name.to_owned(), head.header(name)?.to_owned()));
         let (origin, lake_is_behind) = match is_admitted {
@@ -154,7 +154,7 @@ impl Catalog {
             method: head.method().to_owned(),
             path: path.to_owned(),
             query: query_in(head.url()).to_owned(),
-            headers: PASSED_ON.into_iter().chain(["authorization"]).filter_map(known).collect(),
+            headers: PASSED_ON.into_iter().chain([AUTHORIZATION]).filter_map(known).collect(),
             body,
             origin: origin.trim_end_matches('/').to_owned(),
             lake_is_behind,

@@ -1,5 +1,6 @@
 //! The front door: finds the route, checks the token, and passes the request on to the object or script behind it.
 
+use lake_api::limits::BODY_BYTES_MAX;
 use lake_api::route::{Method, Route, route};
 use lake_api::scope::Action;
 use lake_api::token::Claims;
@@ -7,7 +8,7 @@ use lake_api::{ApiError, ErrorCode};
 use lake_catalog::rest::{RestError, Shown};
 use lake_host::Clock;
 use lake_platform::http::{self, REQUEST_ID};
-use lake_platform::{HeaderNames, WorkerClock, WorkerRandom, memory};
+use lake_platform::{HeaderNames, RequestHead, WorkerClock, WorkerRandom, memory};
 use serde::{Deserialize, Serialize};
 use worker::{Env, Headers, Request, RequestInit, Response, Result, Stub, web_sys};
 
@@ -27,10 +28,16 @@ pub(crate) const BEHIND: &str = "x-lake-behind";
 pub(crate) const ADMITTED: &str = "/admitted";
 /// The status with which the catalog says that the lake has to be asked first. No answer to a client has it.
 pub(crate) const FLUSH_FIRST: u16 = 425;
+pub(crate) const AUTHORIZATION: &str = "authorization";
+pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
+pub(crate) const IF_NONE_MATCH: &str = "if-none-match";
+pub(crate) const DELEGATION: &str = "x-iceberg-access-delegation";
 /// Headers of a client that objects behind the door get to see.
-pub(crate) const PASSED_ON: [&str; 3] = ["idempotency-key", "if-none-match", "x-iceberg-access-delegation"];
+pub(crate) const PASSED_ON: [&str; 3] = [IDEMPOTENCY_KEY, IF_NONE_MATCH, DELEGATION];
 /// Header with the name of the database, which a Durable Object does not know by itself when it is new.
 pub(crate) const DATABASE: &str = "x-lake-database";
+const CONTENT_LENGTH: &str = "content-length";
+const UPGRADE: &str = "upgrade";
 
 /// What the lake answers to the wish for a commit.
 #[derive(Deserialize, Serialize)]
@@ -41,62 +48,65 @@ pub(crate) struct Flushed {
 
 thread_local! {
     /// What is read of each request.
-    static READ: HeaderNames = HeaderNames::new(&["authorization"]);
+    static READ: HeaderNames = HeaderNames::new(&[AUTHORIZATION, REQUEST_ID, CONTENT_LENGTH, UPGRADE]);
 }
 
 /// Answers one request from outside.
 pub(crate) async fn serve(request: web_sys::Request, env: &Env) -> Result<web_sys::Response> {
     let head = READ.with(|names| names.read(&request))?;
     let (path, query) = (path_in(head.url()), query_in(head.url()));
-    if facade::is_signed(head.header("authorization"), query) {
+    let id = http::id_of(head.header(REQUEST_ID), &WorkerRandom);
+    if facade::is_signed(head.header(AUTHORIZATION), query) {
         let mut request = Request::from(request);
-        let id = http::request_id(&request, &WorkerRandom)?;
         return Ok(facade::serve(&mut request, path, env, &id).await?.into());
     }
-    if let Some(answer) = engine(&request, head.method(), path, env).await? {
-        return Ok(answer);
-    }
-    Ok(answer(Request::from(request), path, env).await?.into())
-}
-
-/// The catalog's answer to an engine, unless the lake has to be asked first.
-///
-/// Engines ask more often than all others, and each object that is called costs as much as the rest of the answer. Where
-/// nothing is to be shown, and of a table that engines own, the lake has nothing to say: the catalog is asked alone, with
-/// the request as it came, and checks the token itself.
-async fn engine(request: &web_sys::Request, method: &str, path: &str, env: &Env) -> Result<Option<web_sys::Response>> {
-    let Ok(Route::Iceberg { path }) = route(Method::parse(method), path) else { return Ok(None) };
-    let goes_first = match lake_catalog::rest::shows(method, &path) {
-        None => true,
-        // Whose table it is the catalog knows. It may send the request back, and a body can be passed on once only.
-        Some(Shown::Table(_)) => matches!(method, "GET" | "HEAD"),
-        Some(Shown::Listing) => false,
-    };
-    if !goes_first {
-        return Ok(None);
-    }
-    match lake_platform::pass_on(catalog(env)?, request).await {
-        Ok(answer) => Ok(Some(answer).filter(|answer| answer.status() != FLUSH_FIRST)),
-        Err(reason) => {
-            let reason = http::unreachable("the object behind this address", &reason);
-            Ok(Some(answer_engine(Err(reason), &http::new_request_id(&WorkerRandom))?.into()))
+    if goes_as_it_came(&head, path) {
+        match lake_platform::pass_on(catalog(env)?, &request).await {
+            Ok(answer) if answer.status() == FLUSH_FIRST => {}
+            Ok(answer) => return Ok(answer),
+            Err(reason) => {
+                let reason = http::unreachable("the object behind this address", &reason);
+                return Ok(answer_engine(Err(reason), &id)?.into());
+            }
         }
     }
+    Ok(answer(Request::from(request), path, env, &id).await?.into())
 }
 
-async fn answer(mut request: Request, path: &str, env: &Env) -> Result<Response> {
-    let id = http::request_id(&request, &WorkerRandom)?;
+/// True for a request of an engine that the catalog is asked alone, as it came: it checks the token itself.
+///
+/// Engines ask more often than all others, and each object that is called costs as much as the rest of the answer. Where
+/// nothing is to be shown, and of a table that engines own, the lake has nothing to say.
+fn goes_as_it_came(head: &RequestHead, path: &str) -> bool {
+    let Ok(Route::Iceberg { path }) = route(Method::parse(head.method()), path) else { return false };
+    let is_read = matches!(head.method(), "GET" | "HEAD");
+    // The object holds all bodies at once: one that does not say how long it is would have to be held to be refused.
+    let length = head.header(CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());
+    let is_bounded = is_read || length.is_some_and(|length| length <= BODY_BYTES_MAX);
+    // A token may be elsewhere, and who asks for a WebSocket is taken for one who reads.
+    if !is_bounded || head.header(AUTHORIZATION).is_none() || head.header(UPGRADE).is_some() {
+        return false;
+    }
+    match lake_catalog::rest::shows(head.method(), &path) {
+        None => true,
+        // Whose table it is the catalog knows. It may send the request back, and a body can be passed on once only.
+        Some(Shown::Table(_)) => is_read,
+        Some(Shown::Listing) => false,
+    }
+}
+
+async fn answer(mut request: Request, path: &str, env: &Env, id: &str) -> Result<Response> {
     let in_contract = path.starts_with("/v1/");
     let asked_from = request.headers().get("origin")?;
     let mut response = match route(Method::parse(request.method().as_ref()), path) {
         // Storage clients without credentials get an answer that they can read. Addresses of ours come first.
         Err(reason) if reason.code == ErrorCode::NotFound && facade::is_in_bucket(&request, path, env)? => {
-            return facade::serve(&mut request, path, env, &id).await;
+            return facade::serve(&mut request, path, env, id).await;
         }
-        Err(reason) => http::error(&reason, &id)?,
+        Err(reason) => http::error(&reason, id)?,
         Ok(route) => match admit(&request, env, &route)? {
-            Err(reason) => http::error(&reason, &id)?,
-            Ok(claims) => pass_on(&mut request, env, route, claims.as_ref(), &id).await?,
+            Err(reason) => http::error(&reason, id)?,
+            Ok(claims) => pass_on(&mut request, env, route, claims.as_ref(), id).await?,
         },
     };
     if in_contract && response.status_code() != 101 {
@@ -274,12 +284,12 @@ async fn query(request: &mut Request, env: &Env, claims: Option<&Claims>, id: &s
 }
 
 async fn upgrade(request: &Request, stub: Stub, path: &str, claims: Option<&Claims>, id: &str) -> Result<Response> {
-    if !request.headers().get("upgrade")?.is_some_and(|value| value.eq_ignore_ascii_case("websocket")) {
+    if !request.headers().get(UPGRADE)?.is_some_and(|value| value.eq_ignore_ascii_case("websocket")) {
         let reason = ApiError::new(ErrorCode::Invalid, "this address speaks WebSocket only");
         return http::error(&reason.hint("send `Upgrade: websocket`"), id);
     }
     let headers = inner_headers(request, claims, id)?;
-    headers.set("upgrade", "websocket")?;
+    headers.set(UPGRADE, "websocket")?;
     if let Some(offered) = request.headers().get("sec-websocket-protocol")? {
         headers.set("sec-websocket-protocol", &offered)?;
     }
@@ -292,13 +302,13 @@ async fn upgrade(request: &Request, stub: Stub, path: &str, claims: Option<&Clai
 /// `freshness` (commit on read). If it cannot in time, the reader gets the last snapshot.
 async fn iceberg(request: &mut Request, env: &Env, path: &str, claims: Option<&Claims>, id: &str) -> Result<Response> {
     let shown = claims.and_then(|_| lake_catalog::rest::shows(request.method().as_ref(), path));
-    let authorization = request.headers().get("authorization")?.unwrap_or_default();
     let target = match query_of(request) {
         query if query.is_empty() => format!("{ADMITTED}/iceberg{path}"),
         query => format!("{ADMITTED}/iceberg{path}?{query}"),
     };
-    let mut extra = vec![("authorization", authorization.as_str())];
     let is_behind = shown.is_some() && !flush(env, id).await;
+    let authorization = request.headers().get(AUTHORIZATION)?.unwrap_or_default();
+    let mut extra = vec![(AUTHORIZATION, authorization.as_str())];
     extra.extend(is_behind.then_some((BEHIND, "1")));
     answer_engine(ask(request, catalog(env)?, &target, claims, &extra, id, true).await?, id)
 }

@@ -12,11 +12,11 @@ export function read(request, names) {
   return text
 }
 
-// An answer. Headers are lines of a name, a ':' and a value; without a body it is undefined.
+// An answer. Headers are lines of a name, a ':' and a value, or nothing; without a body it is undefined.
 export function answer(status, lines, body) {
   // An object is read three times as fast as a list of pairs.
   const headers = {}
-  for (const line of lines.split('\n')) {
+  for (const line of lines === '' ? [] : lines.split('\n')) {
     const end = line.indexOf(':')
     headers[line.slice(0, end)] = line.slice(end + 1)
   }

@@ -38,22 +38,23 @@ impl HeaderNames {
 
     /// Reads the method, the address and the named headers.
     pub fn read(&self, request: &Request) -> Result<RequestHead> {
-        let text = read(request, &self.known)?;
-        let mut lines = Vec::with_capacity(self.names.len() + 2);
+        RequestHead::of(self.names, read(request, &self.known)?)
+            .ok_or_else(|| worker::Error::RustError("a header holds a line break".to_owned()))
+    }
+}
+
+impl RequestHead {
+    /// `None` if it has another number of lines: a value with a line break in it would stand for another header.
+    fn of(names: &'static [&'static str], text: String) -> Option<RequestHead> {
+        let mut lines = Vec::with_capacity(names.len() + 2);
         let mut start = 0;
         for line in text.split('\n') {
             lines.push(start..start + line.len());
             start += line.len() + 1;
         }
-        // A value with a line break in it would stand for another header.
-        if lines.len() != self.names.len() + 2 {
-            return Err(worker::Error::RustError("a header holds a line break".to_owned()));
-        }
-        Ok(RequestHead { names: self.names, text, lines })
+        (lines.len() == names.len() + 2).then_some(RequestHead { names, text, lines })
     }
-}
 
-impl RequestHead {
     /// `GET`, `HEAD`, ….
     pub fn method(&self) -> &str {
         self.line(0)
@@ -94,4 +95,32 @@ pub fn respond<'a>(
         lines.push_str(value);
     }
     Ok(answer(status, &lines, body)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAMES: &[&str] = &["authorization", "if-none-match"];
+
+    #[test]
+    fn a_header_that_was_not_sent_is_told_from_an_empty_one() {
+        let head = RequestHead::of(NAMES, "GET\nhttp://a/b?c=d\n\n=".to_owned()).unwrap();
+        assert_eq!((head.method(), head.url()), ("GET", "http://a/b?c=d"));
+        assert_eq!((head.header("authorization"), head.header("if-none-match")), (None, Some("")));
+    }
+
+    #[test]
+    fn a_value_is_what_was_sent_and_other_names_have_none() {
+        let head = RequestHead::of(NAMES, "PUT\nhttp://a/\n=Basic a=b:c==\n=W/\"x\"".to_owned()).unwrap();
+        assert_eq!(head.header("authorization"), Some("Basic a=b:c=="));
+        assert_eq!(head.header("if-none-match"), Some("W/\"x\""));
+        assert_eq!(head.header("host"), None);
+    }
+
+    #[test]
+    fn a_value_with_a_line_break_is_refused() {
+        assert!(RequestHead::of(NAMES, "GET\nhttp://a/\n=a\n=b\n".to_owned()).is_none());
+        assert!(RequestHead::of(NAMES, "GET\nhttp://a/\n=a".to_owned()).is_none());
+    }
 }

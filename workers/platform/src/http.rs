@@ -4,7 +4,7 @@ use futures::StreamExt;
 use lake_api::limits::BODY_BYTES_MAX;
 use lake_api::{ApiError, ErrorCode};
 use lake_host::Random;
-use worker::{Request, Response, Result};
+use worker::{ByteStream, Request, Response, Result};
 
 /// Header that carries the id of a request across the scripts and back to the client.
 pub const REQUEST_ID: &str = "x-request-id";
@@ -61,8 +61,7 @@ pub fn unreachable(what: &str, reason: &worker::Error) -> ApiError {
 const READ_AWAY_BYTES_MAX: usize = 4 * BODY_BYTES_MAX;
 
 /// Reads a body and keeps nothing: a client that is still sending when the connection closes never sees the answer.
-async fn read_away(request: &mut Request) -> Result<()> {
-    let mut stream = request.stream()?;
+async fn read_on(stream: &mut ByteStream) -> Result<()> {
     let mut read = 0;
     while let Some(chunk) = stream.next().await {
         read += chunk?.len();
@@ -73,7 +72,7 @@ async fn read_away(request: &mut Request) -> Result<()> {
     Ok(())
 }
 
-/// The whole body, refused before it is kept if it says it is over the limit, and after it if it did not say.
+/// The whole body of a request from outside, refused before anything is kept if it says it is over the limit, and at the limit if it did not say.
 pub async fn body(request: &mut Request) -> Result<std::result::Result<Vec<u8>, ApiError>> {
     let too_large = || {
         ApiError::new(ErrorCode::BodyTooLarge, format!("the body is larger than {} MiB", BODY_BYTES_MAX >> 20))
@@ -81,9 +80,21 @@ pub async fn body(request: &mut Request) -> Result<std::result::Result<Vec<u8>, 
     };
     let announced = request.headers().get("content-length")?.and_then(|length| length.parse::<usize>().ok());
     if announced.is_some_and(|length| length > BODY_BYTES_MAX) {
-        read_away(request).await?;
+        read_on(&mut request.stream()?).await?;
         return Ok(Err(too_large()));
     }
-    let bytes = request.bytes().await?;
-    Ok(if bytes.len() > BODY_BYTES_MAX { Err(too_large()) } else { Ok(bytes) })
+    if announced.is_some() || request.inner().body().is_none() {
+        return Ok(Ok(request.bytes().await?));
+    }
+    let mut stream = request.stream()?;
+    let mut bytes = Vec::new();
+    while let Some(chunk) = stream.next().await {
+        bytes.extend_from_slice(&chunk?);
+        if bytes.len() > BODY_BYTES_MAX {
+            drop(bytes);
+            read_on(&mut stream).await?;
+            return Ok(Err(too_large()));
+        }
+    }
+    Ok(Ok(bytes))
 }

@@ -76,10 +76,31 @@ fn names_may_have_dots_and_any_letters() {
 #[test]
 fn names_that_cannot_be_are_refused() {
     let world = world();
-    for levels in
-        [json!([]), json!([""]), json!(["a", ""]), json!(["a\u{0}"]), json!(["a\u{1f}b"]), json!(["a".repeat(256)])]
-    {
+    for levels in [
+        json!([]),
+        json!([""]),
+        json!(["a", ""]),
+        json!(["a\u{0}"]),
+        json!(["a\u{1f}b"]),
+        json!(["a".repeat(256)]),
+        json!([".."]),
+        json!(["a", "."]),
+    ] {
         world.refused(NAMESPACES, &json!({"namespace": levels}), 400, "BadRequestException", "amespace");
+    }
+    for name in ["", "a\u{0}", &"a".repeat(256), ".", ".."] {
+        let refused = |target: &str, body: &Value| world.refused(target, body, 400, "BadRequestException", "the name");
+        refused(tables::TABLES, &json!({"name": name, "schema": {"type": "struct", "fields": []}}));
+        refused("/v1/namespaces/default/register", &json!({"name": name, "metadata-location": "s3://b/x"}));
+        let view = json!({"name": name, "schema": {"type": "struct", "fields": []}, "view-version": {"version-id": 1,
+            "schema-id": 0, "timestamp-ms": 1, "summary": {}, "default-namespace": ["default"],
+            "representations": [{"type": "sql", "sql": "SELECT 1", "dialect": "spark"}]}, "properties": {}});
+        refused("/v1/namespaces/default/views", &view);
+        let to = json!({"namespace": ["default"], "name": name});
+        refused(
+            "/v1/tables/rename",
+            &json!({"source": {"namespace": ["default"], "name": "orders"}, "destination": to}),
+        );
     }
     for body in [json!({}), json!([]), json!({"namespace": "a"}), json!({"namespace": ["n"], "properties": {"a": 1}})] {
         world.refused(NAMESPACES, &body, 400, "BadRequestException", "body");
