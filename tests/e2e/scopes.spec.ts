@@ -50,14 +50,14 @@ function raw(
   path: string,
   headers: OutgoingHttpHeaders,
   body?: string,
-): Promise<{ status: number; text: string }> {
+): Promise<{ status: number; text: string; id: unknown }> {
   return new Promise((resolve, reject) => {
     const { hostname, port } = new URL(lake.url)
     const all = { authorization: `Bearer ${lake.token(['all'])}`, ...headers }
     const sent = request({ hostname, port, method, path, headers: all }, async answer => {
       let text = ''
       for await (const chunk of answer) text += chunk
-      resolve({ status: answer.statusCode ?? 0, text })
+      resolve({ status: answer.statusCode ?? 0, text, id: answer.headers['x-request-id'] })
     })
     sent.on('error', reject)
     // Two writes: of one alone the length would be told.
@@ -174,7 +174,8 @@ describe('a table of the catalog is shown and changed by the token alone', () =>
 
   test('a change that a client allows itself is not made', async () => {
     const claims = JSON.stringify({ v: 1, sub: 'e2e', iat: 1, exp: 4_000_000_000, scopes: ['all'] })
-    const headers = { 'content-type': 'application/json', 'x-lake-claims': claims, 'x-lake-origin': 'http://elsewhere' }
+    const said = { 'x-lake-claims': claims, 'x-lake-origin': 'http://elsewhere', 'x-request-id': 'my-change' }
+    const headers = { 'content-type': 'application/json', ...said }
     const set = (token: string): Promise<Response> => {
       const body = JSON.stringify({ requirements: [], updates: [{ action: 'set-properties', updates: { said: token } }] })
       return lake.fetch(OWN, { method: 'POST', token, headers, body })
@@ -189,7 +190,7 @@ describe('a table of the catalog is shown and changed by the token alone', () =>
     const writer = lake.token(['namespace:north:write'])
     const answer = await set(writer)
     assert.equal(answer.status, 200)
-    assert.ok(answer.headers.get('x-request-id'))
+    assert.equal(answer.headers.get('x-request-id'), 'my-change')
     assert.equal((await answer.json()).metadata.properties.said, writer)
     // Nor where storage is.
     const loaded = await (await lake.fetch(OWN, { headers })).json()
@@ -211,8 +212,9 @@ describe('a table of the catalog is shown and changed by the token alone', () =>
     for (const headers of [{}, { 'transfer-encoding': 'chunked', upgrade: 'websocket' }, { upgrade: 'websocket' }]) {
       const said = JSON.stringify(headers)
       const body = JSON.stringify({ requirements: [], updates: [{ action: 'set-properties', updates: { said } }] })
-      const { status, text } = await raw('POST', OWN, { 'x-request-id': 'a-change', ...headers }, body)
+      const { status, text, id } = await raw('POST', OWN, { 'x-request-id': 'a-change', ...headers }, body)
       assert.equal(status, 200, said)
+      assert.equal(id, 'a-change')
       assert.equal(JSON.parse(text).metadata.properties.said, said)
     }
   })
