@@ -117,7 +117,7 @@ pub fn route(method: Method, path: &str) -> Result<Route, ApiError> {
     if method == Method::Options && path.starts_with("/v1/") {
         return Ok(Route::Preflight);
     }
-    if let Some(rest) = path.strip_prefix("/iceberg").filter(|rest| rest.is_empty() || rest.starts_with('/')) {
+    if let Some(rest) = engines_path(path) {
         return match is_normal(rest) {
             true => Ok(Route::Iceberg { path: rest.to_owned() }),
             false => Err(ApiError::new(ErrorCode::Invalid, "the path has a segment `.` or `..`, or a backslash")
@@ -148,6 +148,11 @@ pub fn route(method: Method, path: &str) -> Result<Route, ApiError> {
         _ => Err(ApiError::new(ErrorCode::NotFound, format!("there is nothing at {path}"))
             .hint("the addresses are listed in the README")),
     }
+}
+
+/// The path after `/iceberg`, if it is below that.
+pub fn engines_path(path: &str) -> Option<&str> {
+    path.strip_prefix("/iceberg").filter(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// True if the path means the same to everybody: who parses a URL takes `..` (however its dots are written) for a step

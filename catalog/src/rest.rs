@@ -9,6 +9,7 @@ mod commit_table;
 mod config;
 mod create_table;
 mod credentials;
+mod door;
 mod drop;
 mod error;
 mod functions;
@@ -31,6 +32,7 @@ mod tables;
 mod views;
 
 pub use credentials::StorageConfig;
+pub use door::{AtDoor, goes_as_it_came};
 pub use error::RestError;
 pub(crate) use queue::Queue;
 pub use route::{Shown, shows};

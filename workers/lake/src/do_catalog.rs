@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use futures::lock::Mutex;
+use lake_api::route::engines_path;
 use lake_api::token::claims_from_json;
 use lake_catalog::rest::{RestError, RestRequest, RestResponse, authorise, oauth};
 use lake_catalog::{CatalogError, Settings, VendedStorage};
@@ -79,7 +80,7 @@ impl Catalog {
         let head = READ.with(|names| names.read(&request))?;
         let id = http::id_of(head.header(REQUEST_ID), &WorkerRandom);
         let path = path_in(head.url());
-        let engines = path.strip_prefix(ADMITTED).unwrap_or(path).strip_prefix("/iceberg");
+        let engines = engines_path(path.strip_prefix(ADMITTED).unwrap_or(path));
         let body = match head.method() {
             "GET" | "HEAD" => Vec::new(),
             // The front door lets none through that is too large.

@@ -1,11 +1,10 @@
 //! The front door: finds the route, checks the token, and passes the request on to the object or script behind it.
 
-use lake_api::limits::BODY_BYTES_MAX;
-use lake_api::route::{Method, Route, route};
+use lake_api::route::{Method, Route, engines_path, route};
 use lake_api::scope::Action;
 use lake_api::token::Claims;
 use lake_api::{ApiError, ErrorCode};
-use lake_catalog::rest::{RestError, Shown};
+use lake_catalog::rest::{AtDoor, RestError};
 use lake_host::Clock;
 use lake_platform::http::{self, REQUEST_ID};
 use lake_platform::{HeaderNames, RequestHead, WorkerClock, WorkerRandom, memory};
@@ -73,26 +72,16 @@ pub(crate) async fn serve(request: web_sys::Request, env: &Env) -> Result<web_sy
     Ok(answer(Request::from(request), path, env, &id).await?.into())
 }
 
-/// True for a request of an engine that the catalog is asked alone, as it came: it checks the token itself.
-///
-/// Engines ask more often than all others, and each object that is called costs as much as the rest of the answer. Where
-/// nothing is to be shown, and of a table that engines own, the lake has nothing to say.
+/// True for a request of an engine that needs nobody but the catalog.
 fn goes_as_it_came(head: &RequestHead, path: &str) -> bool {
     let Ok(Route::Iceberg { path }) = route(Method::parse(head.method()), path) else { return false };
-    let is_read = matches!(head.method(), "GET" | "HEAD");
-    // The object holds all bodies at once: one that does not say how long it is would have to be held to be refused.
-    let length = head.header(CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());
-    let is_bounded = is_read || length.is_some_and(|length| length <= BODY_BYTES_MAX);
-    // A token may be elsewhere, and who asks for a WebSocket is taken for one who reads.
-    if !is_bounded || head.header(AUTHORIZATION).is_none() || head.header(UPGRADE).is_some() {
-        return false;
-    }
-    match lake_catalog::rest::shows(head.method(), &path) {
-        None => true,
-        // Whose table it is the catalog knows. It may send the request back, and a body can be passed on once only.
-        Some(Shown::Table(_)) => is_read,
-        Some(Shown::Listing) => false,
-    }
+    lake_catalog::rest::goes_as_it_came(&AtDoor {
+        method: head.method(),
+        path: &path,
+        content_length: head.header(CONTENT_LENGTH),
+        is_authorised: head.header(AUTHORIZATION).is_some(),
+        upgrades: head.header(UPGRADE).is_some(),
+    })
 }
 
 async fn answer(mut request: Request, path: &str, env: &Env, id: &str) -> Result<Response> {
@@ -102,6 +91,10 @@ async fn answer(mut request: Request, path: &str, env: &Env, id: &str) -> Result
         // Storage clients without credentials get an answer that they can read. Addresses of ours come first.
         Err(reason) if reason.code == ErrorCode::NotFound && facade::is_in_bucket(&request, path, env)? => {
             return facade::serve(&mut request, path, env, id).await;
+        }
+        Err(reason) if engines_path(path).is_some() => {
+            let said = [Some(reason.message), reason.hint].into_iter().flatten().collect::<Vec<_>>().join(": ");
+            do_catalog::respond(&RestError::BadRequest(said).into_response(), id)?.into()
         }
         Err(reason) => http::error(&reason, id)?,
         Ok(route) => match admit(&request, env, &route)? {
