@@ -18,14 +18,9 @@ pub const SQL_BYTES_MAX: usize = 1 << 20;
 /// Longest `Idempotency-Key` in bytes.
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 
-/// Most tables one subscription may name.
-pub const SUBSCRIBE_TABLES_MAX: usize = 100;
-
-/// Most events of one subscribe message.
-pub const SUBSCRIBE_BATCH_EVENTS_MAX: usize = 1_000;
-
-/// Largest message from a subscriber in bytes.
-pub const SUBSCRIBE_MESSAGE_BYTES_MAX: usize = 64 << 10;
+/// Most batches sent to a subscriber ahead of its acknowledgements: enough to read on while some are on their way, and
+/// few enough to come again after a break.
+pub const UNACKNOWLEDGED_BATCHES_MAX: usize = 8;
 
 /// Longest name of a database or namespace in bytes, as the address grammar `[a-z0-9_-]{1,63}` says.
 pub const NAME_BYTES_MAX: usize = 63;
@@ -51,5 +46,5 @@ pub const KEY_BYTES_MIN: usize = 32;
 /// Longest name of a key. It is part of every access key id.
 pub const KID_BYTES_MAX: usize = 16;
 
-/// Longest access key id in bytes; it holds a prefix of at most two folder names.
+/// Longest access key id in bytes. It holds the folder of a table, which has up to 512.
 pub const ACCESS_KEY_ID_BYTES_MAX: usize = 1_024;

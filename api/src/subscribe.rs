@@ -3,13 +3,11 @@
 //! The client sends one `subscribe`; the first message back, `subscribed`, fixes the start before anything else
 //! can happen, so a change committed after it is never missed. Then come `relation` (before the first event of a table
 //! and after each change of its schema), `batch` and `progress`. The client acknowledges positions it has consumed;
-//! at most [`UNACKNOWLEDGED_BATCHES_MAX`] batches are on their way, so a slow consumer slows only itself.
+//! at most [`UNACKNOWLEDGED_BATCHES_MAX`](crate::limits::UNACKNOWLEDGED_BATCHES_MAX) batches are on their way, so a slow
+//! consumer slows only itself.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-
-/// Most batches sent ahead of the client's acknowledgements.
-pub const UNACKNOWLEDGED_BATCHES_MAX: usize = 8;
 
 /// From the client.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -23,13 +21,13 @@ pub enum ClientMessage {
         /// `table` or `namespace.table`; all tables of the namespace if absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         tables: Option<Vec<String>>,
-        /// Kinds of change; all if absent.
+        /// Kinds of change, each once or more; all if absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         operations: Option<Vec<Operation>>,
         /// Exclusive start, decimal; from now on if absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         from_position: Option<String>,
-        /// Most events of a batch.
+        /// Most events of a batch. One that is over the lake's own bound is taken as that.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         batch_size: Option<u32>,
     },
@@ -134,6 +132,10 @@ pub struct Event {
     pub lsn: String,
     /// As in `_transaction_id`.
     pub transaction_id: String,
+    /// The images are too large for a message: they have the columns of the key only, and not those that are too large as
+    /// well. Absent if they are whole.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub too_large: bool,
     /// The row as it was; absent if there was none or it is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Value>,

@@ -13,6 +13,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use crate::hex::hex;
 use crate::vended::{ACCESS_KEY_ID, ENDPOINT, SECRET_ACCESS_KEY};
 
 const DOMAIN: &str = ".r2.cloudflarestorage.com";
@@ -112,7 +113,7 @@ impl BucketKey {
         let jwt = self.jwt(&claims);
         Credentials {
             access_key_id: self.access_key_id.clone(),
-            secret_access_key: Sha256::digest(&jwt).iter().map(|byte| format!("{byte:02x}")).collect(),
+            secret_access_key: hex(&Sha256::digest(&jwt)),
             session_token: Some(STANDARD.encode(format!("jwt/{jwt}"))),
         }
     }

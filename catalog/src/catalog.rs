@@ -7,7 +7,9 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use lake_host::{ByteRange, ObjectStore, PutCondition, PutOutcome, ShardStorage, durable, planted};
+use lake_host::{
+    ByteRange, Object, ObjectStore, ObjectStoreError, PutCondition, PutOutcome, ShardStorage, durable, planted,
+};
 use lake_table::{TableName, TableState, commit_record_key};
 
 use crate::cache::{MetadataCache, MetadataFile};
@@ -120,7 +122,7 @@ impl<S: ShardStorage> Catalog<S> {
         if let Some(file) = self.cache.borrow_mut().find(location) {
             return Ok(file);
         }
-        let object = store.get(self.must_key(location)?, ByteRange::Full).await?;
+        let object = get_at_most(store, self.must_key(location)?, METADATA_BYTES_MAX).await?;
         let object =
             object.ok_or_else(|| CatalogError::corrupt("a metadata.json", format!("{location} is missing")))?;
         if object.info.size > METADATA_BYTES_MAX {
@@ -207,4 +209,14 @@ fn hint_text(metadata_location: &str) -> String {
 /// The name of a new `metadata.json`.
 pub(crate) fn metadata_location(location: &str, version: u32, id: [u8; 16]) -> String {
     format!("{location}/metadata/{version:05}-{}.metadata.json", uuid::Uuid::from_bytes(id))
+}
+
+/// An object; of one that is larger than `most` bytes, so many of them. Its size says which: what others put there may be
+/// larger than the isolate.
+pub(crate) async fn get_at_most(
+    store: &impl ObjectStore,
+    key: &str,
+    most: u64,
+) -> Result<Option<Object>, ObjectStoreError> {
+    store.get(key, ByteRange::From { offset: 0, length: Some(most) }).await
 }

@@ -17,8 +17,10 @@ use lake_table::{CommittedFlush, FlushCommit, FlushOutcome, SettleFlush, Settlem
 use crate::cache::MetadataFile;
 use crate::catalog::{Catalog, metadata_location};
 use crate::error::CatalogError;
-use crate::limits::{COMMIT_TABLES_MAX, FLUSH_ID_BYTES_MAX, WRITES_AT_ONCE};
-use crate::metadata::Metadata;
+use crate::limits::{
+    COMMIT_TABLES_MAX, ENGINES_METADATA_BYTES_MAX, FLUSH_ID_BYTES_MAX, METADATA_BYTES_MAX, WRITES_AT_ONCE,
+};
+use crate::metadata::{Metadata, retention};
 use crate::storage::commit_record::{CommitRecord, RecordedTable};
 use crate::storage::pointer::{Owner, Pointer};
 use crate::storage::{commit_record, epoch, pointer};
@@ -191,7 +193,7 @@ impl<S: ShardStorage> Catalog<S> {
             moved_micros: now_micros,
             ..before.clone()
         };
-        let file = Rc::new(MetadataFile::of(metadata)?);
+        let file = Rc::new(fitting(MetadataFile::of(metadata)?, &commit.table)?);
         Ok(StagedTable { table: commit.table.clone(), before, after, file })
     }
 
@@ -244,6 +246,22 @@ impl<S: ShardStorage> Catalog<S> {
         }
         Ok(Some(CommittedFlush { number: record.number, end: record.position, tables }))
     }
+}
+
+/// A file that can be read again: a large one forgets some of its past. One that nobody can read would stop every flush.
+fn fitting(file: MetadataFile, table: &TableName) -> Result<MetadataFile, CatalogError> {
+    if file.json().len() as u64 <= ENGINES_METADATA_BYTES_MAX {
+        return Ok(file);
+    }
+    let refused = |refused: &dyn std::fmt::Display| CatalogError::Invalid(refused.to_string());
+    let mut tree = Metadata::parse(file.json()).map_err(|error| refused(&error))?;
+    retention::shrink(&mut tree, ENGINES_METADATA_BYTES_MAX).map_err(|error| refused(&error))?;
+    let file = MetadataFile::of_tree(tree).map_err(|error| refused(&error))?;
+    let size = file.json().len();
+    if size as u64 > METADATA_BYTES_MAX {
+        return Err(CatalogError::Invalid(format!("the metadata of {table:?} would have {size} bytes")));
+    }
+    Ok(file)
 }
 
 fn check(commit: &FlushCommit) -> Result<(), CatalogError> {

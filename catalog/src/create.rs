@@ -10,7 +10,7 @@ use crate::cache::MetadataFile;
 use crate::catalog::{Catalog, metadata_location};
 use crate::error::CatalogError;
 use crate::limits::NAME_BYTES_MAX;
-use crate::location::folder;
+use crate::location::{folder, is_mark};
 use crate::storage::pointer::{Owner, Pointer};
 use crate::storage::{epoch, namespace, pointer, used_location, view};
 
@@ -45,8 +45,8 @@ impl<S: ShardStorage> Catalog<S> {
 
             // Other requests ran during the writes: look again at everything the swap relies on.
             epoch::raise(&self.storage, wanted.epoch)?;
-            let taken = used_location::read(&self.storage, &folder)?.is_some();
-            if taken || pointer::read(&self.storage, &wanted.table)?.is_some() {
+            let is_free = used_location::is_unused(&self.storage, &folder)?;
+            if !is_free || pointer::read(&self.storage, &wanted.table)?.is_some() {
                 continue;
             }
             let pointer =
@@ -110,10 +110,12 @@ impl<S: ShardStorage> Catalog<S> {
         store: &impl ObjectStore,
         table: &TableName,
     ) -> Result<String, CatalogError> {
-        let mut attempt = 1;
+        // A place of its own that another table may have been promised, while its creation is staged.
+        let is_promised = folder(table, 1).rsplit_once('-').is_some_and(|(_, end)| is_mark(end));
+        let mut attempt = if is_promised { 2 } else { 1 };
         loop {
             let folder = folder(table, attempt);
-            if used_location::read(&self.storage, &folder)?.is_none()
+            if used_location::is_unused(&self.storage, &folder)?
                 && store.list(&format!("{folder}/"), None, 1).await?.objects.is_empty()
             {
                 return Ok(folder);

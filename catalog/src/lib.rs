@@ -13,11 +13,13 @@
 
 mod bucket_credentials;
 mod cache;
+mod calendar;
 mod catalog;
 mod commit;
 mod create;
 mod error;
 pub mod facade;
+mod hex;
 pub mod limits;
 mod location;
 mod metadata;

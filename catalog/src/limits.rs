@@ -51,6 +51,13 @@ pub const PLAN_ID_BYTES_MAX: usize = 1_500;
 /// under the store's 1,024 bytes for a key.
 pub const FOLDER_BYTES_MAX: usize = 200;
 
+/// Longest place of an engine's table in the bucket, in bytes: it is part of each access key id for the table's files, and
+/// what stands below it has to fit into a key.
+pub const PLACE_BYTES_MAX: usize = 512;
+
+/// Folders between that of a namespace and an engine's table.
+pub const PLACE_LEVELS_MAX: usize = 4;
+
 /// Longest flush id in bytes.
 pub const FLUSH_ID_BYTES_MAX: usize = 128;
 
@@ -81,6 +88,10 @@ pub const CACHE_ENTRIES_MAX: usize = 64;
 
 /// Largest `metadata.json` that is read: parsed it takes several times that of the isolate's 128 MB.
 pub const METADATA_BYTES_MAX: u64 = 8 << 20;
+
+/// Up to where engines may let the metadata of a table that databases feed grow, in bytes, and from where on a flush lets it
+/// forget old schemas and snapshots: what tags hold on to is in one half, and the other is for the next schema.
+pub const ENGINES_METADATA_BYTES_MAX: u64 = METADATA_BYTES_MAX / 2;
 
 /// Largest page of a REST listing.
 pub const PAGE_MAX: usize = 1_000;
@@ -141,6 +152,10 @@ pub const UPLOAD_ID_BYTES_MAX: usize = 1_024;
 
 /// Deepest nesting of elements in a body of XML. The bodies that are read have four levels.
 pub const XML_DEPTH_MAX: usize = 8;
+
+/// Most elements in a body of XML: the parts of one upload with all that clients say of each. An element takes many times
+/// its bytes of text.
+pub const XML_ELEMENTS_MAX: usize = 8 * PARTS_MAX;
 
 /// How deep a schema may be nested: it is read recursively, and a stack of a script is small.
 pub const SCHEMA_DEPTH_MAX: usize = 32;

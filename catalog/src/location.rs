@@ -8,6 +8,7 @@ use lake_api::scope::NAMESPACE_SEPARATOR;
 use lake_table::TableName;
 use sha2::{Digest, Sha256};
 
+use crate::hex::hex;
 use crate::limits::FOLDER_BYTES_MAX;
 
 /// The first segment of all keys of tables.
@@ -39,9 +40,12 @@ pub(crate) fn view_folder(view: &TableName, id: uuid::Uuid) -> String {
 
 /// True for the last part of a view's folder. Its files are removed with the view, so nothing else may lie in it.
 pub(crate) fn is_view_folder(segment: &str) -> bool {
-    segment
-        .rsplit_once(".view-")
-        .is_some_and(|(_, digits)| digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    segment.rsplit_once(".view-").is_some_and(|(_, mark)| is_mark(mark))
+}
+
+/// True for 32 hexadecimal digits: what makes a folder one that nobody else has.
+pub(crate) fn is_mark(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// The key of a location in this bucket; `None` if it is in another.
@@ -68,7 +72,7 @@ fn shorten(folder: String, name: &str) -> String {
     if folder.len() <= FOLDER_BYTES_MAX {
         return folder;
     }
-    let hash: String = Sha256::digest(name.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let hash = hex(&Sha256::digest(name.as_bytes())[..16]);
     // ASCII throughout, so any cut is between characters. `~~` is in no other folder.
     format!("{}~~{hash}", &folder[..FOLDER_BYTES_MAX - hash.len() - 2])
 }

@@ -224,6 +224,12 @@ pub(crate) fn integer(value: &Value, name: &str) -> Option<i64> {
     value.get(name)?.as_i64()
 }
 
+/// The id after one that a table has. Ids are numbers of 32 bits; a file that somebody wrote can hold any.
+pub(crate) fn id_after(id: i64, name: &str) -> Result<i64, Refused> {
+    let next = id.checked_add(1).filter(|next| i32::try_from(*next).is_ok());
+    next.map_or_else(|| invalid(format!("Cannot give an id after {name} {id}: it is too large")), Ok)
+}
+
 /// The id of a snapshot, or of what names one.
 pub(crate) fn snapshot_id(value: &Value) -> Option<i64> {
     integer(value, "snapshot-id")

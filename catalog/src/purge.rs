@@ -52,9 +52,8 @@ impl<S: ShardStorage> Catalog<S> {
             return Ok(());
         };
         let location = format!("s3://{}/{}", self.settings.bucket, view.folder);
-        let is_used = view::any_below(&self.storage, &location)?
-            || used_location::read(&self.storage, &view.folder)?.is_some()
-            || used_location::is_above(&self.storage, &view.folder)?;
+        let is_used =
+            view::any_below(&self.storage, &location)? || !used_location::is_unused(&self.storage, &view.folder)?;
         let mut batch = WriteBatch::new();
         dropped_view::remove(&mut batch, &view);
         if is_used {

@@ -7,6 +7,7 @@
 use thiserror::Error;
 
 use crate::column_type::ColumnType;
+use crate::limits::SHOWN_BYTES_MAX;
 use crate::value::Value;
 
 mod array;
@@ -22,7 +23,7 @@ mod scalar;
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("{message}")]
 pub struct TextError {
-    /// 22P02, 22007, 22008, 22003, 22001, 22021, 22P05, 22023, 54001, 0A000.
+    /// 22P02, 22007, 22008, 22003, 22001, 22021, 22P05, 22023, 54000, 54001, 0A000.
     pub sqlstate: &'static str,
     /// Postgres' sentence.
     pub message: String,
@@ -35,8 +36,13 @@ impl TextError {
 
     /// 22P02: not in the syntax of the type.
     pub(crate) fn syntax(type_name: &str, text: &str) -> TextError {
-        TextError::new("22P02", format!("invalid input syntax for type {type_name}: \"{text}\""))
+        TextError::new("22P02", format!("invalid input syntax for type {type_name}: \"{}\"", shown(text)))
     }
+}
+
+/// As much of a text as an error message shows.
+pub fn shown(text: &str) -> &str {
+    &text[..text.floor_char_boundary(SHOWN_BYTES_MAX)]
 }
 
 /// Reads a value of `column_type`, as Postgres' input functions do.

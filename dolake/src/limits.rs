@@ -16,12 +16,20 @@ pub const SLOW_DELAY_MS_PER_MIB: u32 = 25;
 pub const BUSY_RETRY_MS: u32 = 1_000;
 
 /// Tail bytes of one commit, unless a single transaction is larger: rows, keys and encoded columns of a flush are in
-/// memory together, about four times this, in 128 MB that others share.
+/// memory together, about six times this, in 128 MB that others share.
 pub const FLUSH_BYTES_MAX: u64 = 8 << 20;
 
 /// Changes of one commit, unless a single transaction has more: a narrow row is ten bytes in the tail and a few hundred
 /// with its key and its place while it is flushed.
 pub const FLUSH_CHANGES_MAX: u64 = 100_000;
+
+/// Tables of one commit, unless a single transaction has more: each is two of the catalog's, with metadata of up to 350 KB
+/// in memory on either side. A transaction of more is written in turns of as many.
+pub const FLUSH_TABLES_MAX: usize = 32;
+
+/// Tail bytes that a flush reads before other events of the object get a turn: a shard or a reader that comes meanwhile
+/// waits for that much.
+pub const FLUSH_TURN_BYTES: u64 = 1 << 20;
 
 /// Tail bytes at which a flush starts without anybody asking.
 pub const FLUSH_BYTES: u64 = 6 << 20;
@@ -83,6 +91,10 @@ pub const PENDING_BYTES_MAX: usize = 32 << 20;
 /// Bytes of dead letters. Beyond, the shard that sends more is told to wait until somebody has looked.
 pub const DEAD_LETTER_BYTES_MAX: u64 = 64 << 20;
 
+/// Bytes of rows in all open data files of a flush that are not encoded yet: a value of one byte in the tail, like a null,
+/// takes up to sixteen here, in a file of current rows and in one of history.
+pub const FLUSH_OPEN_BYTES_MAX: usize = 16 << 20;
+
 /// Rows of a column batch on its way into Parquet.
 pub const COLUMN_BATCH_ROWS: usize = 4_096;
 
@@ -95,29 +107,53 @@ pub const INDEX_BLOCK_ENTRIES: usize = 32_768;
 /// Runs of one level of the key index before they are merged into one of the next level.
 pub const INDEX_RUNS_PER_LEVEL: usize = 8;
 
-/// Rows of a data file that the key index can name.
-pub const FILE_ROWS_MAX: u64 = 1 << 31;
-
 /// Open Parquet files of one table in a flush: history has one a day, and a load of old rows can touch many days.
 pub const OPEN_DAYS_MAX: usize = 4;
 
-/// Tables that a subscription may name: its state must fit a socket's 16 KB attachment.
+/// Bytes of a subscriber's message: fifty tables with each byte of their names written as `\u0000`, and some. It is
+/// parsed in memory that others share.
+pub const SUBSCRIBER_MESSAGE_BYTES_MAX: usize = 64 << 10;
+
+/// Bytes of a subscriber's state as JSON, with everything at its bound: names, relations, and 800 for the rest. It lies
+/// in the attachment of its socket, which has 16,000, beside the end of its token.
+pub const SUBSCRIBER_BYTES_MAX: usize = 13_000;
+
+/// Tables that a subscription may name: the names must fit its state.
 pub const SUBSCRIBED_TABLES_MAX: usize = 50;
+
+/// Bytes of those names as JSON: fifty of the longest, unless JSON escapes many of their characters.
+pub const SUBSCRIBED_NAMES_BYTES_MAX: usize = 7 << 10;
+
+/// Tables whose relation a subscriber was told, 24 bytes each in its state. Beyond, relations are told again, which is
+/// harmless.
+pub const TOLD_RELATIONS_MAX: usize = 200;
 
 /// Events of a subscriber's batch if it does not say.
 pub const SUBSCRIBER_BATCH_EVENTS: u32 = 500;
 
-/// Most events of a subscriber's batch.
+/// Most events of a subscriber's batch. Who asks for more gets batches of this many.
 pub const SUBSCRIBER_BATCH_EVENTS_MAX: u32 = 5_000;
 
 /// Bytes of events after which a subscriber's batch ends: a message must stay far below the platform's 32 MiB.
 pub const SUBSCRIBER_BATCH_BYTES: usize = 1 << 20;
+
+/// Bytes of the images of one event, as JSON and as the values that the JSON is written from: both are in memory at once,
+/// and a row of the tail can have sixteen times this as JSON. Of a larger one only the key is sent.
+pub const EVENT_BYTES_MAX: usize = 4 << 20;
+
+/// Bytes of messages after which a subscriber's turn ends: they are in memory until they are sent, and its
+/// acknowledgements fetch what comes next.
+pub const SUBSCRIBER_TURN_BYTES: usize = 2 << 20;
 
 /// Batches that are read for one subscriber before others get their turn.
 pub const FEED_BLOBS_MAX: usize = 16;
 
 /// Tables without a row that are made for one reader: each costs a request to the catalog, and the reader waits.
 pub const MADE_TABLES_MAX: usize = 32;
+
+/// Stored bytes of tail blobs that are kept decoded in memory: what queries and subscribers read again and again is the
+/// newest, and decoded it is some times larger.
+pub const TAIL_CACHE_BYTES_MAX: usize = 2 << 20;
 
 /// Tables whose metadata stays in memory between flushes: a hundred snapshots take about 100 KB.
 pub const METADATA_CACHE_TABLES: usize = 32;

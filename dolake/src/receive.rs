@@ -117,6 +117,7 @@ impl<S: ShardStorage> Lake<S> {
                     let message = format!("the shard is at {has}, the lake holds {held} of its timeline");
                     return refuse(RefusalReason::ShardBehind, message);
                 }
+                self.hear_of(&shard, hello.committed)?;
                 shard
             }
             Some(shard) if !shard.ended => {
@@ -126,12 +127,14 @@ impl<S: ShardStorage> Lake<S> {
             }
             Some(mut shard) => {
                 shard.restart(hello.timeline, &hello.namespace);
+                shard.hear_of(hello.committed);
                 self.store_shard(shard.clone())?;
                 shard
             }
             None => {
                 let number = self.state().meta.next_shard;
-                let shard = Shard::new(number, &hello.database, &hello.namespace, hello.timeline);
+                let mut shard = Shard::new(number, &hello.database, &hello.namespace, hello.timeline);
+                shard.hear_of(hello.committed);
                 self.store_shard(shard.clone())?;
                 shard
             }
@@ -162,6 +165,12 @@ impl<S: ShardStorage> Lake<S> {
             }
         }
         Ok(Received::refuse(reason, message))
+    }
+
+    /// Remembers that a shard has committed something before any of that is accepted: no time is over for it.
+    fn hear_of(&self, shard: &Shard, committed: Option<Lsn>) -> Result<(), LakeError> {
+        let mut shard = shard.clone();
+        if shard.hear_of(committed) { self.store_shard(shard) } else { Ok(()) }
     }
 
     fn store_shard(&self, shard: Shard) -> Result<(), LakeError> {
@@ -196,6 +205,8 @@ impl<S: ShardStorage> Lake<S> {
             Ok(shard) => shard,
             Err(refusal) => return Ok(refusal),
         };
+        // Before it is known whether they are taken, and all of their transaction is here.
+        self.hear_of(&shard, parts.first().map(|part| part.lsn))?;
         {
             let state = self.state();
             let is_full = state.meta.tail_bytes >= TAIL_BYTES_MAX

@@ -9,11 +9,8 @@ use std::rc::Rc;
 use lake_host::{KeyRange, ShardStorage, WriteBatch};
 
 use crate::error::LakeError;
-use crate::limits::BLOB_BYTES_MAX;
+use crate::limits::{BLOB_BYTES_MAX, TAIL_CACHE_BYTES_MAX};
 use crate::stored::{TailBlob, TailEntry, keys};
-
-/// Bytes of decoded blobs kept in memory: what queries and subscribers read again and again is the newest.
-const CACHE_BYTES_MAX: usize = 2 << 20;
 
 /// A blob that is not flushed.
 #[derive(Clone, Debug)]
@@ -58,7 +55,7 @@ impl TailCache {
     pub(crate) fn insert(&mut self, number: u64, bytes: usize, blob: Rc<TailBlob>) {
         self.blobs.push_back((number, bytes, blob));
         self.bytes += bytes;
-        while self.bytes > CACHE_BYTES_MAX {
+        while self.bytes > TAIL_CACHE_BYTES_MAX {
             match self.blobs.pop_front() {
                 Some((_, bytes, _)) => self.bytes -= bytes,
                 None => return,

@@ -76,15 +76,16 @@ impl<S: ShardStorage> Lake<S> {
         }
         let state = self.state();
         let asked = |namespace: &String| request.tables.iter().any(|(wanted, _)| wanted == namespace);
-        // A database that was deleted stamps nothing any more, and must not keep times from becoming final.
-        let is_alive = |shard: &&Shard| asked(&shard.namespace) && shard.accepted().is_some() && !shard.ended;
-        let shards = state.shards.values().filter(is_alive);
+        // A database that was deleted stamps nothing any more, and must not keep times from becoming final. One of which
+        // only is known that it has committed may have done so at any time.
+        let stamp = |shard: &Shard| Some((shard.database.clone(), Micros(shard.stamp_of_last()?)));
+        let stamps = state.shards.values().filter(|shard| asked(&shard.namespace)).filter_map(stamp);
         Ok(ViewAnswer::Ready(Box::new(View {
             position: LakePosition(state.meta.position),
             snapshot_position,
             whole_positions,
             tables: tables.into_iter().map(|(_, view)| view).collect(),
-            stamps: shards.map(|shard| (shard.database.clone(), Micros(shard.stamp))).collect(),
+            stamps: stamps.collect(),
         })))
     }
 

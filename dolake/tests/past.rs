@@ -5,7 +5,8 @@
 mod support;
 
 use lake_cdc::{
-    Before, Column, ColumnType, Frame, LakePosition, Lsn, Micros, Point, Removal, Value, View, ViewPast, ViewRequest,
+    Before, Column, ColumnType, Frame, Hello, LakePosition, Lsn, Micros, Point, Removal, TransactionPart, Value, View,
+    ViewPast, ViewRequest,
 };
 use lake_dolake::{Connection, Lake, ViewAnswer};
 use lake_host::Clock;
@@ -343,4 +344,47 @@ fn a_removal_is_a_position_of_its_own() {
     send_all(&world, &lake, &shard);
     world.flush(&lake).unwrap();
     assert_eq!(whole(&lake, 3..=6), [(3, 3), (4, 4), (5, 4), (6, 6)]);
+}
+
+/// Stamps that a view tells of databases `a` and `b`.
+fn stamps(lake: &Lake<MemoryStorage>) -> Vec<(String, i64)> {
+    view(lake, false).stamps.into_iter().map(|(database, stamp)| (database, stamp.0)).collect()
+}
+
+#[test]
+fn no_time_is_over_for_a_database_that_has_committed_what_the_lake_does_not_have() {
+    let world = World::new(53);
+    let lake = world.open();
+    let a = Shard::with_rows("a", 1, 0..1);
+    let b = Shard::with_rows("b", 2, 0..1);
+    send_all(&world, &lake, &a);
+    let of_a = ("a".to_owned(), at_second(0).0);
+    let open = ("b".to_owned(), i64::MIN);
+    receive(&world, &lake, &mut Connection::default(), &Frame::Hello(Hello { committed: None, ..b.hello() }));
+    assert_eq!(stamps(&lake), std::slice::from_ref(&of_a), "it has nothing, as far as anybody knows");
+    let mut connection = Connection::default();
+    receive(&world, &lake, &mut connection, &Frame::Hello(b.hello()));
+    assert_eq!(stamps(&lake), [of_a.clone(), open.clone()]);
+    drop(lake);
+    let lake = world.open();
+    assert_eq!(stamps(&lake), [of_a.clone(), open.clone()], "also after a restart");
+    send_all(&world, &lake, &b);
+    assert_eq!(stamps(&lake), [of_a.clone(), ("b".to_owned(), at_second(0).0)]);
+    end(&world, &lake, &b);
+    world.flush(&lake).unwrap();
+    assert_eq!(stamps(&lake), std::slice::from_ref(&of_a), "it is gone");
+    receive(&world, &lake, &mut connection, &Frame::Hello(Shard::with_rows("b", 3, 0..1).hello()));
+    assert_eq!(stamps(&lake), [of_a, open], "and comes again");
+}
+
+#[test]
+fn parts_of_a_first_transaction_say_that_there_is_one() {
+    let world = World::new(54);
+    let lake = world.open();
+    let b = Shard::with_rows("b", 2, 0..1);
+    let mut connection = Connection::default();
+    receive(&world, &lake, &mut connection, &Frame::Hello(Hello { committed: None, ..b.hello() }));
+    let part = TransactionPart { lsn: Lsn::FIRST, part: 0, last: false, bytes: vec![0; 5] };
+    receive(&world, &lake, &mut connection, &Frame::Changes(vec![part]));
+    assert_eq!(stamps(&world.open()), [("b".to_owned(), i64::MIN)]);
 }

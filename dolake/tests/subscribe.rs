@@ -4,6 +4,10 @@
 
 mod support;
 
+use lake_dolake::limits::{
+    SUBSCRIBED_NAMES_BYTES_MAX, SUBSCRIBED_TABLES_MAX, SUBSCRIBER_BYTES_MAX, SUBSCRIBER_MESSAGE_BYTES_MAX,
+    SUBSCRIBER_TURN_BYTES,
+};
 use lake_dolake::{Lake, Subscriber};
 use lake_host::Clock;
 use lake_test_host::MemoryStorage;
@@ -26,9 +30,13 @@ impl Client {
     }
 
     fn say(&mut self, world: &World, lake: &Lake<MemoryStorage>, message: Value) {
+        self.say_text(world, lake, &message.to_string());
+    }
+
+    fn say_text(&mut self, world: &World, lake: &Lake<MemoryStorage>, text: &str) {
         let may_read = |namespace: &str, _: Option<&str>| namespace == "default";
         let now = world.clock.now_micros();
-        let reply = lake.subscriber_message(&mut self.state, &message.to_string(), may_read, now).unwrap();
+        let reply = lake.subscriber_message(&mut self.state, text, may_read, now).unwrap();
         self.take(reply.messages);
         self.closed |= reply.close.is_some();
     }
@@ -37,7 +45,7 @@ impl Client {
         self.messages.extend(messages.iter().map(|text| serde_json::from_str::<Value>(text).unwrap()));
         // The state travels through the socket's attachment between any two events.
         let attachment = serde_json::to_vec(&self.state).unwrap();
-        assert!(attachment.len() < 16_000);
+        assert!(attachment.len() <= SUBSCRIBER_BYTES_MAX);
         self.state = serde_json::from_slice(&attachment).unwrap();
     }
 
@@ -196,4 +204,96 @@ fn bad_messages_and_foreign_namespaces_are_refused() {
     check(json!({"type": "subscribe", "tables": []}), "invalid");
     check(json!({"type": "subscribe", "namespace": "secret"}), "forbidden");
     check(json!({"type": "subscribe", "tables": ["secret.orders"]}), "forbidden");
+}
+
+#[test]
+fn a_message_is_read_up_to_its_bound_and_refused_beyond() {
+    let (world, lake, _) = filled();
+    // Spaces behind a message belong to it.
+    let of_length = |length: usize| {
+        let text = all().to_string();
+        let spaces = " ".repeat(length - text.len());
+        text + &spaces
+    };
+    let mut client = Client { state: None, messages: vec![], closed: false };
+    client.say_text(&world, &lake, &of_length(SUBSCRIBER_MESSAGE_BYTES_MAX));
+    assert_eq!(client.messages[0]["type"], "subscribed");
+    // Also when it has subscribed: a message is measured before it is read.
+    for subscribed in [true, false] {
+        let mut client = Client { state: client.state.clone().filter(|_| subscribed), messages: vec![], closed: false };
+        client.say_text(&world, &lake, &of_length(SUBSCRIBER_MESSAGE_BYTES_MAX + 1));
+        assert_eq!(client.messages[0]["code"], "body_too_large");
+        assert_eq!(client.messages[0]["message"], "a message has at most 65536 bytes, this one 65537");
+        assert_eq!(client.messages[0]["retryable"], false);
+        assert!(client.closed && client.messages.len() == 1);
+    }
+}
+
+#[test]
+fn a_kind_that_is_named_again_and_again_is_kept_once() {
+    let (world, lake, mut shard) = filled();
+    let operations = vec!["DELETE"; 6_000];
+    let message = json!({"type": "subscribe", "operations": operations, "fromPosition": "30"});
+    let mut client = Client::subscribe(&world, &lake, message);
+    assert_eq!(client.messages[0]["type"], "subscribed");
+    shard.put("orders", 1, Some("changed"));
+    shard.put("orders", 2, None);
+    shard.commit();
+    send_all(&world, &lake, &shard);
+    client.drain(&world, &lake);
+    assert_eq!(client.positions(), [32]);
+}
+
+#[test]
+fn tables_are_taken_up_to_their_bounds_and_refused_beyond() {
+    let (world, lake, _) = filled();
+    let subscribe = |count: usize, name: &str| {
+        let tables = (0..count).map(|number| format!("{number:02}{name}")).collect::<Vec<String>>();
+        Client::subscribe(&world, &lake, json!({"type": "subscribe", "tables": tables}))
+    };
+    let longest = "n".repeat(61);
+    assert_eq!(subscribe(SUBSCRIBED_TABLES_MAX, &longest).messages[0]["type"], "subscribed");
+    let refused = subscribe(SUBSCRIBED_TABLES_MAX + 1, &longest);
+    assert_eq!(refused.messages[0]["message"], "a subscription names between 1 and 50 tables");
+    // JSON takes six bytes for each of these.
+    let refused = subscribe(SUBSCRIBED_TABLES_MAX, &"\u{1}".repeat(61));
+    let message = refused.messages[0]["message"].as_str().unwrap();
+    assert!(message.contains(&format!("at most {SUBSCRIBED_NAMES_BYTES_MAX} bytes")), "{message}");
+    assert!(refused.closed && refused.state.is_none());
+}
+
+#[test]
+fn a_change_that_is_too_large_for_a_message_comes_with_its_key() {
+    let (world, lake, mut shard) = filled();
+    let mut client = Client::subscribe(&world, &lake, json!({"type": "subscribe"}));
+    shard.put("orders", 100, Some(&"\u{1}".repeat(2 << 20)));
+    shard.put("orders", 100, Some("small"));
+    shard.put("orders", 101, Some(&"x".repeat(3 << 20)));
+    shard.commit();
+    send_all(&world, &lake, &shard);
+    client.drain(&world, &lake);
+    assert_eq!(client.positions(), [31, 32, 33]);
+    let batches = client.messages.iter().filter(|message| message["type"] == "batch");
+    let events = batches.flat_map(|batch| batch["events"].as_array().unwrap()).collect::<Vec<&Value>>();
+    let key = json!({"id": "100"});
+    assert_eq!((&events[0]["tooLarge"], &events[0]["after"]), (&json!(true), &key));
+    assert_eq!((&events[1]["before"], &events[1]["after"]), (&key, &key), "one image is too large for both");
+    assert_eq!((events[2].get("tooLarge"), events[2]["after"]["note"].as_str().map(str::len)), (None, Some(3 << 20)));
+}
+
+#[test]
+fn what_is_sent_at_once_is_bounded_and_acknowledgements_fetch_the_rest() {
+    let (world, lake, mut shard) = filled();
+    let mut client = Client::subscribe(&world, &lake, json!({"type": "subscribe"}));
+    for id in 100..115 {
+        shard.put("orders", id, Some(&"x".repeat(900_000)));
+    }
+    shard.commit();
+    send_all(&world, &lake, &shard);
+    let before = client.messages.len();
+    client.feed(&world, &lake);
+    let bytes = client.messages[before..].iter().map(|message| message.to_string().len()).sum::<usize>();
+    assert!((SUBSCRIBER_TURN_BYTES..SUBSCRIBER_TURN_BYTES + (2 << 20)).contains(&bytes), "{bytes}");
+    client.drain(&world, &lake);
+    assert_eq!(client.positions(), (31..=45).collect::<Vec<u64>>());
 }

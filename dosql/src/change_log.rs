@@ -111,4 +111,22 @@ impl ChangeLog {
         let Some(bytes) = self.storage.get(&keys::log(self.branch, lsn, 0))? else { return Ok(None) };
         Ok(Some(LogEntry::decode(&bytes).map_err(corrupt("log entry"))?.position.record_bytes))
     }
+
+    /// Bytes of all change records before the first that the log has, `None` if it has none.
+    pub(crate) fn record_bytes_before(&self) -> Result<Option<u64>, OpenError> {
+        let rows = self.storage.scan(&keys::log_from(self.branch, Lsn::FIRST), 1)?;
+        let Some((key, bytes)) = rows.first() else { return Ok(None) };
+        let (lsn, _) = keys::read_log(key).ok_or("a key").map_err(corrupt("log"))?;
+        let entry = LogEntry::decode(bytes).map_err(corrupt("log entry"))?;
+        let own = entry.part.len() as u64 + self.further_bytes(lsn, &entry)?;
+        Ok(Some(entry.position.record_bytes.saturating_sub(own)))
+    }
+
+    /// Bytes of the parts after the first, which but for the last are as long as that.
+    fn further_bytes(&self, lsn: Lsn, entry: &LogEntry) -> Result<u64, OpenError> {
+        let Some(last) = entry.parts.checked_sub(1).filter(|last| *last > 0) else { return Ok(0) };
+        let bytes = self.storage.get(&keys::log(self.branch, lsn, last))?.unwrap_or_default();
+        let part = log_entry::decode_part(&bytes).map_err(corrupt("log entry"))?;
+        Ok(u64::from(last - 1) * entry.part.len() as u64 + part.len() as u64)
+    }
 }

@@ -7,12 +7,12 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use lake_cdc::limits::TRANSACTION_BYTES_MAX;
+use lake_cdc::limits::{TRANSACTION_BYTES_MAX, TRANSACTION_TABLES_MAX};
 use lake_cdc::{Change, Entry, Lsn, Micros, Relation, Row, TableId, Transaction, Value, Writer};
 use rusqlite::types::ValueRef;
 
 use crate::budget::StepBudget;
-use crate::limits::TRANSACTION_CHANGES_MAX;
+use crate::limits::{LONG_VALUE_BYTES, RECORD_GROWTH_BYTES_MAX, TRANSACTION_CHANGES_MAX};
 use crate::schema::Catalog;
 use crate::vfs::preupdate::{RowChange, RowObserver};
 
@@ -27,11 +27,17 @@ pub(crate) struct Mark {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CollectError {
     /// The record is over its limit (54000).
-    #[error("the transaction changes more than {} MiB of rows", TRANSACTION_BYTES_MAX >> 20)]
+    #[error("the transaction changes more than {} MiB of rows and tables", TRANSACTION_BYTES_MAX >> 20)]
     TooLarge,
     /// It has more changes than the limit (54000).
     #[error("the transaction has more than {TRANSACTION_CHANGES_MAX} row changes, which is the limit")]
     TooManyChanges,
+    /// It changes or drops more tables than the limit (54000).
+    #[error("the transaction changes more than {TRANSACTION_TABLES_MAX} tables, which is the limit")]
+    TooManyTables,
+    /// SQLite has no memory for the images of a row (53200).
+    #[error("out of memory")]
+    OutOfMemory,
     /// A row is not what the catalog says: our bug.
     #[error("a row of {table} cannot be recorded: {reason}")]
     Row {
@@ -53,6 +59,8 @@ struct State {
     catalog: Catalog,
     record: Option<Vec<u8>>,
     changes: u64,
+    /// Tables that were changed or dropped, with where in the record each came first.
+    tables: BTreeMap<TableId, usize>,
     failure: Option<CollectError>,
 }
 
@@ -66,7 +74,7 @@ impl Collector {
     pub(crate) fn begin(&self, lsn: Lsn, stamp: Micros, catalog: Catalog) {
         let mut writer = Writer::new();
         Transaction::encode_header(lsn, stamp, &mut writer);
-        *self.state.borrow_mut() = State { catalog, record: Some(writer.into_bytes()), changes: 0, failure: None };
+        *self.state.borrow_mut() = State { catalog, record: Some(writer.into_bytes()), ..State::default() };
     }
 
     /// Where the record stands.
@@ -85,6 +93,7 @@ impl Collector {
             record.truncate(mark.bytes);
         }
         state.changes = mark.changes;
+        state.tables.retain(|_, at| *at < mark.bytes);
         state.catalog = catalog;
     }
 
@@ -93,6 +102,7 @@ impl Collector {
         let mut state = self.state.borrow_mut();
         let (before, after) = (relations(&state.catalog), relations(&catalog));
         for table in before.keys().filter(|table| !after.contains_key(table)) {
+            state.touch(*table);
             state.push(&Entry::DropTable(*table));
         }
         for (table, relation) in after {
@@ -101,6 +111,9 @@ impl Collector {
             }
         }
         state.catalog = catalog;
+        if let Err(error) = state.check_size() {
+            state.failure.get_or_insert(error);
+        }
     }
 
     /// Whether the record is what happened. Asked after every statement.
@@ -120,6 +133,7 @@ impl Collector {
 
     fn record(&self, table: &str, change: &RowChange<'_>) -> Result<(), CollectError> {
         let mut state = self.state.borrow_mut();
+        state.make_room(change)?;
         let Some(captured) = state.catalog.captured(table) else { return Ok(()) };
         let relation = captured.relation();
         let row = |values: &[ValueRef<'_>]| {
@@ -144,19 +158,57 @@ impl Collector {
                 }
             }
         };
+        state.touch(table_id);
         for change in entries.into_iter().flatten() {
             state.push(&Entry::Change(change));
             state.changes += 1;
         }
-        let bytes = state.record.as_ref().map_or(0, Vec::len);
-        if bytes > TRANSACTION_BYTES_MAX {
-            return Err(CollectError::TooLarge);
-        }
-        if state.changes > TRANSACTION_CHANGES_MAX { Err(CollectError::TooManyChanges) } else { Ok(()) }
+        state.check_size()
     }
 }
 
 impl State {
+    /// Room for the images of a row, if the record may become so long. Growing as vectors do, to twice their length, a record
+    /// of 16 MiB would take 48 for a moment.
+    fn make_room(&mut self, change: &RowChange<'_>) -> Result<(), CollectError> {
+        let (before, after) = match change {
+            RowChange::Insert { after } => (&[][..], after.as_slice()),
+            RowChange::Update { before, after } => (before.as_slice(), after.as_slice()),
+            RowChange::Delete { before } => (before.as_slice(), &[][..]),
+        };
+        let long = before.iter().chain(after).filter_map(|value| match value {
+            // Others can be shorter in the record than they are here.
+            ValueRef::Text(bytes) | ValueRef::Blob(bytes) if bytes.len() >= LONG_VALUE_BYTES => Some(bytes.len()),
+            _ => None,
+        });
+        let long: usize = long.sum();
+        let Some(record) = &mut self.record else { return Ok(()) };
+        if record.len() + long > TRANSACTION_BYTES_MAX {
+            return Err(CollectError::TooLarge);
+        }
+        let needed = long + (before.len() + after.len() + 2) * LONG_VALUE_BYTES;
+        if record.capacity() - record.len() < needed {
+            record.reserve_exact(needed.max(record.len().min(RECORD_GROWTH_BYTES_MAX)));
+        }
+        Ok(())
+    }
+
+    /// Refuses what the lake would refuse for ever, and with it all that comes after.
+    fn check_size(&self) -> Result<(), CollectError> {
+        if self.record.as_ref().is_some_and(|record| record.len() > TRANSACTION_BYTES_MAX) {
+            return Err(CollectError::TooLarge);
+        }
+        if self.tables.len() > TRANSACTION_TABLES_MAX {
+            return Err(CollectError::TooManyTables);
+        }
+        if self.changes > TRANSACTION_CHANGES_MAX { Err(CollectError::TooManyChanges) } else { Ok(()) }
+    }
+
+    fn touch(&mut self, table: TableId) {
+        let at = self.record.as_ref().map_or(0, Vec::len);
+        self.tables.entry(table).or_insert(at);
+    }
+
     fn push(&mut self, entry: &Entry) {
         if let Some(record) = self.record.take() {
             let mut writer = Writer::after(record);
@@ -199,7 +251,7 @@ impl RowObserver for Collector {
         }
     }
 
-    fn image_failed(&self, table: &str) {
-        self.fail(CollectError::Row { table: table.to_owned(), reason: "SQLite does not give its values".to_owned() });
+    fn image_failed(&self) {
+        self.fail(CollectError::OutOfMemory);
     }
 }

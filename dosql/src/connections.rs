@@ -26,6 +26,9 @@ pub(crate) struct Connections {
 impl Connections {
     /// Opens both, with `observer` told of every row that the writer changes.
     pub(crate) fn open(store: Rc<PageStore>, observer: Rc<dyn RowObserver>) -> Result<Connections, OpenError> {
+        // Elsewhere a process is no isolate: tests run many shards in one.
+        #[cfg(target_arch = "wasm32")]
+        crate::vfs::limit_memory(crate::limits::SQLITE_MEMORY_BYTES_MAX);
         let vfs = Vfs::register(store).map_err(|code| OpenError::Engine(format!("the file system, code {code}")))?;
         let writer = connect(&vfs, WRITER_FILE, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
         let preupdate = Preupdate::set(&writer, observer);
@@ -52,6 +55,11 @@ impl Connections {
             let _ = connection.release_memory();
         }
     }
+}
+
+/// Bounds the memory of SQLite in this process, as an isolate's is bounded by itself.
+pub fn limit_sqlite_memory(bytes: i64) {
+    crate::vfs::limit_memory(bytes);
 }
 
 fn connect(vfs: &Vfs, name: &str, access: OpenFlags) -> Result<Connection, OpenError> {

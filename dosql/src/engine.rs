@@ -6,11 +6,9 @@ use std::rc::Rc;
 
 use lake_dialect::{SqlError, sqlstate};
 
-use crate::budget::StepBudget;
 use crate::collector::Collector;
 use crate::connections::Connections;
-use crate::error::ShardError;
-use crate::limits::STEPS_MAX;
+use crate::error::{ShardError, sqlite_error};
 use crate::page_store::{PageError, PageStore};
 use crate::schema::Catalog;
 use crate::sql::{self, Environment, Plan, PlanCache};
@@ -26,17 +24,18 @@ pub(crate) struct Engine {
     /// As of the last statement.
     pub(crate) catalog: Catalog,
     plans: PlanCache,
-    budget: StepBudget,
+    /// False once the catalog could not be read again.
+    knows_catalog: bool,
 }
 
 impl Engine {
     /// Opens SQLite on the pages of a shard.
     pub(crate) fn open(store: Rc<PageStore>) -> Result<Engine, OpenError> {
-        let budget = StepBudget::default();
-        budget.grant(STEPS_MAX);
+        let environment = Environment::new();
+        let budget = environment.budget();
+        budget.grant();
         let collector = Rc::new(Collector::new(budget.clone()));
         let mut connections = Connections::open(Rc::clone(&store), Rc::<Collector>::clone(&collector))?;
-        let environment = Environment::new();
         for connection in [&mut connections.writer, &mut connections.reader] {
             budget.watch(connection).map_err(|error| OpenError::Engine(error.to_string()))?;
             sql::register_functions(connection, &environment).map_err(|error| OpenError::Engine(error.to_string()))?;
@@ -48,19 +47,20 @@ impl Engine {
             environment,
             catalog: Catalog::default(),
             plans: PlanCache::default(),
-            budget,
+            knows_catalog: false,
         };
         engine.reload_catalog().map_err(|error| OpenError::Engine(error.to_string()))?;
         Ok(engine)
     }
 
-    /// Begins a request: its time, randomness and budget.
+    /// Begins a request: its time, randomness and steps.
     pub(crate) fn prepare(&mut self, now_micros: i64, seed: &[u8; 32]) {
         let mut word = [0; 8];
         word.copy_from_slice(&seed[..8]);
         self.environment.begin(now_micros, u64::from_le_bytes(word));
         self.connections.set_environment(now_micros, seed);
-        self.budget.grant(STEPS_MAX);
+        // Of a failure in an earlier request nobody asks any more.
+        self.store.take_failure();
     }
 
     /// The plan of a statement on the tables of the moment.
@@ -68,22 +68,27 @@ impl Engine {
         Ok(sql::plan(sql, &self.catalog, &mut self.plans)?)
     }
 
-    /// Begins a transaction.
+    /// Begins a transaction. The catalog's own tables are there before its first statement: the first savepoint of a
+    /// database can be rolled back to.
     pub(crate) fn begin(&mut self, stamp: Stamp) -> Result<(), ShardError> {
+        self.store.discard();
         self.run_sql("BEGIN IMMEDIATE")?;
         self.collector.begin(stamp.lsn, stamp.at, self.catalog.clone());
+        if self.catalog.tables().next().is_none() {
+            Catalog::install(&self.connections.writer).map_err(|error| self.explain(error))?;
+        }
         Ok(())
     }
 
-    /// True if no transaction is open.
+    /// True if no transaction is open and the catalog is that of the last one: another can begin.
     pub(crate) fn is_at_rest(&self) -> bool {
-        self.connections.writer.is_autocommit()
+        self.knows_catalog && self.connections.writer.is_autocommit()
     }
 
     /// Undoes the open transaction.
     pub(crate) fn roll_back(&mut self) -> Result<(), ShardError> {
         // SQLite has already rolled back after some errors, such as a full disk; there is nothing left to undo then.
-        if !self.is_at_rest() {
+        if !self.connections.writer.is_autocommit() {
             self.run_sql("ROLLBACK")?;
         }
         self.store.discard();
@@ -91,22 +96,17 @@ impl Engine {
         self.reload_catalog()
     }
 
-    /// Makes the catalog's own tables in a database that has none.
-    pub(crate) fn install_catalog(&self) -> Result<(), ShardError> {
-        if self.store.committed().page_count == 0 {
-            Catalog::install(&self.connections.writer).map_err(|error| self.explain(error))?;
-        }
-        Ok(())
-    }
-
-    /// Reads the catalog as the open transaction sees it.
-    pub(crate) fn reload_catalog(&mut self) -> Result<(), ShardError> {
-        self.catalog =
-            if self.store.page_count(crate::page_store::View::Writer) == 0 && self.connections.writer.is_autocommit() {
-                Catalog::default()
-            } else {
-                Catalog::load(&self.connections.writer).map_err(|error| self.explain(error))?
-            };
+    /// Reads the catalog, which a database has from its first transaction on.
+    fn reload_catalog(&mut self) -> Result<(), ShardError> {
+        self.knows_catalog = false;
+        let writer = &self.connections.writer;
+        let loaded = match Catalog::is_installed(writer) {
+            Ok(true) => Catalog::load(writer),
+            Ok(false) => Ok(Catalog::default()),
+            Err(error) => Err(error),
+        };
+        self.catalog = loaded.map_err(|error| self.explain(error))?;
+        self.knows_catalog = true;
         Ok(())
     }
 
@@ -128,22 +128,88 @@ impl Engine {
                 let message = "a row violates a foreign key constraint";
                 ShardError::Sql(SqlError::new(sqlstate::FOREIGN_KEY_VIOLATION, message))
             }
-            _ => ShardError::Internal(format!("SQLite: {error}")),
+            _ => ShardError::Sql(sqlite_error("SQLite", &error)),
         })
     }
 
-    fn cause(&self) -> Option<ShardError> {
+    /// Why nothing of the open transaction may stay, whatever SQLite says.
+    pub(crate) fn cause(&self) -> Option<ShardError> {
         if let Some(failure) = self.store.take_failure() {
             return Some(match failure {
                 PageError::TooManyDirtyPages => ShardError::TooLarge(failure.to_string()),
                 PageError::Storage(error) => error.into(),
                 PageError::Unreadable(error) => ShardError::Open(error),
-                PageError::NotSealed => ShardError::Internal(failure.to_string()),
             });
         }
         if let Err(error) = self.collector.check() {
             return Some(collect_error(error));
         }
-        self.budget.is_spent().then_some(ShardError::OutOfSteps)
+        self.environment.budget().is_spent().then_some(ShardError::OutOfSteps)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lake_api::scope::Access;
+    use lake_cdc::{Lsn, Micros, TimelineId};
+    use lake_host::WriteBatch;
+    use lake_test_host::MemoryStorage;
+
+    use super::*;
+    use crate::Shard;
+    use crate::page_store::{Committed, Sealed};
+    use crate::request::{Request, Statement};
+    use crate::storage::counted::CountedStorage;
+    use crate::storage::keys::BranchId;
+    use crate::transaction;
+
+    fn open() -> Engine {
+        let counted = Rc::new(CountedStorage::new(MemoryStorage::new()));
+        Engine::open(Rc::new(PageStore::open(counted, BranchId::MAIN).expect("opens"))).expect("opens")
+    }
+
+    #[test]
+    fn a_statement_that_has_ended_without_steps_for_its_comparisons_is_refused() {
+        let mut engine = open();
+        let documents = (0..16).map(|index| format!("('[\"{}\", {index}]')", "x".repeat(8_000))).collect::<Vec<_>>();
+        let mut outcome = |steps: u64| {
+            let rows = documents.join(",");
+            let statements = [
+                "CREATE TABLE j (a jsonb)".to_owned(),
+                format!("INSERT INTO j VALUES {rows}"),
+                "SELECT length(CAST(a AS text)) FROM j ORDER BY a".to_owned(),
+            ];
+            let statements = statements.map(|sql| Statement { sql, params: Vec::new() });
+            engine.prepare(1, &[0; 32]);
+            engine.environment.budget().grant_steps(steps);
+            let stamp = Stamp { lsn: Lsn::FIRST, at: Micros(1) };
+            let ran = transaction::run(&mut engine, &Request::List(statements.into()), stamp);
+            engine.roll_back().expect("rolls back");
+            ran.map(|_| ())
+        };
+        assert_eq!(outcome(1_000_000), Ok(()));
+        let least = (1..100).find(|thousands| outcome(thousands * 1_000).is_ok()).expect("some are enough");
+        for thousands in 0..least {
+            assert_eq!(outcome(thousands * 1_000), Err(ShardError::OutOfSteps), "{thousands} of {least}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_was_begun_without_a_catalog_gets_one() {
+        let storage = MemoryStorage::new();
+        let counted = Rc::new(CountedStorage::new(storage.clone()));
+        let engine = Engine::open(Rc::new(PageStore::open(counted, BranchId::MAIN).expect("opens"))).expect("opens");
+        engine.run_sql("BEGIN IMMEDIATE; COMMIT").expect("begins the file");
+        let sealed = Sealed { stamp: Micros(1), record: Vec::new(), extra: WriteBatch::new() };
+        assert_eq!(engine.store.commit(sealed).expect("commits"), Committed::Written);
+        drop(engine);
+        let mut shard = Shard::open(storage, "shop", Micros(2), [0; 32]).expect("opens");
+        let mut send = |sql: &str| {
+            let body = format!("{{\"sql\": \"{sql}\"}}");
+            shard.sql(body.as_bytes(), None, Access::Write, TimelineId([2; 16]), Micros(2), [0; 32])
+        };
+        send("SELECT 1").expect("reads");
+        send("CREATE TABLE t (id bigint)").expect("creates");
+        send("INSERT INTO t VALUES (1)").expect("inserts");
     }
 }

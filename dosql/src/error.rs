@@ -114,6 +114,14 @@ impl From<OpenError> for ApiError {
     }
 }
 
+/// The error of a statement of ours, which fails by what SQLite lacks or by our bug.
+pub(crate) fn sqlite_error(what: &str, error: &rusqlite::Error) -> SqlError {
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::OutOfMemory) => SqlError::new(sqlstate::OUT_OF_MEMORY, "out of memory"),
+        _ => SqlError::new(sqlstate::INTERNAL, format!("{what}: {error}")),
+    }
+}
+
 fn sql_error(error: SqlError) -> ApiError {
     ApiError {
         code: ErrorCode::Sql(sqlstate::known(&error.sqlstate)),

@@ -26,6 +26,7 @@ mod storage;
 mod transaction;
 mod vfs;
 
+pub use connections::limit_sqlite_memory;
 pub use error::ShardError;
 pub use line::{Line, LineEvent, LineStep};
 pub use outbox::OutboxStep;

@@ -31,6 +31,12 @@ pub const DIRTY_PAGES_MAX: usize = 4_096;
 /// 200 bytes however small the row is, until the flush that takes it is committed.
 pub const TRANSACTION_CHANGES_MAX: u64 = 150_000;
 
+/// A value from this length on is as long in a change record as in SQLite; a shorter one takes no more than that there.
+pub const LONG_VALUE_BYTES: usize = 64;
+
+/// Most bytes by which a change record grows ahead of what it needs.
+pub const RECORD_GROWTH_BYTES_MAX: usize = 1 << 20;
+
 /// Above this many changed pages a transaction writes images instead of deltas, whose row could grow beyond 2 MB.
 pub const DELTA_PAGES_MAX: usize = 192;
 
@@ -49,6 +55,10 @@ pub const BACKLOG_BYTES_MAX: u64 = 512 << 20;
 
 /// Steps of SQLite's machine that one request may take (57014): some seconds of the 30 that the platform grants.
 pub const STEPS_MAX: u64 = 200_000_000;
+
+/// What a SQL function may do in a step: bytes it looks at, or comparisons of as much. One takes about a nanosecond, a
+/// step eight.
+pub const WORK_PER_STEP: u64 = 8;
 
 /// Steps between two looks at the budget.
 pub const STEPS_PER_CHECK: u32 = 10_000;
@@ -89,6 +99,11 @@ pub const ALARM_MICROS_MAX: i64 = 600_000_000;
 
 /// Bytes of a refusal of the lake that are kept for the status.
 pub const REFUSAL_BYTES_MAX: usize = 500;
+
+/// Memory of SQLite, of all shards of an isolate together (53200): its caches, and what sorts, journals and savepoints
+/// keep, which has no other bound. A row of the longest text is there three times while it is written, and four times
+/// while it is sorted. The rest of 128 MB is for requests, answers, changed pages and the module itself.
+pub const SQLITE_MEMORY_BYTES_MAX: i64 = 64 << 20;
 
 /// Longest text, blob or row inside SQLite, in bytes. Its own bound is a gigabyte, which an isolate does not have.
 pub const SQLITE_VALUE_BYTES_MAX: i32 = 17 << 20;

@@ -118,11 +118,7 @@ impl Outbox {
         alarm_at: Option<i64>,
     ) -> Outbox {
         let accepted = meta.and_then(|meta| meta.accepted);
-        // If the log no longer has it, the lake had everything up to some later image: close enough for a bound.
-        let accepted_record_bytes = match accepted {
-            None => 0,
-            Some(lsn) => log.record_bytes_at(lsn).ok().flatten().unwrap_or(committed.record_bytes),
-        };
+        let accepted_record_bytes = record_bytes_through(&log, accepted, committed);
         Outbox {
             log,
             link: Link::Closed,
@@ -241,7 +237,7 @@ impl Outbox {
                 self.link = Link::Open;
                 self.refusal = None;
                 self.durable = reply.durable.min(reply.accepted);
-                self.resume_after(reply.accepted);
+                self.resume_after(reply.accepted, facts);
                 self.pump(facts, &mut reaction);
             }
             (Ok(Frame::HelloReply(reply)), Link::Greeting) => {
@@ -262,11 +258,11 @@ impl Outbox {
                 }
             }
             (Ok(Frame::Gap { expected }), Link::Open) if expected.previous() <= facts.committed.lsn => {
-                self.resume_after(expected.previous());
+                self.resume_after(expected.previous(), facts);
                 self.start_over(facts, 0, &mut reaction);
             }
             (Ok(Frame::Refused { reason: RefusalReason::Busy, retry_after_ms, .. }), _) if self.link == Link::Open => {
-                self.resume_after(self.accepted);
+                self.resume_after(self.accepted, facts);
                 self.start_over(facts, retry_after_ms, &mut reaction);
             }
             (Ok(Frame::Ended | Frame::Refused { reason: RefusalReason::Ended, .. }), _) if is_ending => {
@@ -414,12 +410,9 @@ impl Outbox {
         self.attempts = 0;
     }
 
-    fn resume_after(&mut self, accepted: Option<Lsn>) {
+    fn resume_after(&mut self, accepted: Option<Lsn>, facts: &Facts<'_>) {
         self.accepted = accepted;
-        self.accepted_record_bytes = match accepted {
-            None => 0,
-            Some(lsn) => self.log.record_bytes_at(lsn).ok().flatten().unwrap_or(self.accepted_record_bytes),
-        };
+        self.accepted_record_bytes = record_bytes_through(&self.log, accepted, facts.committed);
         self.cursor = Cursor::at(accepted.map_or(Lsn::FIRST, Lsn::next));
         self.in_flight.clear();
         self.in_flight_bytes = 0;
@@ -484,6 +477,16 @@ impl Outbox {
             reaction.steps.push(OutboxStep::WakeIn { millis: IDLE_CLOSE_MS - waited_ms });
         }
     }
+}
+
+/// Bytes of all change records that the lake has. Where the log no longer has the last of them, it begins after one that
+/// the lake has too: it is trimmed to nothing else.
+fn record_bytes_through(log: &ChangeLog, accepted: Option<Lsn>, committed: LogPosition) -> u64 {
+    let held = accepted.and_then(|lsn| log.record_bytes_at(lsn).ok().flatten());
+    held.or_else(|| log.record_bytes_before().ok().flatten()).unwrap_or(match accepted {
+        Some(_) => committed.record_bytes,
+        None => 0,
+    })
 }
 
 fn refusal_name(reason: RefusalReason) -> &'static str {

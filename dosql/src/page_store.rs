@@ -33,7 +33,7 @@ pub(crate) enum View {
     Pinned(u64),
 }
 
-/// What a transaction adds to its batch besides pages.
+/// What a finished transaction adds to its batch besides pages.
 pub(crate) struct Sealed {
     /// Its stamp.
     pub(crate) stamp: Micros,
@@ -41,6 +41,15 @@ pub(crate) struct Sealed {
     pub(crate) record: Vec<u8>,
     /// Rows that are written with it: facts of a new database, the answer of its key, the alarm.
     pub(crate) extra: WriteBatch,
+}
+
+/// How a commit ended. A commit that failed is an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Committed {
+    /// It is durable under its lsn.
+    Written,
+    /// There was nothing to write.
+    Nothing,
 }
 
 /// Why a page could not be read or written, or a transaction not be committed.
@@ -53,9 +62,6 @@ pub(crate) enum PageError {
     /// The transaction changes more pages than fit in memory.
     #[error("the transaction changes more than {} MiB of pages", (DIRTY_PAGES_MAX * PAGE_BYTES) >> 20)]
     TooManyDirtyPages,
-    /// SQLite committed outside of a transaction of ours.
-    #[error("a commit without a change record")]
-    NotSealed,
 }
 
 impl From<Stored> for PageError {
@@ -83,7 +89,6 @@ struct State {
     clean: PageCache,
     dirty: HashMap<u32, Rc<Page>>,
     dirty_page_count: Option<u32>,
-    sealed: Option<Sealed>,
     pins: BTreeMap<u64, usize>,
     has_old_versions: bool,
 }
@@ -107,7 +112,6 @@ impl PageStore {
                 clean: PageCache::new(CLEAN_PAGES_MAX),
                 dirty: HashMap::new(),
                 dirty_page_count: None,
-                sealed: None,
                 pins: BTreeMap::new(),
                 has_old_versions: false,
             }),
@@ -285,14 +289,21 @@ impl PageStore {
         if let Some(target) = Rc::make_mut(&mut page).get_mut(offset..offset + bytes.len()) {
             target.copy_from_slice(bytes);
         }
-        let mut state = self.state.borrow_mut();
-        if state.dirty.len() >= DIRTY_PAGES_MAX && !state.dirty.contains_key(&number) {
-            return Err(PageError::TooManyDirtyPages);
+        if !self.has_room_for(number) {
+            // Rolling back, SQLite puts back also what it changed in its cache alone: more pages than there is room for.
+            let is_as_it_was = self.read_committed(number)?.as_ref() == Some(&page);
+            return if is_as_it_was { Ok(()) } else { Err(PageError::TooManyDirtyPages) };
         }
+        let mut state = self.state.borrow_mut();
         state.dirty.insert(number, page);
         let page_count = state.dirty_page_count.unwrap_or(state.committed.page_count);
         state.dirty_page_count = Some(page_count.max(number));
         Ok(())
+    }
+
+    fn has_room_for(&self, number: u32) -> bool {
+        let state = self.state.borrow();
+        state.dirty.len() < DIRTY_PAGES_MAX || state.dirty.contains_key(&number)
     }
 
     /// Cuts the open transaction's pages after `page_count`.
@@ -302,46 +313,39 @@ impl PageStore {
         state.dirty_page_count = Some(page_count);
     }
 
-    /// Drops what the open transaction wrote.
+    /// Drops what the open transaction wrote, and what is known of its failure: the next one is another.
     pub(crate) fn discard(&self) {
         let mut state = self.state.borrow_mut();
         state.dirty = HashMap::new();
         state.dirty_page_count = None;
-        state.sealed = None;
+        self.failure.take();
     }
 
-    /// Hands over what the next commit writes besides pages. Without it a commit is refused.
-    pub(crate) fn seal(&self, sealed: Sealed) {
-        self.state.borrow_mut().sealed = Some(sealed);
-    }
-
-    /// True until a commit took what was sealed.
-    pub(crate) fn is_sealed(&self) -> bool {
-        self.state.borrow().sealed.is_some()
-    }
-
-    /// Commits the open transaction: one batch. If no page differs from what it was, nothing is written and what was
-    /// sealed stays: SQLite syncs also when it rolls back pages that its cache had to write early.
-    pub(crate) fn commit(&self) -> Result<(), PageError> {
+    /// Commits the open transaction: one batch. If no page differs from what it was, nothing is written.
+    ///
+    /// Called once SQLite has committed to the pages here, and never from within SQLite: it syncs also when it rolls
+    /// back pages that its cache had to write early, and those of them that were free before it leaves as they are.
+    pub(crate) fn commit(&self, sealed: Sealed) -> Result<Committed, PageError> {
         let changed = self.changed_pages()?;
         if changed.is_empty() && self.page_count(View::Writer) == self.committed().page_count {
-            return Ok(());
+            self.discard();
+            return Ok(Committed::Nothing);
         }
-        let sealed = self.state.borrow_mut().sealed.take().ok_or(PageError::NotSealed)?;
         let plan = self.plan_commit(&sealed, &changed);
         let batch = self.stage_commit(sealed, &changed, &plan);
         lake_host::durable!("shard: commit", self.storage.apply(&batch), told_to_fail())?;
         self.apply_commit(changed, plan);
-        Ok(())
+        Ok(Committed::Written)
     }
 
     fn changed_pages(&self) -> Result<Vec<Changed>, PageError> {
         let dirty = std::mem::take(&mut self.state.borrow_mut().dirty);
         let mut changed = Vec::with_capacity(dirty.len());
+        let empty = Rc::new([0; PAGE_BYTES]);
         for (number, after) in dirty {
             let before = self.read_committed(number)?;
             if before.as_ref() != Some(&after) {
-                changed.push((number, before.unwrap_or_else(|| Rc::new([0; PAGE_BYTES])), after));
+                changed.push((number, before.unwrap_or_else(|| Rc::clone(&empty)), after));
             }
         }
         // The order of a hash map would give equal runs different bytes.
@@ -459,13 +463,12 @@ impl PageStore {
         self.state.borrow_mut().clean.clear();
     }
 
-    /// Keeps why a call from SQLite failed: SQLite itself carries only a number. The transaction can no longer commit.
+    /// Keeps why a call from SQLite failed: SQLite itself carries only a number.
     pub(crate) fn note_failure(&self, error: PageError) {
-        self.state.borrow_mut().sealed = None;
         self.failure.borrow_mut().get_or_insert(error);
     }
 
-    /// Why the last call from SQLite failed.
+    /// Why a call from SQLite failed, if one did since the last transaction began or ended.
     pub(crate) fn take_failure(&self) -> Option<PageError> {
         self.failure.borrow_mut().take()
     }

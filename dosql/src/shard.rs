@@ -14,7 +14,7 @@ use crate::error::ShardError;
 use crate::idempotent::Key;
 use crate::limits::BACKLOG_BYTES_MAX;
 use crate::outbox::{Facts, Outbox, OutboxStep, Reaction};
-use crate::page_store::PageStore;
+use crate::page_store::{Committed, PageStore};
 use crate::request::Request;
 use crate::sql::Plan;
 use crate::status;
@@ -22,7 +22,7 @@ use crate::storage::counted::{Counted, CountedStorage};
 use crate::storage::keys::{self, BranchId};
 use crate::storage::shard_meta::{Life, ShardMeta};
 use crate::storage::{OpenError, corrupt, format, last_stamp};
-use crate::transaction::{self, CommitError, Committed, Ran, Stamp};
+use crate::transaction::{self, CommitError, Ran, Stamp};
 
 /// The shard of one database, on the storage of its object.
 ///

@@ -1,7 +1,7 @@
 //! Runs the statements of one request as one transaction: all of them, or nothing.
 //!
-//! The collector is marked before each statement and savepoint and cut back when that is undone, so the change
-//! record is always what the pages are. The record is sealed before COMMIT; `xSync` then writes it with the pages.
+//! The collector is marked at each savepoint and cut back when that is rolled back to, so the change record is always
+//! what the pages are. Once SQLite has committed to the page store, the store writes the record with the pages.
 
 use std::rc::Rc;
 
@@ -9,13 +9,13 @@ use lake_api::answer::RowWriter;
 use lake_api::limits::ANSWER_BYTES_MAX;
 use lake_cdc::{Lsn, Micros};
 use lake_dialect::{SqlError, sqlstate};
-use lake_host::WriteBatch;
+use lake_host::{StorageError, WriteBatch};
 
 use crate::answer::Answer;
 use crate::collector::{CollectError, Mark};
 use crate::engine::Engine;
 use crate::error::ShardError;
-use crate::page_store::{PageError, Sealed};
+use crate::page_store::{Committed, PageError, Sealed};
 use crate::request::{Request, Statement};
 use crate::schema::Catalog;
 use crate::sql::{self, Outcome, Plan, Run, StatementKind};
@@ -36,15 +36,6 @@ pub(crate) struct Ran {
     /// True if one of them may have written.
     pub(crate) has_written: bool,
     record: Vec<u8>,
-}
-
-/// How a commit ended. A commit that failed is an error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Committed {
-    /// It is durable under its lsn.
-    Written,
-    /// There was nothing to write.
-    Nothing,
 }
 
 struct Savepoint {
@@ -81,7 +72,11 @@ pub(crate) fn read(engine: &Engine, request: &Request, plans: &[Rc<Plan>]) -> Re
             rows: &mut rows,
             schema_changed: &mut |_| {},
         };
-        let outcome = sql::execute(plan, &mut run).map_err(|error| engine.explain(error))?;
+        let outcome = sql::execute(plan, &mut run);
+        if let Some(cause) = engine.cause() {
+            return Err(cause);
+        }
+        let outcome = outcome?;
         answer.push(rows, outcome);
     }
     Ok(answer)
@@ -89,8 +84,7 @@ pub(crate) fn read(engine: &Engine, request: &Request, plans: &[Rc<Plan>]) -> Re
 
 /// Runs a request up to its commit. On an error everything is rolled back.
 pub(crate) fn run(engine: &mut Engine, request: &Request, stamp: Stamp) -> Result<Ran, ShardError> {
-    engine.begin(stamp)?;
-    match run_statements(engine, request) {
+    match engine.begin(stamp).and_then(|()| run_statements(engine, request)) {
         Ok((answer, has_written)) => {
             let record = engine.collector.finish();
             Ok(Ran { answer, has_written, record })
@@ -116,7 +110,6 @@ fn run_statements(engine: &mut Engine, request: &Request) -> Result<(Answer, boo
             StatementKind::Release(name) => release(engine, name, &mut savepoints)?,
             StatementKind::Write | StatementKind::Definition => {
                 has_written = true;
-                engine.install_catalog()?;
                 run_statement(engine, &plan, statement, &mut rows)?
             }
             StatementKind::Read | StatementKind::Nothing => run_statement(engine, &plan, statement, &mut rows)?,
@@ -146,16 +139,14 @@ fn run_statement(
         },
     };
     let outcome = sql::execute(plan, &mut run);
-    engine.collector.check().map_err(collect_error)?;
-    let outcome = outcome.map_err(|error| engine.explain(error))?;
+    if let Some(cause) = engine.cause() {
+        return Err(cause);
+    }
+    let outcome = outcome?;
     if let Some(catalog) = changed {
         engine.catalog = catalog;
     }
     Ok(outcome)
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 fn find_savepoint<'n>(
@@ -171,8 +162,13 @@ fn done(command: &'static str) -> Outcome {
     Outcome { columns: Vec::new(), affected: Some(0), command }
 }
 
+/// What SQLite knows a savepoint by: names that differ in case alone would be one to it, and are two to Postgres.
+fn sqlite_name(depth: usize) -> String {
+    format!("s{depth}")
+}
+
 fn set_savepoint(engine: &Engine, name: &str, savepoints: &mut Vec<Savepoint>) -> Result<Outcome, ShardError> {
-    engine.run_sql(&format!("SAVEPOINT {}", quoted(name)))?;
+    engine.run_sql(&format!("SAVEPOINT {}", sqlite_name(savepoints.len())))?;
     let (mark, catalog) = (engine.collector.mark(), engine.catalog.clone());
     savepoints.push(Savepoint { name: name.to_owned(), mark, catalog });
     Ok(done("SAVEPOINT"))
@@ -180,7 +176,7 @@ fn set_savepoint(engine: &Engine, name: &str, savepoints: &mut Vec<Savepoint>) -
 
 fn roll_back_to(engine: &mut Engine, name: &str, savepoints: &mut Vec<Savepoint>) -> Result<Outcome, ShardError> {
     let index = find_savepoint(savepoints.iter().map(|savepoint| savepoint.name.as_str()), name)?;
-    engine.run_sql(&format!("ROLLBACK TO {}", quoted(name)))?;
+    engine.run_sql(&format!("ROLLBACK TO {}", sqlite_name(index)))?;
     // The savepoint itself stays, as in Postgres.
     savepoints.truncate(index + 1);
     if let Some(savepoint) = savepoints.last() {
@@ -192,7 +188,7 @@ fn roll_back_to(engine: &mut Engine, name: &str, savepoints: &mut Vec<Savepoint>
 
 fn release(engine: &Engine, name: &str, savepoints: &mut Vec<Savepoint>) -> Result<Outcome, ShardError> {
     let index = find_savepoint(savepoints.iter().map(|savepoint| savepoint.name.as_str()), name)?;
-    engine.run_sql(&format!("RELEASE {}", quoted(name)))?;
+    engine.run_sql(&format!("RELEASE {}", sqlite_name(index)))?;
     savepoints.truncate(index);
     Ok(done("RELEASE"))
 }
@@ -204,23 +200,22 @@ pub(crate) fn commit(
     stamp: Stamp,
     extra: WriteBatch,
 ) -> Result<Committed, CommitError> {
-    let record = std::mem::take(&mut ran.record);
-    engine.store.seal(Sealed { stamp: stamp.at, record, extra });
-    let outcome = engine.connections.writer.execute_batch("COMMIT");
-    let failure = engine.store.take_failure();
-    match (outcome, failure) {
-        (Ok(()), None) if engine.store.is_sealed() => {
-            engine.store.discard();
-            Ok(Committed::Nothing)
-        }
-        (Ok(()), None) => Ok(Committed::Written),
-        (_, Some(PageError::TooManyDirtyPages)) => {
-            Err(CommitError::RolledBack(ShardError::TooLarge(PageError::TooManyDirtyPages.to_string())))
-        }
-        (_, Some(PageError::Storage(lake_host::StorageError::Full))) => Err(CommitError::RolledBack(ShardError::Full)),
-        (_, Some(error)) => Err(CommitError::Unknown(error.to_string())),
-        (Err(error), None) => Err(CommitError::RolledBack(engine.explain_sqlite(error))),
+    if !ran.has_written {
+        // SQLite begins a file with its first transaction, whatever that is: reading makes no database.
+        return engine.roll_back().map(|()| Committed::Nothing).map_err(CommitError::RolledBack);
     }
+    let record = std::mem::take(&mut ran.record);
+    let failure = match engine.connections.writer.execute_batch("COMMIT") {
+        Ok(()) => engine.cause(),
+        Err(error) => Some(engine.explain_sqlite(error)),
+    };
+    if let Some(error) = failure {
+        return Err(CommitError::RolledBack(error));
+    }
+    engine.store.commit(Sealed { stamp: stamp.at, record, extra }).map_err(|error| match error {
+        PageError::Storage(StorageError::Full) => CommitError::RolledBack(ShardError::Full),
+        error => CommitError::Unknown(error.to_string()),
+    })
 }
 
 /// Why a commit failed.
@@ -234,7 +229,10 @@ pub(crate) enum CommitError {
 
 pub(crate) fn collect_error(error: CollectError) -> ShardError {
     match error {
-        CollectError::TooLarge | CollectError::TooManyChanges => ShardError::TooLarge(error.to_string()),
+        CollectError::TooLarge | CollectError::TooManyChanges | CollectError::TooManyTables => {
+            ShardError::TooLarge(error.to_string())
+        }
+        CollectError::OutOfMemory => ShardError::Sql(SqlError::new(sqlstate::OUT_OF_MEMORY, error.to_string())),
         CollectError::Row { .. } => ShardError::Internal(error.to_string()),
     }
 }

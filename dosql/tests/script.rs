@@ -46,6 +46,39 @@ fn rows_go_in_and_come_out_typed() {
     );
 }
 
+#[test]
+fn an_update_cascades_into_columns_only_that_hold_what_comes() {
+    let parent = |ty: &str| format!("CREATE TABLE p (id {ty} PRIMARY KEY)");
+    let child = |ty: &str, rest: &str| format!("CREATE TABLE c (p_id {ty} REFERENCES p (id) {rest})");
+    for (from, to, fits) in [
+        ("numeric(10,4)", "numeric(10,2)", false),
+        ("numeric(10,2)", "numeric(10,4)", false),
+        ("numeric(12,2)", "numeric(10,2)", false),
+        ("numeric(10,2)", "numeric(12,2)", true),
+        ("numeric(10,2)", "numeric(10,2)", true),
+        ("bigint", "integer", false),
+        ("integer", "smallint", false),
+        ("smallint", "bigint", true),
+        ("varchar(9)", "varchar(8)", false),
+        ("text", "varchar(8)", false),
+        ("varchar(8)", "text", true),
+    ] {
+        let mut session = Session::new();
+        session.run(&parent(from));
+        let refused = session.rows(&child(to, "ON DELETE CASCADE ON UPDATE CASCADE"));
+        assert_eq!(!refused.starts_with("0A000"), fits, "{from} to {to}: {refused}");
+        if !fits {
+            session.run(&child(to, "ON DELETE CASCADE ON UPDATE SET NULL"));
+            let other = "CREATE TABLE d (a int, b ";
+            let refused = session.rows(&format!("{other}{to}, FOREIGN KEY (b) REFERENCES p ON UPDATE CASCADE)"));
+            assert!(refused.starts_with("0A000"), "{from} to {to}: {refused}");
+            session.run("CREATE TABLE e (a int)");
+            let refused = session.rows(&format!("ALTER TABLE e ADD COLUMN b {to} REFERENCES p (id) ON UPDATE CASCADE"));
+            assert!(refused.starts_with("0A000"), "{from} to {to}: {refused}");
+        }
+    }
+}
+
 #[track_caller]
 fn check_with(session: &mut Session, sql: &str, parameters: &[Json], expected: &str) {
     let found = match session.execute(sql, parameters) {

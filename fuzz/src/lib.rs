@@ -6,8 +6,11 @@
 //! values, so that a change of a layout is followed by making it again: `cargo xtask fuzz --write-seeds`.
 
 pub mod api;
+pub mod avro;
 pub mod blobs;
 pub mod changes;
+pub mod engine;
+pub mod engines;
 pub mod facade;
 pub mod frames;
 pub mod lake;

@@ -3,16 +3,56 @@
 
 use futures::executor::block_on;
 use lake_api::scope::Access;
-use lake_catalog::rest::RestRequest;
 use lake_cdc::{Micros, TimelineId, ViewRequest};
 use lake_host::{ShardStorage, WriteBatch, blob};
 use lake_test_host::{MemoryStorage, SeededRandom};
 
+use crate::engine::view_registration;
+use crate::rest::{asked, post, send, shown};
 use crate::seed::Seeds;
 use crate::world::{NOW, World, body, claims, keys};
 
 thread_local! {
-    static WORLD: World = World::new();
+    static WORLD: World = world();
+}
+
+/// When the files of a dropped view are removed, in microseconds.
+const WEEK_AND_MORE: i64 = 8 * 86_400_000_000;
+
+/// A request with a key, which is remembered.
+const ONCE: &str = "DELETE /v1/namespaces/sales\nidempotency-key: 00000000-0000-7000-8000-000000000001";
+
+/// What leaves rows of all kinds in the catalog.
+const CHANGES: [&str; 4] = [
+    "DELETE /v1/namespaces/default/tables/visits",
+    "DELETE /v1/namespaces/default/tables/events?purgeRequested=true",
+    "DELETE /v1/namespaces/default/views/w",
+    ONCE,
+];
+
+/// What reads them.
+const READS: [&str; 9] = [
+    "GET /v1/namespaces",
+    "GET /v1/namespaces/default/tables",
+    "GET /v1/namespaces/default/tables/orders",
+    "GET /v1/namespaces/default/tables/rows",
+    "GET /v1/namespaces/default/views",
+    "GET /v1/namespaces/default/views/v",
+    "GET /v1/namespaces/default/dropped-tables",
+    "POST /v1/namespaces/default/tables/visits/undrop",
+    ONCE,
+];
+
+/// A lake with something of each kind.
+fn world() -> World {
+    let world = World::new().with_engines();
+    let catalog = world.open_catalog().expect("opens");
+    let view = post("/v1/namespaces/default/register-view", &view_registration("w"));
+    for request in [view].into_iter().chain(CHANGES.map(asked)) {
+        let answer = send(&catalog, &world.store, &request, &claims("all"), &SeededRandom::new(4), NOW);
+        assert!(answer.status < 300, "{}", shown(&answer));
+    }
+    world
 }
 
 /// Which object, which of its rows (two bytes), then the payload. A flush takes long, so the first byte says too whether
@@ -70,7 +110,8 @@ fn use_lake(world: &World, flushes: bool) {
     let Ok(lake) = world.open_lake() else { return };
     let tables = ["g", "orders"].map(|name| ("default".to_owned(), name.to_owned())).to_vec();
     for past in [false, true] {
-        let request = ViewRequest { tables: tables.clone(), after: None, snapshot_id: None, past, positions: Vec::new() };
+        let request =
+            ViewRequest { tables: tables.clone(), after: None, snapshot_id: None, past, positions: Vec::new() };
         let _ = std::hint::black_box(lake.view(&request));
     }
     let mut subscriber = None;
@@ -86,20 +127,21 @@ fn use_lake(world: &World, flushes: bool) {
 fn use_catalog(world: &World) {
     let Ok(catalog) = world.open_catalog() else { return };
     let _ = std::hint::black_box((block_on(catalog.recover(&world.store)), catalog.position()));
-    for path in ["/v1/namespaces", "/v1/namespaces/default/tables", "/v1/namespaces/default/tables/orders"] {
-        let request = RestRequest { method: "GET".into(), path: path.into(), ..RestRequest::default() };
-        let (claims, keys) = (claims("all"), keys());
+    let (claims, keys) = (claims("all"), keys());
+    for request in READS.map(asked) {
         let random = SeededRandom::new(2);
         let answer = catalog.respond(&request, &claims, &keys, &world.store, &random, NOW);
         let _ = std::hint::black_box(block_on(answer));
     }
     let _ = std::hint::black_box(catalog.version_hint("warehouse/default/orders"));
-    let _ = std::hint::black_box(block_on(catalog.purge_step(&world.store, NOW)));
+    for later in [NOW, NOW + WEEK_AND_MORE] {
+        let _ = std::hint::black_box(block_on(catalog.purge_step(&world.store, later)));
+    }
 }
 
 /// Rows as they are; of each kind of key the first ones.
 pub fn seeds() -> Seeds {
-    let world = World::new();
+    let world = world();
     let mut seeds = Seeds::new();
     for (object, (name, storage)) in
         [("shard", &world.shard), ("lake", &world.lake), ("catalog", &world.catalog)].into_iter().enumerate()

@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use futures::executor::block_on;
 use iceberg::spec::TableMetadata;
-use lake_catalog::rest::RestRequest;
 use lake_cdc::Micros;
 use lake_query::{Engine, QueryRequest};
 use lake_table::{ReadError, ReadFile, RowDelta, apply_updates, plan_scan, read_position_deletes, stage_row_delta};
 use lake_table::{TableName, write_position_deletes};
 use lake_test_host::SeededRandom;
+use serde_json::json;
 
+use crate::engine::EngineTable;
+use crate::rest::{get, post};
 use crate::seed::{Seeds, choice, chosen};
 use crate::world::{Always, BUCKET, NOW, World, claims, keys};
 
@@ -120,19 +122,14 @@ fn use_metadata(files: &Replaced<'_>, metadata: &TableMetadata) {
     }
 }
 
-/// The catalog gives its table with this metadata to a client.
+/// The catalog gives its table with this metadata to a client, and plans a scan of it.
 fn respond(table: &Table, bytes: &[u8]) {
     let world = table.world.fork_all();
     world.store.place(&table.metadata, bytes);
     let catalog = world.open_catalog().expect("opens");
-    for query in ["snapshots=refs", "snapshots=all"] {
-        let request = RestRequest {
-            method: "GET".into(),
-            path: "/v1/namespaces/default/tables/orders".into(),
-            query: query.into(),
-            origin: "http://127.0.0.1:8787".into(),
-            ..RestRequest::default()
-        };
+    let orders = "/v1/namespaces/default/tables/orders";
+    let plan = post(&format!("{orders}/plan"), &json!({"filter": {"type": "gt", "term": "qty", "value": 1}}));
+    for request in [get(&format!("{orders}?snapshots=refs")), get(orders), plan] {
         let (claims, keys) = (claims("all"), keys());
         let random = SeededRandom::new(2);
         let answer = catalog.respond(&request, &claims, &keys, &world.store, &random, NOW);
@@ -150,7 +147,7 @@ fn query(table: &Table, bytes: &[u8]) {
     let _ = std::hint::black_box(block_on(engine.run(&request, &table.view, &store, Micros(NOW), || 0)));
 }
 
-/// The files as they are.
+/// The files as they are, and manifests that are not compressed.
 pub fn seeds() -> Seeds {
     let file = |key: &str| TABLE.with(|table| table.world.store.bytes(key)).expect("the file");
     let (metadata, list, manifest, data) = TABLE.with(|table| {
@@ -158,7 +155,10 @@ pub fn seeds() -> Seeds {
     });
     let partition = iceberg::spec::Struct::empty();
     let deletes = write_position_deletes("s3://b/d.parquet", "s3://b/a.parquet", partition, 0, &[0, 3, 70_000]);
+    let plain = EngineTable::new(2);
     vec![
+        chosen(3, "manifest-plain", plain.file("metadata/m2.avro")),
+        chosen(3, "manifest-deletes", plain.file("metadata/x.avro")),
         chosen(0, "metadata", file(&metadata)),
         chosen(1, "loaded", file(&metadata)),
         chosen(2, "manifest-list", file(&list)),

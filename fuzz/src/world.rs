@@ -107,7 +107,12 @@ impl World {
         World { shard: self.shard.fork(), lake: self.lake.fork(), catalog: self.catalog.fork(), ..self.clone() }
     }
 
-    /// The same with a bucket of its own too.
+    /// A copy whose catalog has storage and a bucket of its own; the other objects are shared.
+    pub fn fork_catalog(&self) -> World {
+        World { catalog: self.catalog.fork(), store: self.copy_store(), ..self.clone() }
+    }
+
+    /// The same as [`World::fork`] with a bucket of its own too.
     pub fn fork_all(&self) -> World {
         World { store: self.copy_store(), ..self.fork() }
     }

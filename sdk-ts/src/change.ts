@@ -29,6 +29,8 @@ export interface CDCEventBase {
   readonly committedAt: string
   /** Names and values of the key's columns, as far as they are known. */
   readonly primaryKey: Row
+  /** The rows take more than 4 MiB: `before` and `after` hold the key's columns alone, or none. Read the row with a query. */
+  readonly tooLarge?: true
 }
 
 /** A row is new. */
@@ -166,6 +168,7 @@ export class MessageDecoder {
       timestamp: new Date(committedAt),
       committedAt,
       primaryKey: keyOf(relation, after ?? before ?? {}),
+      ...(wire['tooLarge'] === true ? { tooLarge: true as const } : {}),
     }
     const operation = wire['operation']
     switch (operation) {

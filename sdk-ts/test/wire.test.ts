@@ -49,8 +49,8 @@ describe('subscribe.json', () => {
     if (decoded.kind !== 'batch') return true
     const wire = message['events'] as Record<string, unknown>[]
     assert.deepEqual(
-      decoded.batch.events.map(event => JSON.parse(JSON.stringify([event.after ?? null, event.lsn.toString()]))),
-      wire.map(event => [event['after'] ?? null, event['lsn']]),
+      decoded.batch.events.map(event => JSON.parse(JSON.stringify([event.after ?? null, event.lsn.toString(), event.tooLarge ?? null]))),
+      wire.map(event => [event['after'] ?? null, event['lsn'], event['tooLarge'] ?? null]),
     )
     return true
   }

@@ -1,16 +1,26 @@
-//! Avro's container: compressing a file that was written without compression, and a look at one that others wrote.
+//! Avro's container: compressing a file that was written without compression, and undoing that for one that others wrote.
 //!
 //! The `iceberg` crate writes manifests uncompressed and offers no choice. The container is simple enough to put another
 //! codec on its blocks: magic, a map of metadata, a sync marker, then blocks of count, size, data and marker.
 //! Deflate, because every engine reads it; two of them fail on zstandard.
 
+mod codec;
+mod items;
+mod schema;
+#[cfg(test)]
+mod tests;
+
 use std::io::Write;
 
 use bytes::Bytes;
 use flate2::{Compression, write::DeflateEncoder};
-use serde_json::Value;
+use serde_json::Value as Json;
 
 use crate::error::TableError;
+use crate::limits::{AVRO_BLOCK_BYTES_MAX, AVRO_HEADER_BYTES_MAX, AVRO_HEADER_ENTRIES_MAX};
+use codec::Codec;
+pub(crate) use items::Content;
+use items::Tally;
 
 const MAGIC: &[u8] = b"Obj\x01";
 const CODEC: &[u8] = b"avro.codec";
@@ -18,6 +28,7 @@ const SCHEMA: &[u8] = b"avro.schema";
 const SYNC_BYTES: usize = 16;
 
 const BROKEN: TableError = TableError::Unsupported("an Avro file that is not as the spec says");
+const TOO_LARGE: TableError = TableError::Unsupported("an Avro file that takes this much memory");
 
 /// The same records, deflated. `file` has no codec yet.
 pub(crate) fn deflate(file: &Bytes) -> Result<Bytes, TableError> {
@@ -29,14 +40,8 @@ pub(crate) fn deflate(file: &Bytes) -> Result<Bytes, TableError> {
     metadata.retain(|(key, _)| *key != CODEC);
     metadata.push((CODEC, b"deflate"));
     let sync = reader.take(SYNC_BYTES)?;
-    let mut out = MAGIC.to_vec();
-    put_long(&mut out, metadata.len() as i64);
-    for (key, value) in metadata {
-        put_counted(&mut out, key);
-        put_counted(&mut out, value);
-    }
-    put_long(&mut out, 0);
-    out.extend_from_slice(sync);
+    let mut out = Vec::new();
+    put_header(&mut out, &metadata, sync);
     while !reader.0.is_empty() {
         let count = reader.long()?;
         let data = reader.counted()?;
@@ -45,52 +50,82 @@ pub(crate) fn deflate(file: &Bytes) -> Result<Bytes, TableError> {
         }
         let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
         let deflated = encoder.write_all(data).and_then(|()| encoder.finish()).map_err(|_| BROKEN)?;
-        put_long(&mut out, count);
-        put_counted(&mut out, &deflated);
-        out.extend_from_slice(sync);
+        put_block(&mut out, count, &deflated, sync);
     }
     Ok(Bytes::from(out))
 }
 
-/// Refuses a file whose schema has a name that Avro does not allow: the library that reads it panics there.
-pub(crate) fn check_names(file: &[u8]) -> Result<(), TableError> {
-    let header = Reader(file).header()?;
-    let schemas = header.iter().filter(|(key, _)| *key == SCHEMA);
-    for (_, json) in schemas {
-        let schema: Value = serde_json::from_slice(json).map_err(|_| BROKEN)?;
-        if !has_good_names(&schema) {
+/// What the header of a file is asked for: Avro's schema, and what Iceberg says of a manifest.
+const HEADER_KEYS: [&[u8]; 7] =
+    [SCHEMA, b"schema", b"schema-id", b"partition-spec", b"partition-spec-id", b"format-version", b"content"];
+
+/// The same items without compression, written anew from parts that were looked at.
+///
+/// The library that reads Avro believes what a file says of itself: it panics at a block in snappy that is shorter than
+/// its checksum, inflates whatever there is, takes memory for any length that is claimed, and follows a schema that
+/// contains itself until the stack ends.
+pub(crate) fn plain(file: &[u8], content: Content) -> Result<Bytes, TableError> {
+    let mut reader = Reader(file);
+    let metadata = reader.header()?;
+    if file.len() - reader.0.len() > AVRO_HEADER_BYTES_MAX {
+        return Err(TOO_LARGE);
+    }
+    let sync = reader.take(SYNC_BYTES)?;
+    let codec = Codec::of(find(&metadata, CODEC)?)?;
+    let (kind, schema) = schema::parse(find(&metadata, SCHEMA)?.ok_or(BROKEN)?)?;
+    let mut kept = Vec::new();
+    for key in HEADER_KEYS {
+        if let Some(value) = find(&metadata, key)? {
+            if matches!(key, b"schema" | b"partition-spec") {
+                check_ids(value)?;
+            }
+            kept.push((key, if key == SCHEMA { schema.as_slice() } else { value }));
+        }
+    }
+    let mut out = Vec::with_capacity(file.len());
+    put_header(&mut out, &kept, sync);
+    let mut tally = Tally::new(content);
+    let mut block = Vec::new();
+    while !reader.0.is_empty() {
+        let count = reader.long()?;
+        codec.inflate(reader.counted()?, AVRO_BLOCK_BYTES_MAX, &mut block)?;
+        if reader.take(SYNC_BYTES)? != sync {
             return Err(BROKEN);
         }
-    }
-    Ok(())
-}
-
-/// True if all names in a schema are names. How deep it nests is bounded by who parsed the JSON.
-fn has_good_names(schema: &Value) -> bool {
-    match schema {
-        Value::String(name) => is_name(name),
-        Value::Array(union) => union.iter().all(has_good_names),
-        Value::Object(schema) => {
-            let is_good = |key: &str| match schema.get(key) {
-                Some(Value::String(name)) => is_name(name) || (key == "namespace" && name.is_empty()),
-                _ => true,
-            };
-            let aliases = schema.get("aliases").and_then(Value::as_array);
-            is_good("name")
-                && is_good("namespace")
-                && aliases.into_iter().flatten().all(|alias| alias.as_str().is_none_or(is_name))
-                && ["type", "items", "values", "fields"].iter().all(|key| schema.get(*key).is_none_or(has_good_names))
+        tally.walk(&kind, count, &block)?;
+        // The library takes a block without items for the end.
+        if count > 0 {
+            put_block(&mut out, count, &block, sync);
         }
-        _ => true,
+    }
+    Ok(Bytes::from(out))
+}
+
+/// Refuses negative ids of fields: the library makes names of some of them, and panics at one with a sign in it.
+fn check_ids(value: &[u8]) -> Result<(), TableError> {
+    let json: Json = serde_json::from_slice(value).map_err(|_| BROKEN)?;
+    if has_negative_id(&json) { Err(BROKEN) } else { Ok(()) }
+}
+
+/// How deep it goes is bounded by who parsed the JSON.
+fn has_negative_id(json: &Json) -> bool {
+    match json {
+        Json::Array(items) => items.iter().any(has_negative_id),
+        Json::Object(fields) => fields.iter().any(|(key, value)| match value.as_f64() {
+            Some(number) => number < 0.0 && key.ends_with("id"),
+            None => has_negative_id(value),
+        }),
+        _ => false,
     }
 }
 
-/// Avro spec, "Names".
-fn is_name(text: &str) -> bool {
-    text.split('.').all(|part| {
-        part.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
-            && part.chars().all(|next| next.is_ascii_alphanumeric() || next == '_')
-    })
+/// An entry of a header; none may be there twice.
+fn find<'a>(metadata: &[(&[u8], &'a [u8])], key: &[u8]) -> Result<Option<&'a [u8]>, TableError> {
+    let mut found = metadata.iter().filter(|(held, _)| *held == key).map(|(_, value)| *value);
+    match (found.next(), found.next()) {
+        (value, None) => Ok(value),
+        _ => Err(BROKEN),
+    }
 }
 
 /// Takes Avro's primitives from the front.
@@ -114,6 +149,9 @@ impl<'a> Reader<'a> {
             }
             for _ in 0..count.unsigned_abs() {
                 metadata.push((self.counted()?, self.counted()?));
+                if metadata.len() > AVRO_HEADER_ENTRIES_MAX {
+                    return Err(TOO_LARGE);
+                }
             }
         }
     }
@@ -142,6 +180,23 @@ impl<'a> Reader<'a> {
     }
 }
 
+fn put_header(out: &mut Vec<u8>, metadata: &[(&[u8], &[u8])], sync: &[u8]) {
+    out.extend_from_slice(MAGIC);
+    put_long(out, metadata.len() as i64);
+    for (key, value) in metadata {
+        put_counted(out, key);
+        put_counted(out, value);
+    }
+    put_long(out, 0);
+    out.extend_from_slice(sync);
+}
+
+fn put_block(out: &mut Vec<u8>, count: i64, data: &[u8], sync: &[u8]) {
+    put_long(out, count);
+    put_counted(out, data);
+    out.extend_from_slice(sync);
+}
+
 fn put_long(out: &mut Vec<u8>, value: i64) {
     let mut rest = ((value << 1) ^ (value >> 63)) as u64;
     while rest >= 0x80 {
@@ -154,64 +209,4 @@ fn put_long(out: &mut Vec<u8>, value: i64) {
 fn put_counted(out: &mut Vec<u8>, bytes: &[u8]) {
     put_long(out, bytes.len() as i64);
     out.extend_from_slice(bytes);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A file of one block with `data`, codec null.
-    fn file(data: &[u8]) -> Vec<u8> {
-        let mut out = MAGIC.to_vec();
-        put_long(&mut out, 2);
-        put_counted(&mut out, CODEC);
-        put_counted(&mut out, b"null");
-        put_counted(&mut out, b"avro.schema");
-        put_counted(&mut out, b"\"bytes\"");
-        put_long(&mut out, 0);
-        out.extend_from_slice(&[7; SYNC_BYTES]);
-        put_long(&mut out, 3);
-        put_counted(&mut out, data);
-        out.extend_from_slice(&[7; SYNC_BYTES]);
-        out
-    }
-
-    #[test]
-    fn a_block_that_repeats_itself_gets_smaller_and_names_its_codec() {
-        let plain = Bytes::from(file(&[5; 10_000]));
-        let deflated = deflate(&plain).unwrap();
-        assert!(deflated.len() < 200, "{}", deflated.len());
-        assert!(deflated.windows(7).any(|window| window == b"deflate"));
-    }
-
-    #[test]
-    fn a_schema_has_names_that_are_names() {
-        let check = |schema: &str, is_good: bool| {
-            let mut file = MAGIC.to_vec();
-            put_long(&mut file, 1);
-            put_counted(&mut file, SCHEMA);
-            put_counted(&mut file, schema.as_bytes());
-            put_long(&mut file, 0);
-            assert_eq!(check_names(&file).is_ok(), is_good, "{schema}");
-        };
-        check(
-            r#"{"type":"record","name":"manifest_entry","fields":[{"name":"k117_v118","type":["null","int"]}]}"#,
-            true,
-        );
-        check(r#"{"type":"record","name":"k117_v=18","fields":[]}"#, false);
-        check(r#"{"type":"array","items":{"type":"record","name":"a.b","namespace":"","fields":[]}}"#, true);
-        check(r#"{"type":"map","values":{"type":"fixed","name":"","size":1}}"#, false);
-        check(r#"{"type":"record","name":"a","aliases":["b c"],"fields":[]}"#, false);
-        check(r#"["null","a-b"]"#, false);
-        check("{", false);
-    }
-
-    #[test]
-    fn a_file_that_is_cut_off_anywhere_is_refused() {
-        let plain = file(b"rows");
-        let header = plain.len() - (1 + 5 + SYNC_BYTES);
-        for length in (0..plain.len()).filter(|length| *length != header) {
-            assert!(deflate(&Bytes::from(plain[..length].to_vec())).is_err(), "{length}");
-        }
-    }
 }

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef as ArrowSchemaRef;
+use arrow::datatypes::{FieldRef, Schema as ArrowSchema, SchemaRef as ArrowSchemaRef};
 use iceberg::spec::{DataContentType, DataFile, DataFileBuilder, DataFileFormat, Schema, Struct};
 use parquet::arrow::ArrowSchemaConverter;
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::basic::{Compression, LogicalType, Type as PhysicalType, ZstdLevel};
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use parquet::schema::types::{SchemaDescriptor, Type, TypePtr};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesPtr};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::{Type, TypePtr};
 
 use crate::error::TableError;
 use crate::limits::{DICTIONARY_BYTES, PAGE_BYTES, ROW_GROUP_BYTES, ROW_GROUP_ROWS, ZSTD_LEVEL};
@@ -44,13 +44,19 @@ pub(crate) fn writer_properties() -> WriterProperties {
 }
 
 /// Writes one data file in memory.
+///
+/// Rows of the open row group are kept as they come, and its columns are encoded one after the other when it ends: a
+/// column that is being encoded takes half a megabyte (a dictionary, a page, and a compressor with its tables), and a row
+/// can have hundreds.
 pub struct DataFileWriter {
     location: String,
     partition: Struct,
     partition_spec_id: i32,
     schema: Arc<Schema>,
     arrow_schema: ArrowSchemaRef,
-    writer: ArrowWriter<Vec<u8>>,
+    writer: SerializedFileWriter<Vec<u8>>,
+    open: Vec<RecordBatch>,
+    open_bytes: usize,
     record_count: u64,
 }
 
@@ -64,14 +70,20 @@ impl DataFileWriter {
     ) -> Result<DataFileWriter, TableError> {
         let arrow_schema = arrow_schema(&schema)?;
         let parquet_schema = ArrowSchemaConverter::new().convert(&arrow_schema)?;
-        let parquet_schema = SchemaDescriptor::new(with_uuids(&parquet_schema.root_schema_ptr())?);
-        let options = ArrowWriterOptions::new()
-            .with_properties(writer_properties())
-            .with_parquet_schema(parquet_schema)
-            // Readers go by the Parquet schema and field ids; the embedded Arrow schema would only make files larger.
-            .with_skip_arrow_metadata(true);
-        let writer = ArrowWriter::try_new_with_options(Vec::new(), arrow_schema.clone(), options)?;
-        Ok(DataFileWriter { location, partition, partition_spec_id, schema, arrow_schema, writer, record_count: 0 })
+        // Readers go by the Parquet schema and field ids; an embedded Arrow schema would only make files larger.
+        let root = with_uuids(&parquet_schema.root_schema_ptr())?;
+        let writer = SerializedFileWriter::new(Vec::new(), root, Arc::new(writer_properties()))?;
+        Ok(DataFileWriter {
+            location,
+            partition,
+            partition_spec_id,
+            schema,
+            arrow_schema,
+            writer,
+            open: Vec::new(),
+            open_bytes: 0,
+            record_count: 0,
+        })
     }
 
     /// The schema that batches must have.
@@ -81,11 +93,41 @@ impl DataFileWriter {
 
     /// Appends rows.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), TableError> {
-        self.writer.write(batch)?;
         self.record_count += batch.num_rows() as u64;
-        if self.writer.in_progress_size() >= ROW_GROUP_BYTES {
-            self.writer.flush()?;
+        self.open_bytes += batch.get_array_memory_size();
+        self.open.push(batch.clone());
+        let rows = self.open.iter().map(RecordBatch::num_rows).sum::<usize>();
+        if rows >= ROW_GROUP_ROWS || self.open_bytes >= ROW_GROUP_BYTES { self.end_row_group() } else { Ok(()) }
+    }
+
+    /// Bytes of the rows that are not encoded yet.
+    pub fn open_bytes(&self) -> usize {
+        self.open_bytes
+    }
+
+    /// Encodes the rows so far; others go into another row group.
+    pub fn end_row_group(&mut self) -> Result<(), TableError> {
+        let batches = std::mem::take(&mut self.open);
+        self.open_bytes = 0;
+        if batches.is_empty() {
+            return Ok(());
         }
+        let (root, properties) = (self.writer.schema_descr().root_schema_ptr(), self.writer.properties().clone());
+        // What is encoded is let go of.
+        let mut columns = batches.into_iter().map(|batch| batch.columns().to_vec().into_iter()).collect::<Vec<_>>();
+        let mut group = self.writer.next_row_group()?;
+        for (field, parquet_field) in self.arrow_schema.fields().iter().zip(root.get_fields()) {
+            let mut writers = column_writers(field, &root, parquet_field, &properties)?;
+            for array in columns.iter_mut().filter_map(Iterator::next) {
+                for (leaf, writer) in compute_leaves(field, &array)?.iter().zip(&mut writers) {
+                    writer.write(leaf)?;
+                }
+            }
+            for writer in writers {
+                writer.close()?.append_to_row_group(&mut group)?;
+            }
+        }
+        group.close()?;
         Ok(())
     }
 
@@ -94,13 +136,9 @@ impl DataFileWriter {
         self.record_count
     }
 
-    /// Bytes so far, the open row group included as far as it is encoded.
-    pub fn encoded_bytes(&self) -> usize {
-        self.writer.bytes_written() + self.writer.in_progress_size()
-    }
-
     /// Ends the file. Fields in `without_bounds` (they hold NaN, which has no place in an order) get no bounds.
     pub fn finish(mut self, without_bounds: &BTreeSet<i32>) -> Result<NewFile, TableError> {
+        self.end_row_group()?;
         let metadata = self.writer.finish()?;
         let bytes = std::mem::take(self.writer.inner_mut());
         let statistics = FileStatistics::collect(&self.schema, &metadata, without_bounds);
@@ -122,6 +160,19 @@ impl DataFileWriter {
             .map_err(|_| TableError::NotFound("complete description of a data file"))?;
         Ok(NewFile { file, bytes })
     }
+}
+
+/// Writers of one field's columns alone, by way of a file that has no other.
+fn column_writers(
+    field: &FieldRef,
+    root: &TypePtr,
+    parquet_field: &TypePtr,
+    properties: &WriterPropertiesPtr,
+) -> Result<Vec<ArrowColumnWriter>, TableError> {
+    let alone = Type::group_type_builder(root.name()).with_fields(vec![parquet_field.clone()]).build()?;
+    let file = SerializedFileWriter::new(std::io::sink(), Arc::new(alone), properties.clone())?;
+    let schema = Arc::new(ArrowSchema::new(vec![field.clone()]));
+    Ok(ArrowRowGroupWriterFactory::new(&file, schema).create_column_writers(0)?)
 }
 
 /// Marks the 16-byte columns as UUIDs. Of the types that tables have, only uuid is stored so, and readers that go by

@@ -1,7 +1,11 @@
 //! What can go wrong with a table's bytes, and the port through which they are read.
 
+use std::fmt::Write;
+
 use bytes::Bytes;
 use thiserror::Error;
+
+use crate::limits::REASON_BYTES_MAX;
 
 /// Why a file could not be read.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -38,6 +42,27 @@ pub enum TableError {
     /// JSON of the metadata cannot be built.
     #[error("the metadata cannot be built: {0}")]
     Json(#[from] serde_json::Error),
+}
+
+/// A file that the library could not read, with the begin of its reasons: they spell out what was in the way, at any length.
+pub(crate) fn unreadable(error: iceberg::Error) -> TableError {
+    let mut reason = Reason(String::new());
+    if write!(reason, "{error}").is_err() {
+        reason.0.push('…');
+    }
+    TableError::Iceberg(iceberg::Error::new(iceberg::ErrorKind::DataInvalid, reason.0))
+}
+
+/// A text that takes no more once it is long enough.
+struct Reason(String);
+
+impl Write for Reason {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        let room = text.floor_char_boundary(REASON_BYTES_MAX - self.0.len());
+        let (head, tail) = text.split_at(room);
+        self.0.push_str(head);
+        if tail.is_empty() { Ok(()) } else { Err(std::fmt::Error) }
+    }
 }
 
 /// Reads whole files of a table by their location (`s3://bucket/key`).

@@ -1,5 +1,7 @@
 //! Manifests and manifest lists: bytes in, entries out, and back.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures::FutureExt;
 use iceberg::io::{FileIO, FileWrite};
@@ -8,8 +10,8 @@ use iceberg::spec::{
     ManifestStatus, ManifestWriterBuilder, PartitionSpec, SchemaRef, TableMetadata,
 };
 
-use crate::avro::{check_names, deflate};
-use crate::error::{ReadFile, TableError};
+use crate::avro::{Content, deflate, plain};
+use crate::error::{ReadFile, TableError, unreadable};
 
 /// Where the writers of the `iceberg` crate put their bytes before they are taken out again.
 pub(crate) const MEMORY: &str = "memory:///file.avro";
@@ -32,8 +34,13 @@ pub async fn read_manifest_list<R: ReadFile>(
     let Some(snapshot_id) = snapshot_id else { return Ok(Vec::new()) };
     let snapshot = metadata.snapshot_by_id(snapshot_id).ok_or(TableError::NotFound("such snapshot"))?;
     let bytes = files.read(snapshot.manifest_list()).await?;
-    check_names(&bytes)?;
-    let list = ManifestList::parse_with_version(&bytes, metadata.format_version())?;
+    parse_list(&bytes, metadata.format_version())
+}
+
+/// The manifests of a list, which anybody may have written.
+pub(crate) fn parse_list(bytes: &[u8], version: FormatVersion) -> Result<Vec<ManifestFile>, TableError> {
+    let file = plain(bytes, Content::Manifests)?;
+    let list = ManifestList::parse_with_version(&file, version).map_err(unreadable)?;
     Ok(list.consume_entries().into_iter().collect())
 }
 
@@ -42,14 +49,13 @@ pub async fn read_manifest_list<R: ReadFile>(
 /// Spec, "Manifest inheritance": an added entry without numbers has those of its manifest.
 pub async fn read_manifest<R: ReadFile>(files: &R, file: &ManifestFile) -> Result<Vec<Entry>, TableError> {
     let bytes = files.read(&file.manifest_path).await?;
-    check_names(&bytes)?;
-    let (entries, _) = Manifest::parse_avro(&bytes)?.into_parts();
+    let entries = parse_entries(&bytes)?;
     let mut live = Vec::with_capacity(entries.len());
     for entry in entries {
         if !entry.is_alive() {
             continue;
         }
-        let mut entry = std::sync::Arc::unwrap_or_clone(entry);
+        let mut entry = Arc::unwrap_or_clone(entry);
         entry.snapshot_id.get_or_insert(file.added_snapshot_id);
         if entry.status == ManifestStatus::Added || file.sequence_number == 0 {
             entry.sequence_number.get_or_insert(file.sequence_number);
@@ -58,6 +64,12 @@ pub async fn read_manifest<R: ReadFile>(files: &R, file: &ManifestFile) -> Resul
         live.push(entry);
     }
     Ok(live)
+}
+
+/// The entries of a manifest, which anybody may have written.
+pub(crate) fn parse_entries(bytes: &[u8]) -> Result<Vec<Arc<Entry>>, TableError> {
+    let file = plain(bytes, Content::Files)?;
+    Ok(Manifest::parse_avro(&file).map_err(unreadable)?.into_parts().0)
 }
 
 /// What happens to a file in the manifest that is written.

@@ -8,13 +8,11 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use iceberg::io::{FileIO, FileWrite};
-use iceberg::spec::{
-    FormatVersion, ManifestContentType, ManifestFile, ManifestList, ManifestListWriter, UNASSIGNED_SEQUENCE_NUMBER,
-};
+use iceberg::spec::{FormatVersion, ManifestContentType, ManifestFile, ManifestListWriter, UNASSIGNED_SEQUENCE_NUMBER};
 
 use crate::avro::deflate;
 use crate::error::TableError;
-use crate::manifest::{MEMORY, drive};
+use crate::manifest::{MEMORY, drive, parse_list};
 
 /// What the append becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,28 +29,30 @@ pub struct Rebase {
     pub first_row_id: Option<u64>,
 }
 
-/// The new manifest list; `None` if the append does more than to add files, so that it has to be staged anew.
+/// What becomes of an append on another snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rebased {
+    /// It follows the snapshot with this manifest list.
+    List(Bytes),
+    /// All that it adds is there: it was committed before, by a snapshot that the table may have forgotten.
+    IsThere,
+    /// It does more than to add files, or part of what it adds is there: it has to be staged anew.
+    Refused,
+}
+
+/// Puts an append on top of a snapshot.
 ///
 /// `own` is the list that the append came with, `base` that of the snapshot it was staged on, `present` that of the one
-/// it follows now.
-pub fn rebase_append(
-    own: &[u8],
-    base: Option<&[u8]>,
-    present: &[u8],
-    rebase: Rebase,
-) -> Result<Option<Bytes>, TableError> {
+/// it follows now. Manifests are told apart by their paths, which are never used twice; of an append whose manifests were
+/// merged or whose files were rewritten since, nothing shows here that it is there.
+pub fn rebase_append(own: &[u8], base: Option<&[u8]>, present: &[u8], rebase: Rebase) -> Result<Rebased, TableError> {
     let version = match rebase.format_version {
         2 => FormatVersion::V2,
         3 => FormatVersion::V3,
-        _ => return Ok(None),
+        _ => return Ok(Rebased::Refused),
     };
-    let (Some(own), Some(present)) = (read(own, version), read(present, version)) else { return Ok(None) };
-    let base = match base {
-        None => Vec::new(),
-        Some(base) => match read(base, version) {
-            Some(base) => base,
-            None => return Ok(None),
-        },
+    let (Some(own), Some(present)) = (read(own, version), read(present, version)) else {
+        return Ok(Rebased::Refused);
     };
     let (added, kept): (Vec<ManifestFile>, Vec<ManifestFile>) =
         own.into_iter().partition(|manifest| manifest.added_snapshot_id == rebase.snapshot_id);
@@ -64,15 +64,27 @@ pub fn rebase_append(
     let paths = |manifests: &[ManifestFile]| {
         manifests.iter().map(|manifest| manifest.manifest_path.clone()).collect::<BTreeSet<String>>()
     };
+    let (own_paths, present_paths) = (paths(&added), paths(&present));
+    if !own_paths.is_disjoint(&present_paths) {
+        let is_there = own_paths.is_subset(&present_paths);
+        return Ok(if is_there { Rebased::IsThere } else { Rebased::Refused });
+    }
+    let base = match base {
+        None => Vec::new(),
+        Some(base) => match read(base, version) {
+            Some(base) => base,
+            None => return Ok(Rebased::Refused),
+        },
+    };
     // An append may also merge manifests: then what it holds of the base is in its own ones.
     if !added.iter().all(adds_only) || paths(&kept) != paths(&base) {
-        return Ok(None);
+        return Ok(Rebased::Refused);
     }
     // Rows of before format 3 would get their ids only now, out of those that the append has counted.
     let numbered =
         |manifest: &ManifestFile| manifest.content != ManifestContentType::Data || manifest.first_row_id.is_some();
     if version == FormatVersion::V3 && !present.iter().all(numbered) {
-        return Ok(None);
+        return Ok(Rebased::Refused);
     }
     let added = added.into_iter().map(|manifest| ManifestFile {
         sequence_number: UNASSIGNED_SEQUENCE_NUMBER,
@@ -80,13 +92,11 @@ pub fn rebase_append(
         first_row_id: None,
         ..manifest
     });
-    write(rebase, version, added.chain(present)).map(Some)
+    write(rebase, version, added.chain(present)).map(Rebased::List)
 }
 
 fn read(list: &[u8], version: FormatVersion) -> Option<Vec<ManifestFile>> {
-    crate::avro::check_names(list).ok()?;
-    let list = ManifestList::parse_with_version(list, version).ok()?;
-    Some(list.consume_entries().into_iter().collect())
+    parse_list(list, version).ok()
 }
 
 fn write(
@@ -150,7 +160,8 @@ mod tests {
         let own = list(version, 3, &[first, manifest("m3", 3, 2, row(10))]);
         let rebase =
             Rebase { format_version: version, snapshot_id: 3, parent_id: 2, sequence_number: 3, first_row_id: row(20) };
-        let rebased = rebase_append(&own, Some(&base), &present, rebase).unwrap().unwrap();
+        let rebased = rebase_append(&own, Some(&base), &present, rebase).unwrap();
+        let Rebased::List(rebased) = rebased else { panic!("{rebased:?}") };
         let format = if version == 3 { FormatVersion::V3 } else { FormatVersion::V2 };
         let seen: Vec<_> = read(&rebased, format)
             .unwrap()
@@ -176,11 +187,28 @@ mod tests {
         let merged = ManifestFile { existing_files_count: Some(1), ..manifest("m3", 3, 2, None) };
         let check = |own: &[ManifestFile]| {
             let own = list(2, 3, own);
-            assert_eq!(rebase_append(&own, Some(&base), &present, rebase).unwrap(), None);
+            assert_eq!(rebase_append(&own, Some(&base), &present, rebase).unwrap(), Rebased::Refused);
         };
         check(&[merged]);
         check(&[manifest("m3", 3, 2, None)]);
         check(&[first, ManifestFile { deleted_files_count: Some(2), ..manifest("m3", 3, 2, None) }]);
-        assert_eq!(rebase_append(b"no list", None, &present, rebase).unwrap(), None);
+        assert_eq!(rebase_append(b"no list", None, &present, rebase).unwrap(), Rebased::Refused);
+    }
+
+    #[test]
+    fn an_append_whose_manifests_are_there_is_not_added_again() {
+        let rebase = Rebase { format_version: 2, snapshot_id: 3, parent_id: 9, sequence_number: 9, first_row_id: None };
+        let check = |own: &[&str], present: &[(&str, i64)], expected: fn(&Rebased) -> bool| {
+            let own: Vec<_> = own.iter().map(|path| manifest(path, 3, 1, None)).collect();
+            let present: Vec<_> = present.iter().map(|(path, id)| manifest(path, *id, 1, None)).collect();
+            let rebased = rebase_append(&list(2, 3, &own), None, &list(2, 9, &present), rebase).unwrap();
+            assert!(expected(&rebased), "{rebased:?}");
+        };
+        // Staged on the empty table, committed, and sent again after the table has forgotten the snapshot.
+        check(&["a", "b"], &[("z", 9), ("b", 3), ("a", 3)], |rebased| *rebased == Rebased::IsThere);
+        check(&["a", "b"], &[("z", 9), ("a", 3)], |rebased| *rebased == Rebased::Refused);
+        check(&["a", "b"], &[("z", 9)], |rebased| matches!(rebased, Rebased::List(_)));
+        // An append of nothing was not there before.
+        check(&[], &[("z", 9)], |rebased| matches!(rebased, Rebased::List(_)));
     }
 }

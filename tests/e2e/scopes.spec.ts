@@ -208,6 +208,16 @@ describe('a table of the catalog is shown and changed by the token alone', () =>
     }
   })
 
+  test('nothing is held of what a stranger sends', async () => {
+    const body = ' '.repeat(1 << 20)
+    for (const authorization of ['', 'Bearer x']) {
+      const answers = await Promise.all(Array.from({ length: 16 }, () => raw('POST', OWN, { authorization }, body)))
+      for (const { status, text } of answers) {
+        assert.equal(status, 401, text)
+      }
+    }
+  })
+
   test('a change that does not say how long it is, or asks for a WebSocket, is made', async () => {
     for (const headers of [{}, { 'transfer-encoding': 'chunked', upgrade: 'websocket' }, { upgrade: 'websocket' }]) {
       const said = JSON.stringify(headers)

@@ -89,6 +89,28 @@ test('conditions of writes hold', async () => {
   assert.equal((await put({ 'if-match': '"00"' })).code, 'PreconditionFailed')
   assert.equal((await put({ 'if-match': String(first.headers['etag']) }, large)).status, 200)
   assert.ok((await mine.send('GET', key)).body.equals(large))
+  // The bucket removes without conditions: what is asked for with one is not done.
+  for (const condition of ['if-match', 'x-amz-if-match-size', 'x-amz-if-match-last-modified-time']) {
+    assert.equal((await mine.send('DELETE', key, { headers: { [condition]: '"00"' } })).code, 'NotImplemented', condition)
+    assert.ok(await isThere(key), condition)
+  }
+})
+
+test('a range of any size is a part of the object, or none', async () => {
+  const key = `${MINE}/data/range`
+  await mine.send('PUT', key, { body: Buffer.from('0123456789') })
+  const read = async (range: string, name = key) => {
+    const { status, body } = await mine.send('GET', name, { headers: { range: `bytes=${range}` } })
+    return status === 206 ? body.toString() : status
+  }
+  assert.equal(await read('7-9'), '789')
+  for (const most of ['9007199254740990', '9007199254740991', '9007199254740992', '9223372036854775806']) {
+    assert.equal(await read(`7-${most}`), '789', most)
+    assert.equal(await read(`${most}-`), 416, most)
+    assert.equal(await read(`-${most}`), '0123456789', most)
+    assert.equal(await read(`0-${most}`, `${MINE}/data/nothing`), 404, most)
+  }
+  assert.equal(await read('-0'), 416)
 })
 
 describe('an upload in parts', () => {

@@ -179,6 +179,26 @@ test('a wrong token is refused', async () => {
   await assert.rejects(client.subscribe({ tables: ['orders'] }).next(), { code: 'unauthorized', status: 401 })
 })
 
+test('a message over its bound is refused by its name', async () => {
+  const batches = lake.client.subscribe({ tables: ['x'.repeat(70_000)] })
+  await assert.rejects(batches.next(), { code: 'body_too_large', message: /at most 65536 bytes/, retryable: false })
+})
+
+test('as many tables as there may be, with the longest names and a token that names them, are a subscription', async () => {
+  const tables = ['orders', ...Array.from({ length: 49 }, (_, index) => `t${index}_`.padEnd(63, 'n'))]
+  const token = lake.token(tables.map(table => `table:default.${table}:read`))
+  const client = lake.clientWith({ token })
+  const start = await positionAfter(await insertOrders(7_000, 7_000))
+  const batches = client.subscribe({ tables, operations: ['INSERT', 'INSERT'], fromLSN: start, batchSize: 1 })
+  await insertOrders(7_001, 7_012)
+  // More batches than are sent ahead, so it has acknowledged some.
+  assert.deepEqual(idsOf(await take(batches, 12)), Array.from({ length: 12 }, (_, index) => BigInt(7_001 + index)))
+  await batches.return?.()
+  await client.close()
+  const more = lake.client.subscribe({ tables: [...tables, 'customers'] })
+  await assert.rejects(more.next(), { code: 'invalid', message: /between 1 and 50 tables/ })
+})
+
 test('a subscription ends with its token', { timeout: 60_000 }, async () => {
   // Tokens are taken for a minute after their end; this one has four seconds of that left.
   const token = lake.token(['lake:read'], { exp: Math.floor(Date.now() / 1000) - 56 })

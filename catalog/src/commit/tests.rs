@@ -141,6 +141,45 @@ fn committed(outcome: FlushOutcome) -> CommittedFlush {
     }
 }
 
+/// A schema of about 200 kB that is like no other.
+fn schema_change(number: usize) -> Vec<TableUpdate> {
+    let schema = json!({"type": "struct", "schema-id": number, "fields": [
+        {"id": 1, "name": "id", "type": "long", "required": true},
+        {"id": 2, "name": format!("note{number}"), "type": "string", "required": false, "doc": "x".repeat(200_000)},
+    ]});
+    let updates = json!([
+        {"action": "add-schema", "schema": schema}, {"action": "set-current-schema", "schema-id": -1}]);
+    serde_json::from_value(updates).unwrap()
+}
+
+#[test]
+fn a_table_that_changes_for_ever_forgets_old_schemas_before_nobody_can_read_it() {
+    let world = World::with_tables();
+    for number in 1..=30 {
+        let mut flush = flush(number, 1);
+        for table in &mut flush.tables {
+            if table.table.name == "orders" {
+                table.updates.splice(0..0, schema_change(number as usize));
+                let snapshot = serde_json::to_value(&table.updates[2]).unwrap();
+                let text = snapshot.to_string().replace("\"schema-id\":0", &format!("\"schema-id\":{number}"));
+                table.updates[2] = serde_json::from_str(&text).unwrap();
+            }
+        }
+        committed(world.commit(&flush).unwrap());
+        let location = world.load("orders").metadata_location;
+        let size = world.store.size(location.strip_prefix("s3://lakehouse/").unwrap()).unwrap();
+        assert!(size as u64 <= ENGINES_METADATA_BYTES_MAX, "{number}: {size}");
+    }
+    let metadata = world.load("orders").metadata;
+    assert_eq!((metadata.current_snapshot_id(), metadata.current_schema_id()), (Some(30), 30));
+    for snapshot in metadata.snapshots() {
+        assert!(snapshot.schema(&metadata).is_ok(), "{}", snapshot.snapshot_id());
+    }
+    assert!((2..30).contains(&metadata.snapshots().count()));
+    // The other table has lost nothing.
+    assert_eq!(world.load("items").metadata.snapshots().count(), 30);
+}
+
 #[test]
 fn a_table_is_made_once_with_the_ids_it_was_asked_for() {
     let world = World::new();

@@ -166,7 +166,14 @@ impl Asked<'_> {
                 let instruction = Instruction::CompleteUpload { bucket, key, upload: upload()? };
                 Ok(Write::Instruct { instruction, body: Some(self.instructions(signed)?) })
             }
-            ("DELETE", []) => without_body(Instruction::Delete { key }),
+            ("DELETE", []) => {
+                // The store removes without conditions, and what was removed against one does not come back.
+                let is_conditional = self.headers.keys().any(|name| name.starts_with("x-amz-if-match-"));
+                if is_conditional || self.condition()? != PutCondition::Always {
+                    return Err(FacadeError::NotImplemented);
+                }
+                without_body(Instruction::Delete { key })
+            }
             ("DELETE", ["uploadId"]) => without_body(Instruction::AbortUpload { key, upload: upload()? }),
             _ => Err(FacadeError::NotImplemented),
         }

@@ -4,7 +4,7 @@
 //! processing instruction or anything else that means different things to different readers is refused.
 
 use super::FacadeError;
-use crate::limits::XML_DEPTH_MAX;
+use crate::limits::{XML_DEPTH_MAX, XML_ELEMENTS_MAX};
 
 /// Begins every answer.
 pub(super) const PROLOGUE: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
@@ -60,6 +60,7 @@ fn read(text: &str) -> Option<Element> {
         None => text,
     };
     let mut open: Vec<Element> = Vec::new();
+    let mut elements = 0;
     loop {
         let (before, tag) = rest.split_once('<')?;
         match open.last_mut() {
@@ -83,7 +84,9 @@ fn read(text: &str) -> Option<Element> {
         };
         let name = tag.split_ascii_whitespace().next()?;
         let is_name = |character: char| character.is_ascii_alphanumeric() || ":_-".contains(character);
-        if !tag.starts_with(name) || !name.chars().all(is_name) || open.len() >= XML_DEPTH_MAX {
+        elements += 1;
+        let is_bounded = open.len() < XML_DEPTH_MAX && elements <= XML_ELEMENTS_MAX;
+        if !tag.starts_with(name) || !name.chars().all(is_name) || !is_bounded {
             return None;
         }
         let element = Element { name: local(name).to_owned(), ..Element::default() };
@@ -183,6 +186,13 @@ mod tests {
             assert_eq!(read(text), None, "{text}");
         }
         assert_eq!(read(&"<a>".repeat(1_000)), None);
+    }
+
+    #[test]
+    fn elements_are_counted() {
+        let of = |elements: usize| read(&format!("<a>{}</a>", "<b/>".repeat(elements - 1)));
+        assert_eq!(of(XML_ELEMENTS_MAX).map(|root| root.children.len()), Some(XML_ELEMENTS_MAX - 1));
+        assert_eq!(of(XML_ELEMENTS_MAX + 1), None);
     }
 
     proptest! {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::create::{check_format, check_properties, finish};
 use super::update::{LAST_ADDED, SetRef, Update};
-use super::{MAIN, Metadata, Object, Refused, integer, invalid, partition, retention, schema, snapshot_id};
+use super::{MAIN, Metadata, Object, Refused, id_after, integer, invalid, partition, retention, schema, snapshot_id};
 
 /// A change of one table's metadata under way.
 struct Change {
@@ -205,14 +205,14 @@ impl Change {
         schema::check_format(added, self.metadata.format_version())?;
         let schemas = self.metadata.list("schemas");
         let same = schemas.iter().find(|known| schema::is_same(known, added)).and_then(|s| integer(s, "schema-id"));
-        let next = schemas.iter().filter_map(|known| integer(known, "schema-id")).max().map_or(0, |id| id + 1);
+        let id = same.map_or_else(|| next_id(schemas, "schema-id", 0), Ok)?;
         let last = last.max(schema::highest_id(added)?).max(last_column_id.unwrap_or_default());
         self.metadata.set("last-column-id", last);
         if same.is_none() {
-            self.metadata.list_mut("schemas").push(schema::with_id(added, next));
+            self.metadata.list_mut("schemas").push(schema::with_id(added, id));
             self.is_changed = true;
         }
-        self.schema_added = Some(Added { id: same.unwrap_or(next), asked: integer(added, "schema-id") });
+        self.schema_added = Some(Added { id, asked: integer(added, "schema-id") });
         Ok(())
     }
 
@@ -221,15 +221,15 @@ impl Change {
         let specs = self.metadata.list("partition-specs");
         let same =
             specs.iter().find(|known| partition::is_same_spec(known, &bound)).and_then(|s| integer(s, "spec-id"));
-        let next = specs.iter().filter_map(|known| integer(known, "spec-id")).max().map_or(0, |id| id + 1);
+        let id = same.map_or_else(|| next_id(specs, "spec-id", 0), Ok)?;
         if same.is_none() {
             let last = self.metadata.integer("last-partition-id").unwrap_or_default();
             self.metadata.set("last-partition-id", last.max(partition::last_field_id(&bound)));
-            bound["spec-id"] = json!(next);
+            bound["spec-id"] = json!(id);
             self.metadata.list_mut("partition-specs").push(bound);
             self.is_changed = true;
         }
-        self.spec_added = Some(Added { id: same.unwrap_or(next), asked: integer(spec, "spec-id") });
+        self.spec_added = Some(Added { id, asked: integer(spec, "spec-id") });
         Ok(())
     }
 
@@ -239,16 +239,17 @@ impl Change {
         let same =
             orders.iter().find(|known| partition::is_same_order(known, &bound)).and_then(|o| integer(o, "order-id"));
         // 0 is the order of nothing.
-        let next = match partition::fields_of(&bound) {
-            [] => 0,
-            _ => orders.iter().filter_map(|known| integer(known, "order-id")).max().map_or(1, |id| id + 1),
+        let id = match (same, partition::fields_of(&bound)) {
+            (Some(same), _) => same,
+            (None, []) => 0,
+            (None, _) => next_id(orders, "order-id", 1)?,
         };
         if same.is_none() {
-            bound["order-id"] = json!(next);
+            bound["order-id"] = json!(id);
             self.metadata.list_mut("sort-orders").push(bound);
             self.is_changed = true;
         }
-        self.order_added = Some(Added { id: same.unwrap_or(next), asked: integer(order, "order-id") });
+        self.order_added = Some(Added { id, asked: integer(order, "order-id") });
         Ok(())
     }
 
@@ -359,6 +360,9 @@ impl Change {
         ] {
             match value {
                 Some(value) if value <= 0 => return invalid(format!("{field} must be positive: {value}")),
+                Some(value) if field == "min-snapshots-to-keep" && i32::try_from(value).is_err() => {
+                    return invalid(format!("{field} must be a number of 32 bits: {value}"));
+                }
                 Some(value) => drop(reference.insert(field.to_owned(), json!(value))),
                 None => {}
             }
@@ -449,6 +453,14 @@ impl Change {
         metadata.set("last-updated-ms", updated);
         finish(metadata);
         Ok(self.metadata)
+    }
+}
+
+/// The id after the highest of a list. A registered file can hold any, and what comes out must be one for all clients.
+fn next_id(list: &[Value], id_name: &str, first: i64) -> Result<i64, Refused> {
+    match list.iter().filter_map(|known| integer(known, id_name)).max() {
+        None => Ok(first),
+        Some(highest) => id_after(highest, id_name),
     }
 }
 

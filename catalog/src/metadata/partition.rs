@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::{Metadata, Refused, integer, invalid, schema};
+use super::{Metadata, Refused, id_after, integer, invalid, schema};
 
 /// The id of the first partition field of a table.
 pub(crate) const FIRST_FIELD_ID: i64 = 1000;
@@ -64,12 +64,17 @@ pub(crate) fn bind_spec(metadata: &Metadata, spec: &Value) -> Result<Value, Refu
         if !columns.contains(&source) && field["transform"] != "void" {
             return invalid(format!("Cannot find source column for partition field: {source}"));
         }
-        if field.get("field-id").and_then(Value::as_i64).is_none() {
-            let known = metadata.list("partition-specs").iter().flat_map(fields_of);
-            let same = known.clone().find(|known| is_same_field(known, &field)).and_then(|k| integer(k, "field-id"));
-            let id = same.unwrap_or(last + 1);
-            last = last.max(id);
-            field["field-id"] = json!(id);
+        match field.get("field-id").and_then(Value::as_i64) {
+            Some(id) if i32::try_from(id).is_err() => return invalid("Cannot parse field-id to an integer"),
+            Some(_) => {}
+            None => {
+                let known = metadata.list("partition-specs").iter().flat_map(fields_of);
+                let same =
+                    known.clone().find(|known| is_same_field(known, &field)).and_then(|k| integer(k, "field-id"));
+                let id = same.map_or_else(|| id_after(last, "field-id"), Ok)?;
+                last = last.max(id);
+                field["field-id"] = json!(id);
+            }
         }
         bound.push(field);
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{Metadata, integer, snapshot_id};
+use super::{Metadata, Refused, integer, snapshot_id};
 use crate::limits::{METADATA_LOG_MAX, SNAPSHOT_LOG_MAX, SNAPSHOTS_MAX, SNAPSHOTS_MOST};
 
 /// How many files of the metadata log are kept, unless the table says otherwise.
@@ -19,6 +19,36 @@ pub(crate) fn trim_snapshots(metadata: &mut Metadata) {
     if excess == 0 {
         return;
     }
+    let gone: BTreeSet<i64> = removable(metadata).into_iter().take(excess).collect();
+    remove_snapshots(metadata, &gone);
+}
+
+/// Makes metadata smaller than `most` bytes, if that can be: schemas go that no snapshot has, then the older half of the
+/// snapshots that no branch or tag names, again and again.
+pub(crate) fn shrink(metadata: &mut Metadata, most: u64) -> Result<(), Refused> {
+    loop {
+        remove_unused_schemas(metadata);
+        if metadata.to_json()?.len() as u64 <= most {
+            return Ok(());
+        }
+        let mut removable = removable(metadata);
+        if removable.is_empty() {
+            return Ok(());
+        }
+        removable.truncate(removable.len().div_ceil(2));
+        remove_snapshots(metadata, &removable.into_iter().collect());
+        trim_history(metadata, &BTreeSet::new());
+    }
+}
+
+fn remove_unused_schemas(metadata: &mut Metadata) {
+    let mut used: BTreeSet<i64> = metadata.integer("current-schema-id").into_iter().collect();
+    used.extend(metadata.list("snapshots").iter().filter_map(|snapshot| integer(snapshot, "schema-id")));
+    metadata.list_mut("schemas").retain(|schema| integer(schema, "schema-id").is_none_or(|id| used.contains(&id)));
+}
+
+/// The snapshots that no branch or tag names, the oldest first.
+fn removable(metadata: &Metadata) -> Vec<i64> {
     let heads = metadata.heads();
     let mut removable: Vec<(i64, i64, i64)> = metadata
         .list("snapshots")
@@ -30,8 +60,7 @@ pub(crate) fn trim_snapshots(metadata: &mut Metadata) {
         .filter(|(_, _, id)| !heads.contains(id))
         .collect();
     removable.sort_unstable();
-    let gone: BTreeSet<i64> = removable.into_iter().take(excess).map(|(_, _, id)| id).collect();
-    remove_snapshots(metadata, &gone);
+    removable.into_iter().map(|(_, _, id)| id).collect()
 }
 
 /// Removes snapshots, their statistics, and the branches and tags that name them. True if one was there.

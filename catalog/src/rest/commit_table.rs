@@ -11,14 +11,12 @@ use serde_json::Value;
 use super::idempotency::Once;
 use super::load_table::table_body;
 use super::stage::{Stage, Swap, TableChange};
-use super::tables::name;
 use super::{Caller, RestError, RestResponse};
 use crate::catalog::Catalog;
 use crate::create::check_name;
 use crate::limits::{COMMIT_ATTEMPTS_MAX, COMMIT_TABLES_MAX};
 use crate::metadata::requirement::Requirement;
 use crate::metadata::update::Update;
-use crate::storage::pointer;
 
 /// A table in a body.
 #[derive(Clone, Debug, Deserialize)]
@@ -62,19 +60,12 @@ impl<S: ShardStorage> Catalog<S> {
     ) -> Result<RestResponse, RestError> {
         self.must_be_allowed(table, caller.claims, Access::Write)?;
         let once = self.once(caller)?;
-        if self.was_done(once.as_ref(), caller)? {
-            return self.answer_present(table, store).await;
+        if let Some(done) = self.done(once.as_ref(), caller)? {
+            return self.answer_done(done, table, false, caller, store).await;
         }
         let body: CommitTable = caller.body()?;
         let change = read_change(table, &body, caller)?;
         let (pointer, file) = self.commit_change(store, change, once, caller).await?;
-        Ok(table_body(Some(&pointer.metadata_location), file.json(), None))
-    }
-
-    /// A table as it is, to who has committed to it.
-    async fn answer_present(&self, table: &TableName, store: &impl ObjectStore) -> Result<RestResponse, RestError> {
-        let pointer = pointer::read(&self.storage, table)?.ok_or_else(|| RestError::NoSuchTable(name(table)))?;
-        let file = self.read_metadata(store, &pointer.metadata_location).await?;
         Ok(table_body(Some(&pointer.metadata_location), file.json(), None))
     }
 

@@ -31,8 +31,8 @@ impl<S: ShardStorage> Catalog<S> {
         let table = TableName { namespace: namespace.to_owned(), name: wanted.name.clone() };
         self.must_be_allowed(&table, caller.claims, Access::Write)?;
         let once = self.once(caller)?;
-        if self.was_done(once.as_ref(), caller)? {
-            return self.answer_load_all(&table, caller, store).await;
+        if let Some(done) = self.done(once.as_ref(), caller)? {
+            return self.answer_done(done, &table, true, caller, store).await;
         }
         self.must_be_unnamed(&table)?;
         if wanted.stage_create == Some(true) {
@@ -42,13 +42,7 @@ impl<S: ShardStorage> Catalog<S> {
     }
 
     /// The folder that the client asked for, if it can have it.
-    fn wanted_place(
-        &self,
-        table: &TableName,
-        wanted: &CreateTable,
-        caller: &Caller<'_>,
-    ) -> Result<Option<String>, RestError> {
-        let places = caller.claims.may(Action::Namespace(&table.namespace, Access::Write));
+    fn wanted_place(&self, table: &TableName, wanted: &CreateTable, places: bool) -> Result<Option<String>, RestError> {
         match wanted.location.as_deref().filter(|location| !location.is_empty()) {
             None => Ok(None),
             Some(location) => self.find_place(table, location, places),
@@ -61,7 +55,7 @@ impl<S: ShardStorage> Catalog<S> {
         wanted: &CreateTable,
         caller: &Caller<'_>,
     ) -> Result<RestResponse, RestError> {
-        let folder = self.wanted_place(table, wanted, caller)?;
+        let folder = self.wanted_place(table, wanted, false)?;
         let folder = folder.unwrap_or_else(|| self.staged_folder(table, caller));
         let location = format!("s3://{}/{folder}", self.settings.bucket);
         let now_ms = caller.now_micros.div_euclid(1_000);
@@ -79,8 +73,9 @@ impl<S: ShardStorage> Catalog<S> {
         store: &impl ObjectStore,
     ) -> Result<RestResponse, RestError> {
         let once: Vec<&Once> = once.into_iter().collect();
+        let places = caller.claims.may(Action::Namespace(&table.namespace, Access::Write));
         for _ in 0..COMMIT_ATTEMPTS_MAX {
-            let folder = match self.wanted_place(table, wanted, caller)? {
+            let folder = match self.wanted_place(table, wanted, places)? {
                 Some(folder) if store_is_empty(store, &folder).await? => folder,
                 _ => self.find_unused_folder(store, table).await?,
             };

@@ -1,8 +1,7 @@
 //! Which requests of engines need nobody but the catalog.
 
-use lake_api::limits::BODY_BYTES_MAX;
-
 use super::{Shown, shows};
+use crate::limits::REST_BODY_BYTES_MAX;
 
 /// What is seen of a request before anything of it is read.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +26,7 @@ pub fn goes_as_it_came(seen: &AtDoor<'_>) -> bool {
     let is_read = matches!(seen.method, "GET" | "HEAD");
     // The object holds all bodies at once: one that does not say how long it is would have to be held to be refused.
     let length = seen.content_length.and_then(|length| length.parse::<usize>().ok());
-    let is_bounded = is_read || length.is_some_and(|length| length <= BODY_BYTES_MAX);
+    let is_bounded = is_read || length.is_some_and(|length| length <= REST_BODY_BYTES_MAX);
     // A token may be elsewhere, and who asks for a WebSocket is taken for one who reads.
     if !is_bounded || !seen.is_authorised || seen.upgrades {
         return false;
@@ -74,7 +73,7 @@ mod tests {
     #[test]
     fn a_body_has_to_say_that_it_is_not_too_long() {
         let post = |content_length| AtDoor { content_length, ..seen("POST", TABLE) };
-        let (most, more) = (BODY_BYTES_MAX.to_string(), (BODY_BYTES_MAX + 1).to_string());
+        let (most, more) = (REST_BODY_BYTES_MAX.to_string(), (REST_BODY_BYTES_MAX + 1).to_string());
         assert!(goes_as_it_came(&post(Some(&most))));
         for length in [None, Some(more.as_str()), Some("-1"), Some(""), Some("99999999999999999999999")] {
             assert!(!goes_as_it_came(&post(length)), "{length:?}");

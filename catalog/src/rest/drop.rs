@@ -64,30 +64,25 @@ impl<S: ShardStorage> Catalog<S> {
     ) -> Result<RestResponse, RestError> {
         self.must_be_allowed(table, caller.claims, Access::Write)?;
         let once = self.once(caller)?;
-        let is_done = self.was_done(once.as_ref(), caller)?;
+        if let Some(done) = self.done(once.as_ref(), caller)? {
+            return self.answer_done(done, table, false, caller, store).await;
+        }
         for _ in 0..COMMIT_ATTEMPTS_MAX {
-            let pointer = match pointer::read(&self.storage, table)? {
-                Some(pointer) if !is_done => pointer,
-                _ if is_done => match dropped::of(&self.storage, table)?.into_iter().next() {
-                    Some(dropped) => dropped.pointer,
-                    None => return Err(RestError::NoSuchTable(name(table))),
-                },
-                _ => return Err(RestError::NoSuchTable(name(table))),
-            };
+            let pointer = pointer::read(&self.storage, table)?.ok_or_else(|| RestError::NoSuchTable(name(table)))?;
             if pointer.owner == Owner::Lake {
                 return Err(self.refuse_write(table));
             }
             let file = self.read_metadata(store, &pointer.metadata_location).await?;
-            if !is_done {
-                // A commit may have come in between, and the answer has to be the last one.
-                if pointer::read(&self.storage, table)?.as_ref() != Some(&pointer) {
-                    continue;
-                }
-                let mut batch = WriteBatch::new();
-                self.put_drop(&mut batch, table, &pointer, false, caller)?;
-                self.put_if_once(&mut batch, once.as_ref(), 200, caller)?;
-                durable!("catalog: unregister a table", self.apply(&batch))?;
+            // A commit may have come in between, and the answer has to be the last one.
+            if pointer::read(&self.storage, table)?.as_ref() != Some(&pointer) {
+                continue;
             }
+            let mut batch = WriteBatch::new();
+            self.put_drop(&mut batch, table, &pointer, false, caller)?;
+            if let Some(once) = &once {
+                self.put_once_at(&mut batch, once, &pointer.location, caller)?;
+            }
+            durable!("catalog: unregister a table", self.apply(&batch))?;
             return Ok(super::load_table::table_body(Some(&pointer.metadata_location), file.json(), None));
         }
         // The protocol knows no 409 here. Nothing was changed.
@@ -101,17 +96,34 @@ impl<S: ShardStorage> Catalog<S> {
         store: &impl ObjectStore,
     ) -> Result<RestResponse, RestError> {
         self.must_be_allowed(table, caller.claims, Access::Write)?;
-        self.must_be_unnamed(table)?;
-        let since = caller.now_micros.saturating_sub(DROPPED_SECONDS * 1_000_000);
-        let last = dropped::of(&self.storage, table)?.into_iter().find(|dropped| !dropped.is_purged);
-        let Some(last) = last.filter(|last| last.dropped_micros >= since) else {
-            return Err(RestError::NoSuchTable(name(table)));
-        };
+        let once = self.once(caller)?;
+        if let Some(done) = self.done(once.as_ref(), caller)? {
+            return self.answer_done(done, table, true, caller, store).await;
+        }
+        let last = self.must_be_dropped(table, caller)?;
+        // Before the change: after it nothing may be refused any more.
+        let file = self.read_metadata(store, &last.pointer.metadata_location).await?;
+        let storage = self.storage_config(table, &last.pointer.location, last.pointer.owner, caller)?;
+        // Other requests ran during the read.
+        if self.must_be_dropped(table, caller)? != last {
+            return Err(RestError::Unavailable("The table was dropped again meanwhile".to_owned()));
+        }
         let mut batch = WriteBatch::new();
         dropped::remove(&mut batch, &last);
         pointer::put(&mut batch, table, &last.pointer)?;
+        if let Some(once) = &once {
+            self.put_once_at(&mut batch, once, &last.pointer.location, caller)?;
+        }
         durable!("catalog: undrop a table", self.apply(&batch))?;
-        self.answer_load_all(table, caller, store).await
+        Ok(super::load_table::table_body(Some(&last.pointer.metadata_location), file.json(), Some(&storage)))
+    }
+
+    /// The last table of a free name that was dropped and can come back.
+    fn must_be_dropped(&self, table: &TableName, caller: &Caller<'_>) -> Result<Dropped, RestError> {
+        self.must_be_unnamed(table)?;
+        let since = caller.now_micros.saturating_sub(DROPPED_SECONDS * 1_000_000);
+        let last = dropped::of(&self.storage, table)?.into_iter().find(|dropped| !dropped.is_purged);
+        last.filter(|last| last.dropped_micros >= since).ok_or_else(|| RestError::NoSuchTable(name(table)))
     }
 
     fn put_drop(

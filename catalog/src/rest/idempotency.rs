@@ -4,14 +4,21 @@
 //!
 //! The key of a change is stored in the very batch that makes it, that of a refusal before the client is told.
 
-use lake_host::{ShardStorage, WriteBatch, durable};
+use lake_host::{ObjectStore, ShardStorage, WriteBatch, durable};
+use lake_table::TableName;
 use sha2::{Digest, Sha256};
 
-use super::{Caller, RestError};
+use super::load_table::table_body;
+use super::tables::name;
+use super::{Caller, RestError, RestResponse};
 use crate::catalog::Catalog;
 use crate::error::CatalogError;
+use crate::hex::hex;
 use crate::limits::REFUSAL_CHARS_MAX;
+use crate::location::key_of;
 use crate::storage::idempotency::{self, Done, Refusal};
+use crate::storage::pointer::{self, Pointer};
+use crate::storage::{dropped, used_location};
 
 /// Characters of a UUID with its hyphens.
 const KEY_LENGTH: usize = 36;
@@ -37,7 +44,7 @@ impl<S: ShardStorage> Catalog<S> {
             hash.update(part.as_bytes());
         }
         hash.update(&request.body);
-        let digest = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = hex(&hash.finalize());
         Ok(Some(Once { id: *id.as_bytes(), digest }))
     }
 
@@ -56,7 +63,15 @@ impl<S: ShardStorage> Catalog<S> {
 
     /// True if this very request was carried out under its key, if it has one.
     pub(super) fn was_done(&self, once: Option<&Once>, caller: &Caller<'_>) -> Result<bool, RestError> {
-        once.map_or(Ok(false), |once| self.is_done(once, caller))
+        Ok(self.done(once, caller)?.is_some())
+    }
+
+    /// The key of this very request, if it has one and was carried out under it.
+    pub(super) fn done<'a>(&self, once: Option<&'a Once>, caller: &Caller<'_>) -> Result<Option<&'a Once>, RestError> {
+        match once {
+            Some(once) if self.is_done(once, caller)? => Ok(Some(once)),
+            _ => Ok(None),
+        }
     }
 
     /// Notes in a batch that the request is carried out by it, if it has a key.
@@ -79,8 +94,69 @@ impl<S: ShardStorage> Catalog<S> {
         caller: &Caller<'_>,
     ) -> Result<(), RestError> {
         self.is_done(once, caller)?;
-        let done = Done { digest: once.digest.clone(), status, refusal: None };
+        let done = Done { digest: once.digest.clone(), status, folder: None, refusal: None };
         Ok(idempotency::put(batch, &self.storage, &once.id, &done, caller.now_micros)?)
+    }
+
+    /// As [`Catalog::put_once`], of a request whose answer shows the table at a location.
+    pub(super) fn put_once_at(
+        &self,
+        batch: &mut WriteBatch,
+        once: &Once,
+        location: &str,
+        caller: &Caller<'_>,
+    ) -> Result<(), RestError> {
+        self.is_done(once, caller)?;
+        let folder = Some(self.must_key(location)?.to_owned());
+        let done = Done { digest: once.digest.clone(), status: 200, folder, refusal: None };
+        Ok(idempotency::put(batch, &self.storage, &once.id, &done, caller.now_micros)?)
+    }
+
+    /// The answer to a request that was carried out under its key and shows a table: as it is now, wherever it is now. It
+    /// may have got another name since or be dropped, and a client that is told "not found" removes the files of what it
+    /// committed.
+    pub(super) async fn answer_done(
+        &self,
+        once: &Once,
+        table: &TableName,
+        shows_storage: bool,
+        caller: &Caller<'_>,
+        store: &impl ObjectStore,
+    ) -> Result<RestResponse, RestError> {
+        let done = idempotency::read(&self.storage, &once.id, caller.now_micros)?;
+        let folder = done.and_then(|done| done.folder);
+        let is_it = |pointer: &Pointer| match &folder {
+            Some(folder) => key_of(&pointer.location, &self.settings.bucket) == Some(folder),
+            // Noted by a build that did not note it.
+            None => true,
+        };
+        let named = pointer::read(&self.storage, table)?.filter(is_it);
+        let has_its_name = named.is_some();
+        let pointer = match (named, &folder) {
+            (Some(pointer), _) => Some(pointer),
+            (None, Some(folder)) => self.find_moved(folder)?.filter(is_it),
+            (None, None) => None,
+        };
+        let pointer = pointer.ok_or_else(|| RestError::NoSuchTable(name(table)))?;
+        let file = self.read_metadata(store, &pointer.metadata_location).await?;
+        // What the token may do is said of names.
+        let storage = match shows_storage && has_its_name {
+            true => Some(self.storage_config(table, &pointer.location, pointer.owner, caller)?),
+            false => None,
+        };
+        Ok(table_body(Some(&pointer.metadata_location), file.json(), storage.as_ref()))
+    }
+
+    /// The table at a folder, under whatever name it is or was dropped; `None` if its files are removed.
+    fn find_moved(&self, folder: &str) -> Result<Option<Pointer>, RestError> {
+        let is_there = |pointer: &Pointer| key_of(&pointer.location, &self.settings.bucket) == Some(folder);
+        let owner = used_location::read(&self.storage, folder)?;
+        let pointer = owner.map(|owner| pointer::read(&self.storage, &owner)).transpose()?.flatten();
+        if let Some(pointer) = pointer.filter(is_there) {
+            return Ok(Some(pointer));
+        }
+        let dropped = dropped::all(&self.storage)?.into_iter().rev().filter(|dropped| !dropped.is_purged);
+        Ok(dropped.map(|dropped| dropped.pointer).find(is_there))
     }
 
     /// Notes that a request with a key is refused for good. `Ok(false)` if a copy of it was carried out meanwhile.
@@ -96,7 +172,7 @@ impl<S: ShardStorage> Catalog<S> {
         let (status, exception) = error.kind();
         let message = error.message().chars().take(REFUSAL_CHARS_MAX).collect();
         let refusal = Some(Refusal { exception: exception.to_owned(), message });
-        let done = Done { digest: once.digest, status, refusal };
+        let done = Done { digest: once.digest, status, folder: None, refusal };
         let mut batch = WriteBatch::new();
         idempotency::put(&mut batch, &self.storage, &once.id, &done, caller.now_micros)?;
         durable!("catalog: note a refusal", self.apply(&batch))?;

@@ -13,6 +13,7 @@ use super::credentials::StorageConfig;
 use super::query::Query;
 use super::{Caller, RestError, RestResponse};
 use crate::catalog::Catalog;
+use crate::hex::hex;
 
 impl<S: ShardStorage> Catalog<S> {
     pub(super) async fn answer_load(
@@ -47,19 +48,6 @@ impl<S: ShardStorage> Catalog<S> {
         response.headers.push(("etag".to_owned(), tag));
         Ok(response)
     }
-
-    /// The table with all its snapshots, for who has just made it.
-    pub(super) async fn answer_load_all(
-        &self,
-        table: &TableName,
-        caller: &Caller<'_>,
-        store: &impl ObjectStore,
-    ) -> Result<RestResponse, RestError> {
-        let pointer = self.must_read(table, caller.claims)?;
-        let storage = self.storage_config(table, &pointer.location, pointer.owner, caller)?;
-        let file = self.read_metadata(store, &pointer.metadata_location).await?;
-        Ok(table_body(Some(&pointer.metadata_location), file.json(), Some(&storage)))
-    }
 }
 
 /// Which snapshots an answer has.
@@ -73,10 +61,10 @@ enum Snapshots {
 /// clients have an address to renew them.
 fn etag(metadata_location: &str, mode: Snapshots) -> String {
     let hash = Sha256::digest(metadata_location.as_bytes());
-    let hex: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let digits = hex(&hash[..16]);
     match mode {
-        Snapshots::All => format!("\"{hex}\""),
-        Snapshots::Referenced => format!("\"{hex}-refs\""),
+        Snapshots::All => format!("\"{digits}\""),
+        Snapshots::Referenced => format!("\"{digits}-refs\""),
     }
 }
 

@@ -9,18 +9,16 @@ use lake_table::TableName;
 
 use super::{Caller, RestError};
 use crate::catalog::Catalog;
-use crate::limits::FOLDER_BYTES_MAX;
-use crate::location::{folder, is_view_folder, key_of, namespace_folder};
+use crate::limits::{FOLDER_BYTES_MAX, PLACE_BYTES_MAX, PLACE_LEVELS_MAX};
+use crate::location::{folder, is_mark, is_view_folder, key_of, namespace_folder};
 use crate::storage::used_location;
-
-/// Folders between that of the namespace and the table's files.
-const LEVELS_MAX: usize = 4;
 
 impl<S: ShardStorage> Catalog<S> {
     /// The folder of a location that a client asks for; `None` if it cannot have it.
     ///
     /// Who may write all of a namespace can name any place in it. Who may write one table only gets places that
-    /// nobody else's table can have: its name and 32 hexadecimal digits.
+    /// nobody else's table can have: its name and 32 hexadecimal digits. So does a creation that is staged: credentials
+    /// for its place go out before anything is stored, and a database may be about to put a table in any other.
     pub(super) fn find_place(
         &self,
         table: &TableName,
@@ -31,11 +29,9 @@ impl<S: ShardStorage> Catalog<S> {
         let Some(rest) = key.strip_prefix(&namespace_folder(&table.namespace)) else { return Ok(None) };
         let Some(rest) = rest.strip_prefix('/') else { return Ok(None) };
         let own = folder(table, 1);
-        let is_own = key.strip_prefix(&own).is_some_and(|end| match end.strip_prefix(['-', '.']) {
-            Some(digits) => digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()),
-            None => false,
-        });
-        if !(places || is_own) || !is_plain(rest) || !self.is_unused(key)? {
+        let is_own = key.strip_prefix(&own).and_then(|end| end.strip_prefix(['-', '.'])).is_some_and(is_mark);
+        let is_plain = is_plain(rest) && key.len() <= PLACE_BYTES_MAX;
+        if !(places || is_own) || !is_plain || !used_location::is_unused(&self.storage, key)? {
             return Ok(None);
         }
         Ok(Some(key.to_owned()))
@@ -46,20 +42,6 @@ impl<S: ShardStorage> Catalog<S> {
         let digits = uuid::Uuid::from_bytes(caller.random.id()).simple().to_string();
         // No encoded name has a dot.
         format!("{}.{digits}", folder(table, 1))
-    }
-
-    /// True if no table is or was at a folder, in it, or above it.
-    pub(super) fn is_unused(&self, folder: &str) -> Result<bool, RestError> {
-        let mut above = folder;
-        loop {
-            if used_location::read(&self.storage, above)?.is_some() {
-                return Ok(false);
-            }
-            match above.rsplit_once('/') {
-                Some((parent, _)) => above = parent,
-                None => return Ok(!used_location::is_above(&self.storage, folder)?),
-            }
-        }
     }
 }
 
@@ -72,5 +54,5 @@ fn is_plain(path: &str) -> bool {
             && !segment.bytes().all(|byte| byte == b'.')
             && segment.len() <= FOLDER_BYTES_MAX
     };
-    path.split('/').count() <= LEVELS_MAX && path.split('/').all(is_plain)
+    path.split('/').count() <= PLACE_LEVELS_MAX && path.split('/').all(is_plain)
 }

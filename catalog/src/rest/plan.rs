@@ -9,7 +9,7 @@ use std::cell::Cell;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use iceberg::spec::TableMetadata;
-use lake_host::{ByteRange, ObjectStore, ShardStorage};
+use lake_host::{ObjectStore, ShardStorage};
 use lake_table::{Bytes, ReadError, ReadFile, TableError, TableName};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::route::ScanRoute;
 use super::{Caller, RestError, RestResponse};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, get_at_most};
 use crate::limits::{PLAN_ID_BYTES_MAX, SCAN_FILTER_BYTES_MAX, SCAN_MANIFEST_BYTES_MAX};
 use crate::location::key_of;
 use crate::scan::{Part, Scan, ScanError, Tasks, check, parts, read};
@@ -250,8 +250,7 @@ impl<O: ObjectStore> ReadFile for TableFiles<'_, O> {
             self.is_elsewhere.set(true);
             return Err(ReadError::Missing(location.to_owned()));
         };
-        let length = Some(SCAN_MANIFEST_BYTES_MAX.unsigned_abs() + 1);
-        let object = self.store.get(key, ByteRange::From { offset: 0, length }).await;
+        let object = get_at_most(self.store, key, SCAN_MANIFEST_BYTES_MAX.unsigned_abs()).await;
         let object = object.map_err(|error| ReadError::Failed(error.to_string()))?;
         let object = object.ok_or_else(|| ReadError::Missing(location.to_owned()))?;
         if object.info.size > SCAN_MANIFEST_BYTES_MAX.unsigned_abs() {

@@ -38,6 +38,12 @@ impl Waiting {
     }
 }
 
+fn settle_all(group: &[Rc<Waiting>], error: &RestError) {
+    for waiting in group {
+        waiting.settle(Err(error.clone()));
+    }
+}
+
 /// Those who wait for one table.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
@@ -84,10 +90,17 @@ impl<S: ShardStorage> Catalog<S> {
                 return outcome;
             }
             let group = queue.take(&own);
-            if let Err(error) = self.commit_group(store, &own.change.table, &group, caller).await {
-                for waiting in &group {
-                    waiting.settle(Err(error.clone()));
+            match self.commit_group(store, &own.change.table, &group, caller).await {
+                // Together they were too much: each for itself may not be.
+                Err(error) if error.is_final() && group.len() > 1 => {
+                    for alone in group.chunks(1) {
+                        if let Err(error) = self.commit_group(store, &own.change.table, alone, caller).await {
+                            settle_all(alone, &error);
+                        }
+                    }
                 }
+                Err(error) => settle_all(&group, &error),
+                Ok(()) => {}
             }
             drop(turn);
         }

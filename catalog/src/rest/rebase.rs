@@ -1,13 +1,13 @@
 //! An append that was staged on a snapshot which is not the last one any more: put on top of the present one here, so that
 //! writers who only add rows never wait for each other.
 
-use lake_host::{ByteRange, ObjectStore, PutCondition, ShardStorage, durable};
-use lake_table::rebase_append;
+use lake_host::{ObjectStore, PutCondition, ShardStorage, durable};
+use lake_table::{Rebased, rebase_append};
 use serde_json::{Value, json};
 
 use super::stage::{TableChange, is_below};
 use super::{Caller, RestError};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, get_at_most};
 use crate::limits::{METADATA_BYTES_MAX, SNAPSHOTS_MOST};
 use crate::metadata::requirement::Requirement;
 use crate::metadata::update::Update;
@@ -39,7 +39,7 @@ impl<S: ShardStorage> Catalog<S> {
         let (Some(own), Some(head_list)) = (own, list_of(head)) else { return Ok(None) };
         let Some(own) = self.read_list(store, present, &own).await? else { return Ok(None) };
         let Some(head_list) = self.read_list(store, present, &head_list).await? else { return Ok(None) };
-        let base = match append.base {
+        let base = match append.base.filter(|base| present.snapshot(*base).is_some()) {
             None => None,
             Some(base) => {
                 let Some(list) = list_of(present.snapshot(base)) else { return Ok(None) };
@@ -53,7 +53,9 @@ impl<S: ShardStorage> Catalog<S> {
             Some(base) if lake_host::planted!("engines: a rebase forgets what came between") => base.clone(),
             _ => head_list,
         };
-        let sequence_number = present.integer("last-sequence-number").unwrap_or_default() + 1;
+        let Some(sequence_number) = present.integer("last-sequence-number").unwrap_or_default().checked_add(1) else {
+            return Ok(None);
+        };
         let format = present.format_version();
         let next_row = present.integer("next-row-id").unwrap_or_default();
         let rebase = lake_table::Rebase {
@@ -63,8 +65,16 @@ impl<S: ShardStorage> Catalog<S> {
             sequence_number,
             first_row_id: if format >= 3 { u64::try_from(next_row).ok() } else { None },
         };
-        // Lists that cannot be read are the client's affair: it stages again.
-        let Ok(Some(bytes)) = rebase_append(&own, base.as_deref(), &head_list, rebase) else { return Ok(None) };
+        let bytes = match rebase_append(&own, base.as_deref(), &head_list, rebase) {
+            // What was staged on nothing follows everything, if it was not there before.
+            Ok(Rebased::List(bytes)) if base.is_some() || append.base.is_none() && is_whole(present, append.head) => {
+                bytes
+            }
+            // It was committed before, and its snapshot is forgotten: nothing changes.
+            Ok(Rebased::IsThere) => return Ok(Some(Vec::new())),
+            // Lists that cannot be read are the client's affair: it stages again.
+            _ => return Ok(None),
+        };
         let id = uuid::Uuid::from_bytes(caller.random.id());
         let location = format!("{}/metadata/snap-{}-{id}.avro", present.location(), append.id);
         let key = self.must_key(&location)?;
@@ -97,7 +107,7 @@ impl<S: ShardStorage> Catalog<S> {
             return Ok(None);
         }
         let key = self.must_key(location)?;
-        let object = store.get(key, ByteRange::Full).await.map_err(crate::CatalogError::from)?;
+        let object = get_at_most(store, key, METADATA_BYTES_MAX).await.map_err(crate::CatalogError::from)?;
         Ok(object.filter(|object| object.info.size <= METADATA_BYTES_MAX).map(|object| object.bytes))
     }
 }
@@ -133,10 +143,8 @@ fn find_append<'a>(present: &Metadata, change: &'a TableChange) -> Option<Append
         }
     }
     let head = present.referenced(&reference.ref_name)?;
-    let is_on_top = match base {
-        None => true,
-        Some(base) => is_ancestor(present, base, head),
-    };
+    // Of one that is forgotten nobody knows: this append may be forgotten too.
+    let is_on_top = base.is_none_or(|base| present.snapshot(base).is_none() || is_ancestor(present, base, head));
     is_on_top.then_some(Append { id, snapshot, base, head })
 }
 
@@ -146,10 +154,22 @@ fn is_ancestor(present: &Metadata, base: i64, head: i64) -> bool {
     // A table of another catalog may name snapshots in a circle.
     for _ in 0..=SNAPSHOTS_MOST {
         match id {
-            Some(id) if id == base => return present.snapshot(base).is_some(),
+            Some(id) if id == base => return true,
             Some(at) => id = present.snapshot(at).and_then(|snapshot| integer(snapshot, "parent-snapshot-id")),
             None => return false,
         }
+    }
+    false
+}
+
+/// True if the table remembers all snapshots up to `head`. Otherwise an append to the empty table may be one of those that
+/// are forgotten, whose files others have merged or rewritten since.
+fn is_whole(present: &Metadata, head: i64) -> bool {
+    let mut id = head;
+    for _ in 0..=SNAPSHOTS_MOST {
+        let Some(snapshot) = present.snapshot(id) else { return false };
+        let Some(parent) = integer(snapshot, "parent-snapshot-id") else { return true };
+        id = parent;
     }
     false
 }

@@ -7,7 +7,7 @@
 use std::rc::Rc;
 
 use lake_api::scope::{Access, Action};
-use lake_host::{ByteRange, ObjectStore, ShardStorage, WriteBatch, durable};
+use lake_host::{ObjectStore, ShardStorage, WriteBatch, durable};
 use lake_table::TableName;
 use serde::Deserialize;
 
@@ -15,9 +15,9 @@ use super::stage::is_below;
 use super::tables::name;
 use super::{Caller, RestError, RestResponse};
 use crate::cache::MetadataFile;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, get_at_most};
 use crate::create::check_name;
-use crate::limits::METADATA_BYTES_MAX;
+use crate::limits::{METADATA_BYTES_MAX, PLACE_BYTES_MAX};
 use crate::location::{key_of, namespace_folder};
 use crate::metadata::Metadata;
 use crate::storage::pointer::{self, Owner, Pointer};
@@ -44,8 +44,8 @@ impl<S: ShardStorage> Catalog<S> {
         let table = TableName { namespace: namespace.to_owned(), name: body.name };
         self.must_be_allowed(&table, caller.claims, Access::Write)?;
         let once = self.once(caller)?;
-        if self.was_done(once.as_ref(), caller)? {
-            return self.answer_load_all(&table, caller, store).await;
+        if let Some(done) = self.done(once.as_ref(), caller)? {
+            return self.answer_done(done, &table, true, caller, store).await;
         }
         self.replaced(&table, body.overwrite)?;
         let file = self.read_foreign(store, &table, &body.metadata_location, caller).await?;
@@ -78,7 +78,9 @@ impl<S: ShardStorage> Catalog<S> {
         };
         used_location::put(&mut batch, &folder, &table)?;
         pointer::put(&mut batch, &table, &pointer)?;
-        self.put_if_once(&mut batch, once.as_ref(), 200, caller)?;
+        if let Some(once) = &once {
+            self.put_once_at(&mut batch, once, &pointer.location, caller)?;
+        }
         durable!("catalog: register a table", self.apply(&batch))?;
         self.cache.borrow_mut().keep(&pointer.metadata_location, &file);
         let storage = self.storage_config(&table, &pointer.location, pointer.owner, caller)?;
@@ -107,7 +109,7 @@ impl<S: ShardStorage> Catalog<S> {
         let key = key_of(location, &self.settings.bucket).filter(|_| is_below(location, "s3:")).ok_or_else(unknown)?;
         // Before it is read: who may not must not learn that it is there.
         self.must_reach_key(table, key, caller)?;
-        let object = store.get(key, ByteRange::Full).await.map_err(crate::CatalogError::from)?;
+        let object = get_at_most(store, key, METADATA_BYTES_MAX).await.map_err(crate::CatalogError::from)?;
         let object = object.filter(|object| object.info.size <= METADATA_BYTES_MAX).ok_or_else(unknown)?;
         Ok(Rc::new(MetadataFile::new(object.bytes)))
     }
@@ -143,12 +145,15 @@ impl<S: ShardStorage> Catalog<S> {
         let folder = key_of(location, &self.settings.bucket).ok_or_else(|| refused("is not in this lake's bucket"))?;
         let is_plain = |segment: &str| !matches!(segment, "" | "." | "..");
         let is_deep = folder.starts_with("warehouse/") && folder.split('/').count() >= 3;
+        if folder.len() > PLACE_BYTES_MAX {
+            return Err(refused(&format!("is longer than {PLACE_BYTES_MAX} bytes behind the bucket")));
+        }
         if !is_deep || !folder.split('/').all(is_plain) || !is_below(metadata_location, location) {
             return Err(refused("does not hold its metadata file, or cannot be a table's"));
         }
         self.must_reach_key(table, &format!("{folder}/x"), caller)?;
         let is_used = used_location::read(&self.storage, folder)?.is_some();
-        if !is_used && !self.is_unused(folder)? {
+        if !is_used && !used_location::is_unused(&self.storage, folder)? {
             return Err(refused("lies in another table's, or around it"));
         }
         let lists = tree.list("snapshots").iter().filter_map(|snapshot| snapshot.get("manifest-list")?.as_str());

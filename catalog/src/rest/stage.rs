@@ -16,7 +16,7 @@ use super::tables::name;
 use super::{Caller, RestError};
 use crate::cache::MetadataFile;
 use crate::catalog::{Catalog, metadata_location};
-use crate::limits::{REFS_MAX, WRITES_AT_ONCE};
+use crate::limits::{ENGINES_METADATA_BYTES_MAX, METADATA_BYTES_MAX, REFS_MAX, WRITES_AT_ONCE};
 use crate::location::key_of;
 use crate::metadata::requirement::Requirement;
 use crate::metadata::update::Update;
@@ -247,7 +247,13 @@ impl<S: ShardStorage> Catalog<S> {
             moved_micros: caller.now_micros,
             owner: stage.before.as_ref().map_or(Owner::Engine, |before| before.owner),
         };
-        stage.next = Some(Next { pointer, file: Rc::new(MetadataFile::of_tree(metadata)?), obsolete });
+        let file = MetadataFile::of_tree(metadata)?;
+        check_size(&file, stage.file.as_deref(), pointer.owner)?;
+        if pointer.owner == Owner::Lake {
+            // A flush reads it by the types of the crate, and one table that it cannot read stops all.
+            file.metadata().map_err(|error| RestError::BadRequest(format!("The lake could not read it: {error}")))?;
+        }
+        stage.next = Some(Next { pointer, file: Rc::new(file), obsolete });
         Ok(())
     }
 
@@ -276,15 +282,19 @@ impl<S: ShardStorage> Catalog<S> {
                 if stage.before.is_none() {
                     self.must_be_unnamed(&stage.table)?;
                 }
-                if used_location::read(&self.storage, folder)?.is_some() {
+                if !used_location::is_unused(&self.storage, folder)? {
                     return Ok(Swap::LostRace);
                 }
                 used_location::put(&mut batch, folder, &stage.table)?;
             }
             pointer::put(&mut batch, &stage.table, &next.pointer)?;
         }
+        let shown = stages.first().and_then(Stage::pointer).filter(|_| status == 200);
         for once in once {
-            self.put_once(&mut batch, once, status, caller)?;
+            match shown {
+                Some(pointer) => self.put_once_at(&mut batch, once, &pointer.location, caller)?,
+                None => self.put_once(&mut batch, once, status, caller)?,
+            }
         }
         if !batch.is_empty() {
             durable!("catalog: swap an engine's tables", self.apply(&batch))?;
@@ -388,6 +398,22 @@ fn check_move(location: &str, updates: &[Update]) -> Result<(), RestError> {
 pub(super) fn is_below(file: &str, location: &str) -> bool {
     let rest = file.strip_prefix(location).and_then(|rest| rest.strip_prefix('/'));
     rest.is_some_and(|rest| rest.split('/').all(|segment| !matches!(segment, "." | "..")))
+}
+
+/// Refuses to make a table's metadata larger than what is read of it. What is too large may become smaller.
+fn check_size(file: &MetadataFile, before: Option<&MetadataFile>, owner: Owner) -> Result<(), RestError> {
+    let most = match owner {
+        Owner::Engine => METADATA_BYTES_MAX,
+        Owner::Lake => ENGINES_METADATA_BYTES_MAX,
+    };
+    let size = file.json().len();
+    if size as u64 <= most || before.is_some_and(|before| size <= before.json().len()) {
+        return Ok(());
+    }
+    Err(RestError::BadRequest(format!(
+        "The table's metadata would have {size} bytes, and at most {most} are read: remove properties, or schemas that \
+         no snapshot has, first"
+    )))
 }
 
 /// What a foreign engine may do to a table that databases feed: nothing that touches its rows.

@@ -1,5 +1,6 @@
 //! Requests as clients send them, answers as they read them.
 
+mod bounds;
 mod commits;
 mod dropped_views;
 mod functions;

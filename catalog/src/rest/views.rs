@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use lake_api::scope::{Access, Action};
 use lake_api::token::Claims;
-use lake_host::{AlarmChange, ByteRange, ObjectStore, ShardStorage, WriteBatch, durable};
+use lake_host::{AlarmChange, Object, ObjectStore, ShardStorage, WriteBatch, durable};
 use lake_table::TableName;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ use super::query::Query;
 use super::route::{ViewRoute, display};
 use super::{Caller, RestError, RestResponse};
 use crate::cache::MetadataFile;
-use crate::catalog::{Catalog, metadata_location};
+use crate::catalog::{Catalog, get_at_most, metadata_location};
 use crate::create::check_name;
 use crate::limits::{DROPPED_SECONDS, VIEW_BYTES_MAX, VIEW_COMMIT_ATTEMPTS};
 use crate::location::{WAREHOUSE, key_of, namespace_folder, view_folder};
@@ -139,12 +139,11 @@ impl<S: ShardStorage> Catalog<S> {
         self.must_be_free(&view, caller.claims)?;
         let key = self.must_reach(namespace, &asked.metadata_location, caller.claims)?.to_owned();
         let missing = || RestError::NotFound(format!("Location does not exist: {}", asked.metadata_location));
-        let info = store.head(&key).await.map_err(crate::CatalogError::ObjectStore)?.ok_or_else(missing)?;
+        let object = get_at_most(store, &key, VIEW_BYTES_MAX as u64).await.map_err(crate::CatalogError::ObjectStore)?;
+        let Object { info, bytes } = object.ok_or_else(missing)?;
         if info.size > VIEW_BYTES_MAX as u64 {
             return Err(RestError::BadRequest("The metadata is too large for a view's".to_owned()));
         }
-        let object = store.get(&key, ByteRange::Full).await.map_err(crate::CatalogError::ObjectStore)?;
-        let bytes = object.ok_or_else(missing)?.bytes;
         ViewMetadata::decode(&bytes).map_err(|error| RestError::BadRequest(error.to_string()))?;
         let folder = self.view_location(&view, caller);
         let pointer = ViewPointer { metadata_location: asked.metadata_location, folder, version: 0 };

@@ -32,8 +32,9 @@ impl Spec {
         Ok(Spec { id: spec.spec_id(), fields: fields.collect::<Result<_, ScanError>>()? })
     }
 
+    /// Spec, "Partition transforms": a field that is void is as good as dropped.
     pub(crate) fn is_partitioned(&self) -> bool {
-        !self.fields.is_empty()
+        self.fields.iter().any(|(_, transform, _)| *transform != Transform::Void)
     }
 
     /// The partition of a file, to be asked whether it may match.

@@ -143,24 +143,35 @@ fn read_test(operator: &str, json: &Json, columns: &Columns<'_>, is_negated: boo
     };
     let Some((field_id, kind)) = columns.find(term) else { return Ok(Filter::Anything) };
     // One that is not plainly of the column's type makes the whole test unknown.
-    let values: Option<Vec<Value>> = literals.into_iter().map(|literal| Value::of_json(literal, &kind)).collect();
-    let Some(values) = values else { return Ok(Filter::Anything) };
-    let test = match (operator, is_negated, values.as_slice()) {
+    let readings: Option<Vec<(Value, Value)>> =
+        literals.into_iter().map(|literal| Value::readings(literal, &kind)).collect();
+    let Some(readings) = readings else { return Ok(Filter::Anything) };
+    // A row that matches by one reading of a literal may match.
+    let test = match (operator, is_negated, readings.as_slice()) {
         ("is-null", false, _) | ("not-null", true, _) => Test::IsNull,
         ("is-null", true, _) | ("not-null", false, _) => Test::NotNull,
         ("is-nan", false, _) | ("not-nan", true, _) => Test::IsNan,
-        ("lt", false, [value]) | ("gt-eq", true, [value]) => Test::Less(value.clone()),
-        ("lt-eq", false, [value]) | ("gt", true, [value]) => Test::LessOrEqual(value.clone()),
-        ("gt", false, [value]) | ("lt-eq", true, [value]) => Test::Greater(value.clone()),
-        ("gt-eq", false, [value]) | ("lt", true, [value]) => Test::GreaterOrEqual(value.clone()),
-        ("eq" | "in", false, _) | ("not-eq" | "not-in", true, _) => Test::In(values),
-        ("starts-with", false, [Value::Text(prefix)]) | ("not-starts-with", true, [Value::Text(prefix)]) => {
+        ("lt", false, [(_, most)]) | ("gt-eq", true, [(_, most)]) => Test::Less(most.clone()),
+        ("lt-eq", false, [(_, most)]) | ("gt", true, [(_, most)]) => Test::LessOrEqual(most.clone()),
+        ("gt", false, [(least, _)]) | ("lt-eq", true, [(least, _)]) => Test::Greater(least.clone()),
+        ("gt-eq", false, [(least, _)]) | ("lt", true, [(least, _)]) => Test::GreaterOrEqual(least.clone()),
+        ("eq" | "in", false, _) | ("not-eq" | "not-in", true, _) => Test::In(either(readings)),
+        ("starts-with", false, [(Value::Text(prefix), _)]) | ("not-starts-with", true, [(Value::Text(prefix), _)]) => {
             Test::StartsWith(prefix.clone())
         }
         // Everything but one value: no bound of a file can speak against it.
         _ => return Ok(Filter::Anything),
     };
     Ok(Filter::Test { field_id, kind, test })
+}
+
+/// All values that literals are read as.
+fn either(readings: Vec<(Value, Value)>) -> Vec<Value> {
+    let both = |(least, most): (Value, Value)| {
+        let other = (least != most).then_some(most);
+        std::iter::once(least).chain(other)
+    };
+    readings.into_iter().flat_map(both).collect()
 }
 
 /// A literal is a value, or an object that holds one.

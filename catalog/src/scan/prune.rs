@@ -229,3 +229,116 @@ fn bucket(value: &Value, kind: &PrimitiveType, count: u32) -> Option<Value> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use iceberg::spec::{DataContentType, DataFileBuilder, DataFileFormat, Schema, Struct};
+    use proptest::prelude::*;
+    use serde_json::{Value as Json, json};
+
+    use super::super::filter::{Columns, parse};
+    use super::*;
+
+    /// A filter of a table whose one column is a 32-bit float.
+    fn filter(test: &Json) -> Filter {
+        let schema = json!({"type": "struct", "schema-id": 0,
+            "fields": [{"id": 1, "name": "a", "required": false, "type": "float"}]});
+        let schema: Schema = serde_json::from_value(schema).unwrap();
+        parse(test, &Columns { schema: &schema, is_case_sensitive: true }).unwrap()
+    }
+
+    /// True if a file is read whose values are between the two, by all that is known of it.
+    fn is_kept(test: &Json, lower: f32, upper: f32) -> bool {
+        let filter = filter(test);
+        let file = DataFileBuilder::default()
+            .content(DataContentType::Data)
+            .file_path("s3://b/t/a".to_owned())
+            .file_format(DataFileFormat::Parquet)
+            .partition(Struct::empty())
+            .partition_spec_id(0)
+            .record_count(2)
+            .file_size_in_bytes(1)
+            .value_counts([(1, 2)].into())
+            .null_value_counts([(1, 0)].into())
+            .nan_value_counts([(1, 0)].into())
+            .lower_bounds(HashMap::from([(1, Datum::float(lower))]))
+            .upper_bounds(HashMap::from([(1, Datum::float(upper))]))
+            .build()
+            .unwrap();
+        let kind = Type::Primitive(PrimitiveType::Float);
+        let bytes = |value: f32| Some(value.to_le_bytes().to_vec().into());
+        let all = FieldSummary {
+            contains_null: false,
+            contains_nan: Some(false),
+            lower_bound: bytes(lower),
+            upper_bound: bytes(upper),
+        };
+        let of_all = PartitionField::of_manifest(1, Transform::Identity, &kind, &all);
+        let of_one = |value: f32| PartitionField::of_file(1, Transform::Identity, &kind, Some(&Literal::float(value)));
+        let is_in_partition = lower != upper || manifest_may_match(&filter, &[of_one(lower)]);
+        file_may_match(&filter, &file, &[]) && manifest_may_match(&filter, &[of_all]) && is_in_partition
+    }
+
+    /// The forms in which clients write a value: the fewest digits that a 32-bit reader needs, and a 64-bit one.
+    fn literals(value: f32) -> [Json; 2] {
+        let parsed = |text: String| serde_json::from_str(&text).unwrap();
+        [parsed(format!("{value:e}")), parsed(format!("{:e}", f64::from(value)))]
+    }
+
+    fn tests(value: f32) -> Vec<Json> {
+        let of = |literal: Json| {
+            let one = |kind: &str| json!({"type": kind, "term": "a", "value": literal});
+            let others = json!({"type": "in", "term": "a", "values": [1e300, literal]});
+            let negated = json!({"type": "not", "child": one("not-eq")});
+            [one("eq"), one("lt-eq"), one("gt-eq"), others, negated]
+        };
+        literals(value).into_iter().flat_map(of).collect()
+    }
+
+    #[test]
+    fn a_tenth_is_found_although_no_float_is_one() {
+        for test in tests(0.1) {
+            assert!(is_kept(&test, 0.1, 0.1), "{test}");
+        }
+        let beside = |kind: &str, value: f64| json!({"type": kind, "term": "a", "value": value});
+        // A client that compares as 64-bit floats sees a tenth's float after a tenth, and nine tenths' before them.
+        assert!(is_kept(&beside("gt", 0.1), 0.1, 0.1));
+        assert!(is_kept(&beside("lt", 0.9), 0.9, 0.9));
+        assert!(!is_kept(&beside("eq", 0.1), 0.2, 0.3));
+        assert!(!is_kept(&beside("lt", 0.1), 0.2, 0.3));
+        assert!(!is_kept(&beside("gt-eq", 0.4), 0.2, 0.3));
+    }
+
+    #[test]
+    fn a_literal_that_is_no_float_is_between_the_greatest_and_infinity() {
+        let beyond = |kind: &str| json!({"type": kind, "term": "a", "value": 1e300});
+        for kind in ["eq", "gt", "gt-eq"] {
+            assert!(is_kept(&beyond(kind), 0.0, f32::INFINITY), "{kind}");
+            assert!(!is_kept(&beyond(kind), 0.0, 1.0), "{kind}");
+        }
+        assert!(is_kept(&beyond("lt"), 0.0, f32::MAX));
+    }
+
+    proptest! {
+        #[test]
+        fn no_file_that_holds_a_value_is_left_out_by_it(
+            mut values in [any::<f32>(), any::<f32>(), any::<f32>()],
+            are_near in any::<bool>(),
+        ) {
+            prop_assume!(values.iter().all(|value| value.is_finite()));
+            if are_near {
+                values = [values[1].next_down(), values[1], values[1].next_up()];
+                prop_assume!(values.iter().all(|value| value.is_finite()));
+            }
+            values.sort_by(f32::total_cmp);
+            let [lower, value, upper] = values;
+            for test in tests(value) {
+                for (lower, upper) in [(lower, upper), (value, upper), (lower, value), (value, value)] {
+                    prop_assert!(is_kept(&test, lower, upper), "{test} and {lower:e}..={upper:e}");
+                }
+            }
+        }
+    }
+}

@@ -5,6 +5,8 @@ use std::cmp::Ordering;
 use iceberg::spec::{Datum, Literal, PrimitiveLiteral, PrimitiveType, Type};
 use serde_json::Value as Json;
 
+use crate::calendar::{date_of, days_of};
+
 /// A value of a type whose order is the same for all engines.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value {
@@ -62,6 +64,20 @@ impl Value {
         })
     }
 
+    /// The least and the greatest value that clients read a literal as; `None` if it is not plainly of the column's type.
+    ///
+    /// They differ for columns of 32-bit floats: a tenth is none of these, and one client takes the float next to it while
+    /// another one compares with a tenth. Which neighbour is the nearest also depends on what the text is read as first.
+    pub(crate) fn readings(json: &Json, kind: &PrimitiveType) -> Option<(Value, Value)> {
+        Some(match (Value::of_json(json, kind)?, kind) {
+            (Value::Float(number), PrimitiveType::Float) => {
+                let (below, above) = neighbours(number);
+                (Value::Float(below), Value::Float(above))
+            }
+            (value, _) => (value.clone(), value),
+        })
+    }
+
     /// A literal of a filter, as the type of its column; `None` if it is not plainly one.
     pub(crate) fn of_json(json: &Json, kind: &PrimitiveType) -> Option<Value> {
         use PrimitiveType as T;
@@ -71,7 +87,7 @@ impl Value {
             T::Int | T::Long => integer(),
             T::Float | T::Double => json.as_f64().filter(|value| !value.is_nan()).map(Value::Float),
             T::String => json.as_str().map(|text| Value::Text(text.to_owned())),
-            T::Date => integer().or_else(|| days_of(json.as_str()?).map(|days| Value::Int(i128::from(days)))),
+            T::Date => integer().or_else(|| parse_days(json.as_str()?).map(|days| Value::Int(i128::from(days)))),
             T::Timestamp => integer().or_else(|| {
                 let (micros, zone) = micros_of(json.as_str()?)?;
                 zone.is_none().then_some(Value::Int(micros))
@@ -86,29 +102,24 @@ impl Value {
     }
 }
 
-/// Days since 1970 of a date of the common calendar.
-pub(super) fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    // Years that begin in March, so that the leap day is a year's last.
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+/// The 32-bit floats on both sides of a number, or twice the one that it is.
+fn neighbours(number: f64) -> (f64, f64) {
+    let nearest = number as f32;
+    match f64::from(nearest).partial_cmp(&number) {
+        Some(Ordering::Less) => (f64::from(nearest), f64::from(nearest.next_up())),
+        Some(Ordering::Greater) => (f64::from(nearest.next_down()), f64::from(nearest)),
+        _ => (number, number),
+    }
 }
 
 /// Months since January 1970 of a day.
 pub(super) fn months_of_days(days: i128) -> i128 {
-    let days = days + 719_468;
-    let day_of_era = days.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * day_of_year + 2) / 153;
-    let year = year_of_era + days.div_euclid(146_097) * 400;
-    (year - 1_970) * 12 + from_march + 2
+    let (year, month, _) = date_of(days);
+    (year - 1_970) * 12 + i128::from(month) - 1
 }
 
 /// `2026-01-31` as days since 1970.
-fn days_of(text: &str) -> Option<i64> {
+fn parse_days(text: &str) -> Option<i64> {
     let mut parts = text.splitn(3, '-');
     let mut number = |digits: usize| {
         let part =
@@ -117,7 +128,7 @@ fn days_of(text: &str) -> Option<i64> {
     };
     let (year, month, day) = (number(4)?, number(2)?, number(2)?);
     let is_date = (1..=12).contains(&month) && (1..=31).contains(&day);
-    is_date.then(|| days_from_civil(year, month, day))
+    is_date.then(|| days_of(year, month, day))
 }
 
 /// `2026-01-31T12:30:00.5+01:00` as microseconds since 1970 by its own clock, and the offset of that.
@@ -135,7 +146,7 @@ fn micros_of(text: &str) -> Option<(i128, Option<i128>)> {
             Some(sign * micros_of_time(zone.get(1..)?)?)
         }
     };
-    Some((i128::from(days_of(date)?) * 86_400_000_000 + micros_of_time(time)?, zone))
+    Some((i128::from(parse_days(date)?) * 86_400_000_000 + micros_of_time(time)?, zone))
 }
 
 /// `12:30`, `12:30:00` or `12:30:00.123456`.
@@ -221,7 +232,7 @@ mod tests {
         for (year, month, day, expected) in
             [(1970, 1, 1, 0), (1970, 2, 1, 1), (1969, 12, 31, -1), (2000, 2, 29, 361), (2026, 12, 31, 683)]
         {
-            let days = i128::from(days_from_civil(year, month, day));
+            let days = i128::from(days_of(year, month, day));
             assert_eq!(months_of_days(days), expected, "{year}-{month}-{day}");
         }
     }

@@ -23,6 +23,9 @@ pub(crate) struct Done {
     pub(crate) digest: String,
     /// HTTP status of the answer.
     pub(crate) status: u16,
+    /// The folder of the table that the answer showed, if it showed one: its name may be another's by now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) folder: Option<String>,
     /// Why it was refused; `None` if it was carried out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) refusal: Option<Refusal>,

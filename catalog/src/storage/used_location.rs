@@ -25,8 +25,18 @@ pub(crate) fn put(batch: &mut WriteBatch, folder: &str, table: &TableName) -> Re
     Ok(())
 }
 
-/// True if something below a folder is or was a table's.
-pub(crate) fn is_above(storage: &impl ShardStorage, folder: &str) -> Result<bool, CatalogError> {
+/// True if no table is or was at a folder, in it, or above it: who may write one would else write the other too.
+pub(crate) fn is_unused(storage: &impl ShardStorage, folder: &str) -> Result<bool, CatalogError> {
+    let mut above = folder;
+    loop {
+        if read(storage, above)?.is_some() {
+            return Ok(false);
+        }
+        match above.rsplit_once('/') {
+            Some((parent, _)) => above = parent,
+            None => break,
+        }
+    }
     let below = KeyRange::prefix(&key(&format!("{folder}/")));
-    Ok(!storage.scan(&below, 1).map_err(CatalogError::Storage)?.is_empty())
+    Ok(storage.scan(&below, 1).map_err(CatalogError::Storage)?.is_empty())
 }

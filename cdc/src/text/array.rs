@@ -2,10 +2,11 @@
 
 use super::{TextError, scalar};
 use crate::column_type::ColumnType;
+use crate::limits::ARRAY_ELEMENTS_MAX;
 use crate::value::Value;
 
 fn malformed(text: &str) -> TextError {
-    TextError::new("22P02", format!("malformed array literal: \"{text}\""))
+    TextError::new("22P02", format!("malformed array literal: \"{}\"", super::shown(text)))
 }
 
 pub(super) fn parse(element: &ColumnType, text: &str) -> Result<Value, TextError> {
@@ -17,6 +18,9 @@ pub(super) fn parse(element: &ColumnType, text: &str) -> Result<Value, TextError
     }
     let mut characters = inner.chars().peekable();
     loop {
+        if elements.len() >= ARRAY_ELEMENTS_MAX {
+            return Err(TextError::new("54000", format!("an array has at most {ARRAY_ELEMENTS_MAX} elements")));
+        }
         while characters.next_if(|c| super::number::SPACES.contains(c)).is_some() {}
         let mut item = String::new();
         let mut quoted = false;

@@ -231,11 +231,16 @@ fn read_suffix(cursor: &mut Cursor<'_>, parts: &mut Parts) -> Result<(), Wrong> 
 
 fn describe(wrong: Wrong, type_name: &str, text: &str) -> TextError {
     match wrong {
-        Wrong::Syntax => TextError::new("22007", format!("invalid input syntax for type {type_name}: \"{text}\"")),
-        Wrong::Range => TextError::new("22008", format!("date/time field value out of range: \"{text}\"")),
-        Wrong::Unsupported => {
-            TextError::new("0A000", format!("this form of type {type_name} is not supported: \"{text}\""))
+        Wrong::Syntax => {
+            TextError::new("22007", format!("invalid input syntax for type {type_name}: \"{}\"", super::shown(text)))
         }
+        Wrong::Range => {
+            TextError::new("22008", format!("date/time field value out of range: \"{}\"", super::shown(text)))
+        }
+        Wrong::Unsupported => TextError::new(
+            "0A000",
+            format!("this form of type {type_name} is not supported: \"{}\"", super::shown(text)),
+        ),
     }
 }
 
@@ -243,7 +248,7 @@ fn in_range(day: i64, type_name: &str, text: &str) -> Result<i64, TextError> {
     if (FIRST_DAY..=LAST_DAY).contains(&day) {
         return Ok(day);
     }
-    Err(TextError::new("22008", format!("{type_name} out of range: \"{text}\"")))
+    Err(TextError::new("22008", format!("{type_name} out of range: \"{}\"", super::shown(text))))
 }
 
 pub(super) fn parse_date(text: &str) -> Result<i32, TextError> {

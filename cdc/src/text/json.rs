@@ -3,10 +3,10 @@
 //! Printing a [`Json`] gives Postgres' canonical `jsonb` text: keys ordered by length and then bytes, the last of
 //! equal keys, numbers as exact decimals, one space after `:` and `,`.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use super::TextError;
-use crate::limits::JSON_DEPTH_MAX;
+use crate::limits::{JSON_DEPTH_MAX, JSON_GROWTH_BYTES_MAX, JSON_NUMBER_DIGITS_MAX, JSON_VALUES_MAX};
 
 /// A JSON value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,10 +28,21 @@ pub enum Json {
 impl Json {
     /// Reads a `jsonb`.
     pub fn parse_jsonb(text: &str) -> Result<Json, TextError> {
-        let mut parser = Parser { text, at: 0, canonical: true };
-        let value = parser.value(0)?;
-        parser.finish()?;
-        Ok(value)
+        Parser::new(text, Reading::Jsonb).read()
+    }
+
+    /// Refuses what grew beyond what can be read again.
+    pub fn bounded(self) -> Result<Json, TextError> {
+        if self.count() > JSON_VALUES_MAX { Err(too_many_values()) } else { Ok(self) }
+    }
+
+    /// Values and keys in it.
+    fn count(&self) -> usize {
+        match self {
+            Json::Array(elements) => 1 + elements.iter().map(Json::count).sum::<usize>(),
+            Json::Object(members) => 1 + members.iter().map(|(_, value)| 1 + value.count()).sum::<usize>(),
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => 1,
+        }
     }
 
     /// What `json_typeof` calls it.
@@ -79,7 +90,7 @@ impl fmt::Display for Json {
             Json::Null => formatter.write_str("null"),
             Json::Bool(value) => write!(formatter, "{value}"),
             Json::Number(digits) => formatter.write_str(digits),
-            Json::String(text) => formatter.write_str(&quote(text)),
+            Json::String(text) => write_quoted(formatter, text),
             Json::Array(elements) => {
                 formatter.write_str("[")?;
                 for (index, element) in elements.iter().enumerate() {
@@ -91,7 +102,9 @@ impl fmt::Display for Json {
             Json::Object(members) => {
                 formatter.write_str("{")?;
                 for (index, (key, value)) in members.iter().enumerate() {
-                    write!(formatter, "{}{}: {value}", if index > 0 { ", " } else { "" }, quote(key))?;
+                    formatter.write_str(if index > 0 { ", " } else { "" })?;
+                    write_quoted(formatter, key)?;
+                    write!(formatter, ": {value}")?;
                 }
                 formatter.write_str("}")
             }
@@ -102,44 +115,94 @@ impl fmt::Display for Json {
 /// A JSON string with quotes, escaped as Postgres does: only what must be.
 pub fn quote(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push('"');
-    for character in text.chars() {
-        match character {
-            '"' => quoted.push_str("\\\""),
-            '\\' => quoted.push_str("\\\\"),
-            '\u{8}' => quoted.push_str("\\b"),
-            '\u{c}' => quoted.push_str("\\f"),
-            '\n' => quoted.push_str("\\n"),
-            '\r' => quoted.push_str("\\r"),
-            '\t' => quoted.push_str("\\t"),
-            control if control < ' ' => quoted.push_str(&format!("\\u{:04x}", control as u32)),
-            other => quoted.push(other),
-        }
-    }
-    quoted.push('"');
+    // A String takes everything.
+    let _ = write_quoted(&mut quoted, text);
     quoted
 }
 
-/// Checks that a text is JSON, as the input of `json` does.
+fn write_quoted(out: &mut impl fmt::Write, text: &str) -> fmt::Result {
+    out.write_char('"')?;
+    for character in text.chars() {
+        match character {
+            '"' => out.write_str("\\\"")?,
+            '\\' => out.write_str("\\\\")?,
+            '\u{8}' => out.write_str("\\b")?,
+            '\u{c}' => out.write_str("\\f")?,
+            '\n' => out.write_str("\\n")?,
+            '\r' => out.write_str("\\r")?,
+            '\t' => out.write_str("\\t")?,
+            control if control < ' ' => write!(out, "\\u{:04x}", control as u32)?,
+            other => out.write_char(other)?,
+        }
+    }
+    out.write_char('"')
+}
+
+/// Checks that a text is JSON, as the input of `json` does. Nothing of it is kept in memory.
 pub fn check(text: &str) -> Result<(), TextError> {
-    parse_json(text).map(|_| ())
+    Parser::new(text, Reading::Check).read().map(|_| ())
 }
 
 /// Reads a `json`: like `jsonb`, but numbers stay as written, escapes of NUL are allowed and become U+FFFD.
 pub fn parse_json(text: &str) -> Result<Json, TextError> {
-    let mut parser = Parser { text, at: 0, canonical: false };
-    let value = parser.value(0)?;
-    parser.finish()?;
-    Ok(value)
+    Parser::new(text, Reading::Json).read()
+}
+
+/// The canonical text of a `jsonb`.
+pub fn canonical(text: &str) -> Result<String, TextError> {
+    let json = Json::parse_jsonb(text)?;
+    // Doubling on the way to its length, it would take three times that.
+    let mut canonical = String::with_capacity(text.len() + text.len() / 4);
+    let _ = write!(canonical, "{json}");
+    Ok(canonical)
+}
+
+fn too_many_values() -> TextError {
+    TextError::new("54000", format!("a JSON text has at most {JSON_VALUES_MAX} values and keys"))
+}
+
+/// What becomes of what is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// Nothing.
+    Check,
+    /// A `json`.
+    Json,
+    /// A `jsonb`.
+    Jsonb,
 }
 
 struct Parser<'a> {
     text: &'a str,
     at: usize,
-    canonical: bool,
+    reading: Reading,
+    /// Values and keys so far.
+    values: usize,
+    /// Bytes by which numbers grew.
+    growth: usize,
 }
 
-impl Parser<'_> {
+impl<'a> Parser<'a> {
+    fn new(text: &'a str, reading: Reading) -> Parser<'a> {
+        Parser { text, at: 0, reading, values: 0, growth: 0 }
+    }
+
+    fn read(mut self) -> Result<Json, TextError> {
+        let value = self.value(0)?;
+        self.finish()?;
+        Ok(value)
+    }
+
+    /// False if what is read is only looked at.
+    fn keeps(&self) -> bool {
+        self.reading != Reading::Check
+    }
+
+    fn count_value(&mut self) -> Result<(), TextError> {
+        self.values += 1;
+        if self.keeps() && self.values > JSON_VALUES_MAX { Err(too_many_values()) } else { Ok(()) }
+    }
+
     fn wrong(&self) -> TextError {
         TextError::new("22P02", "invalid input syntax for type json")
     }
@@ -169,6 +232,7 @@ impl Parser<'_> {
         if depth > JSON_DEPTH_MAX {
             return Err(TextError::new("54001", "the JSON text is nested too deeply"));
         }
+        self.count_value()?;
         match self.peek() {
             Some(b'"') => self.string().map(Json::String),
             Some(b'[') => self.array(depth),
@@ -199,7 +263,10 @@ impl Parser<'_> {
             return Ok(Json::Array(elements));
         }
         loop {
-            elements.push(self.value(depth + 1)?);
+            let value = self.value(depth + 1)?;
+            if self.keeps() {
+                elements.push(value);
+            }
             if self.eat(b']') {
                 return Ok(Json::Array(elements));
             }
@@ -219,13 +286,18 @@ impl Parser<'_> {
             if self.peek() != Some(b'"') {
                 return Err(self.wrong());
             }
+            self.count_value()?;
             let key = self.string()?;
             if !self.eat(b':') {
                 return Err(self.wrong());
             }
-            members.push((key, self.value(depth + 1)?));
+            let value = self.value(depth + 1)?;
+            if self.keeps() {
+                members.push((key, value));
+            }
             if self.eat(b'}') {
-                return Ok(if self.canonical { Json::object(members) } else { Json::Object(members) });
+                let is_canonical = self.reading == Reading::Jsonb;
+                return Ok(if is_canonical { Json::object(members) } else { Json::Object(members) });
             }
             if !self.eat(b',') {
                 return Err(self.wrong());
@@ -267,7 +339,24 @@ impl Parser<'_> {
             return Err(self.wrong());
         }
         let written = &self.text[start..self.at];
-        if self.canonical { plain_decimal(written).map(Json::Number) } else { Ok(Json::Number(written.to_owned())) }
+        match self.reading {
+            Reading::Check => Ok(Json::Null),
+            Reading::Json => Ok(Json::Number(written.to_owned())),
+            Reading::Jsonb => {
+                let plain = plain_decimal(written)?;
+                self.growth += plain.len().saturating_sub(written.len());
+                if self.growth > JSON_GROWTH_BYTES_MAX {
+                    return Err(TextError::new("54000", "the numbers of a jsonb have too many digits"));
+                }
+                Ok(Json::Number(plain))
+            }
+        }
+    }
+
+    fn keep(&self, value: &mut String, part: &str) {
+        if self.keeps() {
+            value.push_str(part);
+        }
     }
 
     fn string(&mut self) -> Result<String, TextError> {
@@ -278,20 +367,23 @@ impl Parser<'_> {
             let Some(end) = rest.find(|c: char| c == '"' || c == '\\' || c < ' ') else {
                 return Err(self.wrong());
             };
-            value.push_str(&rest[..end]);
+            self.keep(&mut value, &rest[..end]);
             self.at += end + 1;
             match rest.as_bytes()[end] {
                 b'"' => return Ok(value),
-                b'\\' => self.escape(&mut value)?,
+                b'\\' => {
+                    let character = self.escape()?;
+                    self.keep(&mut value, character.encode_utf8(&mut [0; 4]));
+                }
                 _ => return Err(self.wrong()),
             }
         }
     }
 
-    fn escape(&mut self, value: &mut String) -> Result<(), TextError> {
+    fn escape(&mut self) -> Result<char, TextError> {
         let byte = self.text.as_bytes().get(self.at).copied().ok_or_else(|| self.wrong())?;
         self.at += 1;
-        value.push(match byte {
+        Ok(match byte {
             b'"' => '"',
             b'\\' => '\\',
             b'/' => '/',
@@ -302,14 +394,13 @@ impl Parser<'_> {
             b't' => '\t',
             b'u' => self.unicode()?,
             _ => return Err(self.wrong()),
-        });
-        Ok(())
+        })
     }
 
     fn unicode(&mut self) -> Result<char, TextError> {
         let first = self.code_unit()?;
         if first == 0 {
-            if !self.canonical {
+            if self.reading != Reading::Jsonb {
                 return Ok(char::REPLACEMENT_CHARACTER);
             }
             return Err(TextError::new("22P05", "unsupported Unicode escape sequence"));
@@ -338,9 +429,6 @@ impl Parser<'_> {
     }
 }
 
-/// Most digits of a number in a `jsonb`: an exponent must not blow a few bytes up to gigabytes.
-const NUMBER_DIGITS_MAX: i64 = 2_000;
-
 /// Without an exponent; zero has no sign.
 fn plain_decimal(written: &str) -> Result<String, TextError> {
     let (negative, unsigned) = match written.strip_prefix('-') {
@@ -352,7 +440,7 @@ fn plain_decimal(written: &str) -> Result<String, TextError> {
         None => (unsigned, 0),
     };
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    if exponent.saturating_abs() > NUMBER_DIGITS_MAX || (written.len() as i64) > NUMBER_DIGITS_MAX * 8 {
+    if exponent.saturating_abs() > JSON_NUMBER_DIGITS_MAX || (written.len() as i64) > JSON_NUMBER_DIGITS_MAX * 8 {
         return Err(TextError::new("22003", "value overflows numeric format"));
     }
     let mut digits = format!("{whole}{fraction}");

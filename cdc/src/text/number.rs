@@ -38,8 +38,9 @@ pub(super) fn parse_integer<T: TryFrom<i128>>(text: &str, type_name: &str) -> Re
     if !any || last == b'_' {
         return Err(TextError::syntax(type_name, text));
     }
-    T::try_from(if negative { -value } else { value })
-        .map_err(|_| TextError::new("22003", format!("value \"{text}\" is out of range for type {type_name}")))
+    T::try_from(if negative { -value } else { value }).map_err(|_| {
+        TextError::new("22003", format!("value \"{}\" is out of range for type {type_name}", super::shown(text)))
+    })
 }
 
 /// The word or number in Rust's syntax, which has everything Postgres' has except hexadecimal.
@@ -62,7 +63,10 @@ pub(super) fn parse_float8(text: &str) -> Result<f64, TextError> {
     let lower = float_text(text, "double precision")?;
     let value = lower.parse::<f64>().map_err(|_| TextError::syntax("double precision", text))?;
     if is_out_of_range(&lower, value == 0.0, value.is_infinite()) {
-        return Err(TextError::new("22003", format!("\"{text}\" is out of range for type double precision")));
+        return Err(TextError::new(
+            "22003",
+            format!("\"{}\" is out of range for type double precision", super::shown(text)),
+        ));
     }
     Ok(value)
 }
@@ -71,7 +75,7 @@ pub(super) fn parse_float4(text: &str) -> Result<f32, TextError> {
     let lower = float_text(text, "real")?;
     let value = lower.parse::<f32>().map_err(|_| TextError::syntax("real", text))?;
     if is_out_of_range(&lower, value == 0.0, value.is_infinite()) {
-        return Err(TextError::new("22003", format!("\"{text}\" is out of range for type real")));
+        return Err(TextError::new("22003", format!("\"{}\" is out of range for type real", super::shown(text))));
     }
     Ok(value)
 }

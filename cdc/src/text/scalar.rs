@@ -31,7 +31,7 @@ pub(super) fn parse(column_type: &ColumnType, text: &str) -> Result<Value, TextE
             json::check(without_nul(text)?)?;
             Value::Text(text.to_owned())
         }
-        ColumnType::Jsonb => Value::Text(json::Json::parse_jsonb(without_nul(text)?)?.to_string()),
+        ColumnType::Jsonb => Value::Text(json::canonical(without_nul(text)?)?),
         ColumnType::Array(_) => return Err(TextError::new("0A000", "arrays have one dimension")),
     })
 }

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::{parse, print, print_float4, print_float8};
 use crate::column_type::ColumnType as T;
+use crate::limits::{ARRAY_ELEMENTS_MAX, JSON_GROWTH_BYTES_MAX, JSON_VALUES_MAX};
 
 fn types() -> Vec<T> {
     let mut types = vec![
@@ -174,6 +175,54 @@ fn jsonb_is_canonical_and_json_is_kept() {
     check(&T::Jsonb, &"[".repeat(100_000), "54001");
 }
 
+/// `count` times `part` with commas between, inside of `ends`.
+fn repeated(ends: [&str; 2], part: &str, count: usize) -> String {
+    let mut text = String::from(ends[0]);
+    for index in 0..count {
+        text.push_str(if index > 0 { "," } else { "" });
+        text.push_str(part);
+    }
+    text + ends[1]
+}
+
+#[test]
+fn what_is_taken_apart_has_a_bound_and_what_is_only_checked_has_none() {
+    let sqlstate = |column_type: &T, text: &str| parse(column_type, text).err().map(|error| error.sqlstate);
+    let list = |part: &str, count: usize| repeated(["[", "]"], part, count);
+    // The list itself is a value.
+    assert_eq!(sqlstate(&T::Jsonb, &list("0", JSON_VALUES_MAX - 1)), None);
+    assert_eq!(sqlstate(&T::Jsonb, &list("0", JSON_VALUES_MAX)), Some("54000"));
+    assert_eq!(sqlstate(&T::Jsonb, &list("[]", JSON_VALUES_MAX)), Some("54000"));
+    let members = |count: usize| repeated(["{", "}"], "\"a\":1", count);
+    assert_eq!(sqlstate(&T::Jsonb, &members(JSON_VALUES_MAX / 2 - 1)), None);
+    assert_eq!(sqlstate(&T::Jsonb, &members(JSON_VALUES_MAX / 2)), Some("54000"), "keys count too");
+    assert_eq!(sqlstate(&T::Json, &list("0", JSON_VALUES_MAX * 8)), None);
+    assert_eq!(sqlstate(&T::Json, &(list("0", JSON_VALUES_MAX * 8) + "]")), Some("22P02"));
+    assert_eq!(super::json::parse_json(&list("0", JSON_VALUES_MAX)).err().map(|error| error.sqlstate), Some("54000"));
+
+    let exponent = |count: usize| list("1e1999", count);
+    assert_eq!(sqlstate(&T::Jsonb, &exponent(JSON_GROWTH_BYTES_MAX / 2_000)), None);
+    assert_eq!(sqlstate(&T::Jsonb, &exponent(JSON_GROWTH_BYTES_MAX / 2_000 + 10)), Some("54000"));
+    assert_eq!(sqlstate(&T::Json, &exponent(JSON_GROWTH_BYTES_MAX / 2_000 + 10)), None);
+
+    let array = |part: &str, count: usize| repeated(["{", "}"], part, count);
+    for element in [T::Int4, T::Text] {
+        let column_type = T::Array(Box::new(element));
+        assert_eq!(sqlstate(&column_type, &array("1", ARRAY_ELEMENTS_MAX)), None);
+        assert_eq!(sqlstate(&column_type, &array("NULL", ARRAY_ELEMENTS_MAX + 1)), Some("54000"));
+    }
+}
+
+#[test]
+fn an_error_shows_the_beginning_of_a_long_text() {
+    for (column_type, text) in [(T::Int4, "\u{e4}".repeat(100_000)), (T::Array(Box::new(T::Int4)), "x".repeat(100_000))]
+    {
+        let error = parse(&column_type, &text).expect_err("is none");
+        assert_eq!(error.sqlstate, "22P02");
+        assert!(error.message.len() < 1_000, "{}", error.message.len());
+    }
+}
+
 #[test]
 fn arrays_quote_what_would_be_read_otherwise() {
     let texts = T::Array(Box::new(T::Text));
@@ -196,6 +245,12 @@ proptest! {
                 prop_assert_eq!(again, Ok(printed), "{} as {}", text, column_type.pg_name());
             }
         }
+    }
+
+    #[test]
+    fn what_is_checked_is_what_can_be_read(text in "\\PC*|[\\[\\]{}:,\"a\\\\u0-9eE.+ \\-]*|(\\[|\\{|\\]|\\}|\"a\"|:|,|1|null){0,9}") {
+        let read = super::json::parse_json(&text).map(|_| ());
+        prop_assert_eq!(super::json::check(&text), read, "{}", text);
     }
 
     #[test]

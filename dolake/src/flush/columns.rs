@@ -48,7 +48,7 @@ pub(crate) struct Columns {
     field_ids: Vec<i32>,
     columns: Vec<Column>,
     rows: usize,
-    bytes: usize,
+    pub(super) bytes: usize,
     /// Fields that held a NaN.
     pub(crate) with_nan: BTreeSet<i32>,
 }
@@ -118,24 +118,25 @@ enum Column {
 }
 
 impl Column {
+    /// Without room for rows: a flush has columns in the thousands, and most of its tables have few rows.
     fn new(data_type: &DataType) -> Result<Column, ArrowError> {
         Ok(match data_type {
-            DataType::Boolean => Column::Bool(BooleanBuilder::new()),
-            DataType::Int32 => Column::Int(Int32Builder::new()),
-            DataType::Int64 => Column::Long(Int64Builder::new()),
-            DataType::Float32 => Column::Float(Float32Builder::new()),
-            DataType::Float64 => Column::Double(Float64Builder::new()),
+            DataType::Boolean => Column::Bool(BooleanBuilder::with_capacity(0)),
+            DataType::Int32 => Column::Int(Int32Builder::with_capacity(0)),
+            DataType::Int64 => Column::Long(Int64Builder::with_capacity(0)),
+            DataType::Float32 => Column::Float(Float32Builder::with_capacity(0)),
+            DataType::Float64 => Column::Double(Float64Builder::with_capacity(0)),
             DataType::Decimal128(_, scale) => {
-                Column::Decimal(Decimal128Builder::new().with_data_type(data_type.clone()), *scale)
+                Column::Decimal(Decimal128Builder::with_capacity(0).with_data_type(data_type.clone()), *scale)
             }
-            DataType::Date32 => Column::Date(Date32Builder::new()),
-            DataType::Time64(TimeUnit::Microsecond) => Column::Time(Time64MicrosecondBuilder::new()),
+            DataType::Date32 => Column::Date(Date32Builder::with_capacity(0)),
+            DataType::Time64(TimeUnit::Microsecond) => Column::Time(Time64MicrosecondBuilder::with_capacity(0)),
             DataType::Timestamp(TimeUnit::Microsecond, _) => {
-                Column::Timestamp(TimestampMicrosecondBuilder::new().with_data_type(data_type.clone()))
+                Column::Timestamp(TimestampMicrosecondBuilder::with_capacity(0).with_data_type(data_type.clone()))
             }
-            DataType::FixedSizeBinary(16) => Column::Uuid(FixedSizeBinaryBuilder::new(16)),
-            DataType::Utf8 => Column::Text(StringBuilder::new()),
-            DataType::LargeBinary => Column::Binary(LargeBinaryBuilder::new()),
+            DataType::FixedSizeBinary(16) => Column::Uuid(FixedSizeBinaryBuilder::with_capacity(0, 16)),
+            DataType::Utf8 => Column::Text(StringBuilder::with_capacity(0, 0)),
+            DataType::LargeBinary => Column::Binary(LargeBinaryBuilder::with_capacity(0, 0)),
             DataType::List(element) => Column::List {
                 element: element.clone(),
                 values: Box::new(Column::new(element.data_type())?),
@@ -148,6 +149,7 @@ impl Column {
 
     /// Appends a value, widened where the field is wider; about how many bytes it takes.
     fn push(&mut self, value: &Value) -> Result<usize, ArrowError> {
+        let width = if matches!(self, Column::Decimal(..) | Column::Uuid(_)) { 16 } else { 8 };
         match (self, value) {
             (Column::Bool(b), Value::Null) => b.append_null(),
             (Column::Int(b), Value::Null) => b.append_null(),
@@ -200,7 +202,7 @@ impl Column {
             }
             (_, value) => return Err(ArrowError::InvalidArgumentError(format!("{value:?} does not fit its column"))),
         }
-        Ok(8)
+        Ok(width)
     }
 
     fn finish(&mut self) -> Result<ArrayRef, ArrowError> {

@@ -11,7 +11,7 @@ use lake_table::{
     commit_record_key, plan_schema, stage_row_delta,
 };
 
-use super::write::{TableWrite, put};
+use super::write::{Written, put};
 use crate::error::{CatalogError, FlushError};
 use crate::lake::Lake;
 use crate::limits::{BLOB_BYTES_MAX, STAGE_ATTEMPTS_MAX};
@@ -29,7 +29,7 @@ impl<S: ShardStorage> Lake<S> {
         let current = self.load(ports, table.table_name(), table.current_schema()?, unpartitioned).await?;
         let spec = LakeTable::history_spec()?;
         let history = self.load(ports, table.history_name(), table.history_schema()?, spec).await?;
-        Ok((Arc::new(current), Arc::new(history)))
+        Ok((current, history))
     }
 
     /// The time of the snapshots of the flush under way.
@@ -45,15 +45,15 @@ impl<S: ShardStorage> Lake<S> {
         table: TableName,
         schema: Schema,
         partition_spec: UnboundPartitionSpec,
-    ) -> Result<TableMetadata, FlushError> {
+    ) -> Result<Arc<TableMetadata>, FlushError> {
         let epoch = self.state().meta.epoch;
         let created_ms = self.snapshot_time_ms(ports);
         let properties = BTreeMap::from([("lake.managed".to_owned(), "true".to_owned())]);
         let request = EnsureTable { table, schema, partition_spec, properties, created_ms, epoch };
         let metadata = self.present_metadata(ports, &request).await?;
         match plan_schema(&metadata, &request.schema)? {
-            Some((_, updates)) => Ok(apply_updates(&metadata, &updates)?),
-            None => Ok(Arc::unwrap_or_clone(metadata)),
+            Some((_, updates)) => Ok(Arc::new(apply_updates(&metadata, &updates)?)),
+            None => Ok(metadata),
         }
     }
 
@@ -79,7 +79,7 @@ impl<S: ShardStorage> Lake<S> {
         ports: &P,
         mut intent: Intent,
         outcome: &Outcome,
-        writes: &BTreeMap<u32, TableWrite>,
+        writes: &BTreeMap<u32, Written>,
     ) -> Result<(), FlushError> {
         for attempt in 0..STAGE_ATTEMPTS_MAX {
             let commit = self.stage(ports, &intent, outcome, writes, attempt).await?;
@@ -117,7 +117,7 @@ impl<S: ShardStorage> Lake<S> {
         ports: &P,
         intent: &Intent,
         outcome: &Outcome,
-        writes: &BTreeMap<u32, TableWrite>,
+        writes: &BTreeMap<u32, Written>,
         attempt: u32,
     ) -> Result<FlushCommit, FlushError> {
         let mut tables = Vec::new();

@@ -23,20 +23,32 @@ use lake_table::{CommittedFlush, SettleFlush, Settlement};
 
 use crate::error::{FlushError, LakeError};
 use crate::lake::Lake;
-use crate::limits::{COMMIT_INTERVAL_MICROS, FLUSH_RETRY_MICROS, MADE_TABLES_MAX};
+use crate::limits::{
+    COMMIT_INTERVAL_MICROS, FLUSH_OPEN_BYTES_MAX, FLUSH_RETRY_MICROS, FLUSH_TABLES_MAX, FLUSH_TURN_BYTES,
+    MADE_TABLES_MAX,
+};
 use crate::ports::{LakePorts, TableCatalog};
-use crate::stored::{Intent, LakeTable, Outcome, TableFiles, TableOutcome, TailEntry, keys, seal_json};
+use crate::stored::{Intent, LakeTable, Outcome, TableFiles, TableOutcome, TailBlob, TailEntry, keys, seal_json};
 use plan::{Cut, FlushFold, plan_cut};
-use write::{ChangeMark, TableWrite};
-
-/// Bytes of tail after which other events of the object get a turn.
-const TURN_BYTES: u64 = 1 << 20;
+use write::{ChangeMark, TableWrite, Written};
 
 /// What a flush did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flushed {
     /// Commits made by this call; 0 if others had made them or there was nothing to do.
     pub commits: u32,
+}
+
+/// Encodes rows of the tables that have the most until those of all are within their bound.
+fn encode_largest(writes: &mut BTreeMap<u32, TableWrite>) -> Result<(), FlushError> {
+    let mut bytes = writes.values().map(TableWrite::open_bytes).sum::<usize>();
+    while bytes > FLUSH_OPEN_BYTES_MAX
+        && let Some(largest) = writes.values_mut().max_by_key(|write| write.open_bytes())
+    {
+        bytes -= largest.open_bytes();
+        largest.encode()?;
+    }
+    Ok(())
 }
 
 /// Frees the gate however the flush ends, also when its future is dropped.
@@ -137,8 +149,8 @@ impl<S: ShardStorage> Lake<S> {
         let Some(cut) = cut else { return Ok(false) };
         self.pace(ports).await;
         let (intent, fold) = self.begin(ports, &cut)?;
-        let mut writes = self.write(ports, &cut, &intent, fold.tables).await?;
-        let outcome = self.outcome(&cut, &fold.lsns, fold.max_stamp, &mut writes)?;
+        let writes = self.write(ports, &cut, &intent, fold.tables).await?;
+        let outcome = self.outcome(&cut, &fold.lsns, fold.max_stamp, &writes)?;
         self.commit(ports, intent, &outcome, &writes).await?;
         self.merge_index(outcome.tables.iter().map(|table| table.table))?;
         Ok(true)
@@ -196,14 +208,32 @@ impl<S: ShardStorage> Lake<S> {
         Ok(())
     }
 
-    /// Writes the files of all tables.
+    /// Writes the files of all tables, in turns of as many as are open at the same time.
     async fn write<P: LakePorts>(
         &self,
         ports: &P,
         cut: &Cut,
         intent: &Intent,
+        mut folds: BTreeMap<u32, plan::TableFold>,
+    ) -> Result<BTreeMap<u32, Written>, FlushError> {
+        let mut written = BTreeMap::new();
+        while !folds.is_empty() {
+            let most = if lake_host::rarely!("flush: one table at a time") { 1 } else { FLUSH_TABLES_MAX };
+            let later = folds.keys().nth(most).copied().map(|next| folds.split_off(&next)).unwrap_or_default();
+            written.extend(self.write_tables(ports, cut, intent, folds).await?);
+            folds = later;
+        }
+        Ok(written)
+    }
+
+    /// Writes the files of these tables.
+    async fn write_tables<P: LakePorts>(
+        &self,
+        ports: &P,
+        cut: &Cut,
+        intent: &Intent,
         folds: BTreeMap<u32, plan::TableFold>,
-    ) -> Result<BTreeMap<u32, TableWrite>, FlushError> {
+    ) -> Result<BTreeMap<u32, Written>, FlushError> {
         let mut writes = BTreeMap::new();
         for (number, fold) in folds {
             let (table, files) = {
@@ -218,39 +248,56 @@ impl<S: ShardStorage> Lake<S> {
         }
         let mut bytes = 0;
         for index in &cut.blobs {
-            let blob = self.blob(index)?;
-            let database = self.database_of(blob.shard)?;
-            let mut position = blob.base;
-            for transaction in &blob.transactions {
-                let (lsn, stamp) = (transaction.lsn.get(), transaction.stamp.0);
-                let mut mark = ChangeMark::new(blob.shard, &database, blob.timeline, lsn, stamp);
-                for entry in &transaction.entries {
-                    position += u64::from(entry.is_change());
-                    let (operation, shape, row) = match entry {
-                        TailEntry::Insert { shape, after } => ("INSERT", shape, after),
-                        TailEntry::Update { shape, after, .. } => ("UPDATE", shape, after),
-                        TailEntry::Delete { shape, before } => ("DELETE", shape, before),
-                        TailEntry::DropTable { .. } | TailEntry::EndOfShard => continue,
-                    };
-                    mark.set(operation, position);
-                    let table = self.state().shape(*shape)?.table;
-                    if let Some(write) = writes.get_mut(&table) {
-                        let row = row.decode().map_err(LakeError::from)?;
-                        write.push(self, ports.store(), *shape, &row, &mark).await?;
-                    }
-                }
+            if !index.tables.iter().any(|table| writes.contains_key(table)) {
+                continue;
             }
+            let blob = self.blob(index)?;
+            self.write_blob(ports, &blob, &mut writes).await?;
+            encode_largest(&mut writes)?;
             bytes += index.bytes;
-            if bytes >= TURN_BYTES {
+            if bytes >= FLUSH_TURN_BYTES {
                 bytes = 0;
                 ports.pause_ms(0).await;
             }
         }
-        for write in writes.values_mut() {
+        let mut written = BTreeMap::new();
+        for (number, mut write) in writes {
             write.close(ports.store()).await?;
             write.delete_old_rows(self, ports.store()).await?;
+            written.insert(number, write.finish(self)?);
         }
-        Ok(writes)
+        Ok(written)
+    }
+
+    /// Writes the rows of a blob that are of these tables.
+    async fn write_blob<P: LakePorts>(
+        &self,
+        ports: &P,
+        blob: &TailBlob,
+        writes: &mut BTreeMap<u32, TableWrite>,
+    ) -> Result<(), FlushError> {
+        let database = self.database_of(blob.shard)?;
+        let mut position = blob.base;
+        for transaction in &blob.transactions {
+            let (lsn, stamp) = (transaction.lsn.get(), transaction.stamp.0);
+            let mut mark = ChangeMark::new(blob.shard, &database, blob.timeline, lsn, stamp);
+            for entry in &transaction.entries {
+                position += u64::from(entry.is_change());
+                let (operation, shape, row) = match entry {
+                    TailEntry::Insert { shape, after } => ("INSERT", shape, after),
+                    TailEntry::Update { shape, after, .. } => ("UPDATE", shape, after),
+                    TailEntry::Delete { shape, before } => ("DELETE", shape, before),
+                    TailEntry::DropTable { .. } | TailEntry::EndOfShard => continue,
+                };
+                let table = self.state().shape(*shape)?.table;
+                if let Some(write) = writes.get_mut(&table) {
+                    mark.set(operation, position);
+                    let row = row.decode().map_err(LakeError::from)?;
+                    write.push(self, ports.store(), *shape, &row, &mark).await?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The database of a shard's number.
@@ -260,20 +307,19 @@ impl<S: ShardStorage> Lake<S> {
         name.ok_or_else(|| LakeError::damaged("shard", "the tail names an unknown shard"))
     }
 
-    /// What the commit leads to. The runs of the key index are stored on the way.
+    /// What the commit leads to.
     fn outcome(
         &self,
         cut: &Cut,
         lsns: &BTreeMap<(u32, TimelineId), u64>,
         max_stamp: i64,
-        writes: &mut BTreeMap<u32, TableWrite>,
+        writes: &BTreeMap<u32, Written>,
     ) -> Result<Outcome, LakeError> {
         let mut outcome = Outcome { max_stamp, tail_bytes: cut.bytes, ..Outcome::default() };
         for ((number, timeline), lsn) in lsns {
             outcome.watermarks.push((self.database_of(*number)?, timeline.to_string(), *lsn));
         }
         for (number, write) in writes {
-            write.store_run(self)?;
             outcome.missing_rows += write.missing;
             self.state_mut().counters.ambiguous_keys += write.ambiguous;
             outcome.tables.push(TableOutcome {

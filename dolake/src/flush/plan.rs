@@ -7,7 +7,7 @@ use lake_host::{ShardStorage, planted};
 
 use crate::error::LakeError;
 use crate::lake::Lake;
-use crate::limits::{FLUSH_BYTES_MAX, FLUSH_CHANGES_MAX};
+use crate::limits::{FLUSH_BYTES_MAX, FLUSH_CHANGES_MAX, FLUSH_TABLES_MAX};
 use crate::stored::{TailBlob, TailEntry};
 use crate::tail::TailIndex;
 
@@ -31,11 +31,13 @@ impl Cut {
 /// The oldest blobs that fit one commit. A transaction is never cut, so at least one is whole.
 pub(crate) fn plan_cut<'t>(tail: impl Iterator<Item = &'t TailIndex>) -> Option<Cut> {
     let mut cut = Cut { blobs: Vec::new(), bytes: 0 };
-    let (mut whole, mut changes) = ((0, 0), 0);
+    let (mut whole, mut changes, mut tables) = ((0, 0), 0, BTreeSet::<u32>::new());
     for blob in tail {
         changes += blob.changes;
+        tables.extend(&blob.tables);
         let is_enough = cut.bytes + blob.bytes > FLUSH_BYTES_MAX
             || changes > FLUSH_CHANGES_MAX
+            || tables.len() > FLUSH_TABLES_MAX
             || lake_host::rarely!("flush: take one transaction");
         if is_enough && whole.0 > 0 {
             break;
@@ -156,6 +158,17 @@ mod tests {
     #[test]
     fn a_transaction_over_the_bound_goes_whole() {
         check(&[blob(1, 9, true), blob(2, 9, false), blob(3, 1, false)], &[1, 2]);
+    }
+
+    #[test]
+    fn a_cut_of_many_tables_ends_at_their_number_unless_one_transaction_has_them() {
+        let of = |number, tables: std::ops::Range<usize>, continues| TailIndex {
+            tables: tables.map(|table| table as u32).collect(),
+            ..blob(number, 0, continues)
+        };
+        let most = FLUSH_TABLES_MAX;
+        check(&[of(1, 0..most, false), of(2, 1..most, false), of(3, most..most + 1, false)], &[1, 2]);
+        check(&[of(1, 0..most, true), of(2, most..2 * most, false), of(3, 0..1, false)], &[1, 2]);
     }
 
     #[test]

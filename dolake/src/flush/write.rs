@@ -48,6 +48,17 @@ impl OpenFile {
         Ok(())
     }
 
+    /// Bytes of the rows that are not encoded yet.
+    fn open_bytes(&self) -> usize {
+        self.columns.bytes + self.writer.open_bytes()
+    }
+
+    /// Encodes them.
+    fn encode(&mut self) -> Result<(), FlushError> {
+        self.drain()?;
+        Ok(self.writer.end_row_group()?)
+    }
+
     fn finish(mut self) -> Result<NewFile, FlushError> {
         self.drain()?;
         Ok(self.writer.finish(&self.columns.with_nan)?)
@@ -96,23 +107,10 @@ pub(crate) fn transaction_id(timeline: TimelineId, lsn: u64) -> String {
     format!("{timeline}-{lsn}")
 }
 
-/// One table's part of a flush.
-pub(crate) struct TableWrite {
+/// One table's part of a flush, once its files are written: what is left of it in memory until the commit.
+pub(crate) struct Written {
     pub(crate) table: LakeTable,
-    pub(crate) metadata: Arc<TableMetadata>,
-    pub(crate) history_metadata: Arc<TableMetadata>,
-    pub(crate) fold: TableFold,
     pub(crate) files: TableFiles,
-    flush_id: String,
-    current: Option<OpenFile>,
-    current_number: u32,
-    current_shards: Vec<(u32, u32)>,
-    current_rows: u32,
-    projections: HashMap<u32, Rc<Projection>>,
-    history: BTreeMap<i32, OpenFile>,
-    history_count: u32,
-    /// Index entries of the rows written.
-    entries: Vec<Entry>,
     /// What the commit adds and removes.
     pub(crate) added: Vec<DataFile>,
     pub(crate) added_history: Vec<DataFile>,
@@ -123,6 +121,24 @@ pub(crate) struct TableWrite {
     pub(crate) rows: BTreeMap<u32, FileRow>,
     pub(crate) missing: u64,
     pub(crate) ambiguous: u64,
+}
+
+/// One table's part of a flush, while its files are written.
+pub(crate) struct TableWrite {
+    written: Written,
+    metadata: Arc<TableMetadata>,
+    history_metadata: Arc<TableMetadata>,
+    fold: TableFold,
+    flush_id: String,
+    current: Option<OpenFile>,
+    current_number: u32,
+    current_shards: Vec<(u32, u32)>,
+    current_rows: u32,
+    projections: HashMap<u32, Rc<Projection>>,
+    history: BTreeMap<i32, OpenFile>,
+    history_count: u32,
+    /// Index entries of the rows written.
+    entries: Vec<Entry>,
 }
 
 impl TableWrite {
@@ -136,12 +152,23 @@ impl TableWrite {
     ) -> TableWrite {
         let current_number = files.next_file;
         files.next_file += 1;
-        TableWrite {
+        let written = Written {
             table,
+            files,
+            added: Vec::new(),
+            added_history: Vec::new(),
+            added_deletes: Vec::new(),
+            removed_deletes: BTreeSet::new(),
+            removed_data: BTreeSet::new(),
+            rows: BTreeMap::new(),
+            missing: 0,
+            ambiguous: 0,
+        };
+        TableWrite {
+            written,
             metadata,
             history_metadata,
             fold,
-            files,
             flush_id: flush_id.to_owned(),
             current: None,
             current_number,
@@ -151,14 +178,6 @@ impl TableWrite {
             history: BTreeMap::new(),
             history_count: 0,
             entries: Vec::new(),
-            added: Vec::new(),
-            added_history: Vec::new(),
-            added_deletes: Vec::new(),
-            removed_deletes: BTreeSet::new(),
-            removed_data: BTreeSet::new(),
-            rows: BTreeMap::new(),
-            missing: 0,
-            ambiguous: 0,
         }
     }
 
@@ -199,7 +218,7 @@ impl TableWrite {
         }
         if let Some(open) = self.history.get_mut(&day) {
             open.push(&projection.history, row, &mark.values)?;
-            self.files.history_rows += 1;
+            self.written.files.history_rows += 1;
         }
         let key = projection.shape.key_bytes(&row.0);
         let fold = self.fold.keys.get(&mark.shard).and_then(|keys| keys.get(&key));
@@ -229,14 +248,24 @@ impl TableWrite {
         let location = Location { file: self.current_number, row: self.current_rows };
         self.current_rows += 1;
         self.entries.push(Entry { hash, location, dead: false });
-        self.files.rows += 1;
+        self.written.files.rows += 1;
         Ok(())
+    }
+
+    /// Bytes of rows that are not encoded yet, over all open files.
+    pub(crate) fn open_bytes(&self) -> usize {
+        self.history.values().chain(&self.current).map(OpenFile::open_bytes).sum()
+    }
+
+    /// Encodes the rows of all open files.
+    pub(crate) fn encode(&mut self) -> Result<(), FlushError> {
+        self.history.values_mut().chain(&mut self.current).try_for_each(OpenFile::encode)
     }
 
     async fn close_history<O: ObjectStore>(&mut self, store: &O, open: OpenFile) -> Result<(), FlushError> {
         let new = open.finish()?;
         durable!("flush: put a history file", put(store, new.file.file_path(), new.bytes).await)?;
-        self.added_history.push(new.file);
+        self.written.added_history.push(new.file);
         Ok(())
     }
 
@@ -257,8 +286,8 @@ impl TableWrite {
                 dropped: Vec::new(),
             };
             durable!("flush: put a data file", put(store, new.file.file_path(), new.bytes).await)?;
-            self.rows.insert(self.current_number, row);
-            self.added.push(new.file);
+            self.written.rows.insert(self.current_number, row);
+            self.written.added.push(new.file);
         }
         Ok(())
     }
@@ -275,11 +304,11 @@ impl TableWrite {
         let mut hashes = wanted.iter().map(|(hash, _, _)| *hash).collect::<Vec<u64>>();
         hashes.sort_unstable();
         hashes.dedup();
-        let found = find(&lake.storage, self.table.number, &self.files.runs, &hashes)?;
+        let found = find(&lake.storage, self.written.table.number, &self.written.files.runs, &hashes)?;
         for (hash, shard, key) in wanted {
             let mut live = Vec::new();
             for location in found.get(&hash).into_iter().flatten() {
-                let row = load_file(lake, &mut known, self.table.number, location.file)?;
+                let row = load_file(lake, &mut known, self.written.table.number, location.file)?;
                 if row.is_some_and(|row| !row.has_dropped(location.row)) {
                     live.push(*location);
                 }
@@ -288,13 +317,13 @@ impl TableWrite {
                 [] => None,
                 [one] => Some(*one),
                 many => {
-                    self.ambiguous += 1;
+                    self.written.ambiguous += 1;
                     let database = lake.state().shard_name(shard).unwrap_or_default().to_owned();
                     let paths = many
                         .iter()
                         .filter_map(|at| Some((*at, known.get(&at.file)?.as_ref()?.path.clone())))
                         .collect::<Vec<(Location, String)>>();
-                    super::compare::find_row(store, &self.table, &database, &key, &paths).await?
+                    super::compare::find_row(store, &self.written.table, &database, &key, &paths).await?
                 }
             };
             match location {
@@ -304,7 +333,7 @@ impl TableWrite {
                 }
                 None => {
                     let fold = self.fold.keys.get(&shard).and_then(|keys| keys.get(&key));
-                    self.missing += u64::from(fold.is_some_and(|fold| fold.expected));
+                    self.written.missing += u64::from(fold.is_some_and(|fold| fold.expected));
                 }
             }
         }
@@ -343,7 +372,7 @@ impl TableWrite {
         gone: &mut BTreeMap<u32, Vec<u64>>,
     ) -> Result<(), LakeError> {
         let mut all = Vec::new();
-        crate::stored::scan_all(&lake.storage, keys::files_of(self.table.number), |_, value| {
+        crate::stored::scan_all(&lake.storage, keys::files_of(self.written.table.number), |_, value| {
             all.push(crate::stored::open_json::<FileRow>("file", value)?);
             Ok(())
         })?;
@@ -371,45 +400,46 @@ impl TableWrite {
         {
             let bytes = StoredFiles(store).read(old).await.map_err(lake_table::TableError::Read)?;
             positions.extend(read_position_deletes(bytes, &row.path)?);
-            self.removed_deletes.insert(old.clone());
+            self.written.removed_deletes.insert(old.clone());
         }
         positions.sort_unstable();
         positions.dedup();
         let deleted = positions.len() as u64;
-        self.files.rows = self.files.rows.saturating_sub(deleted.saturating_sub(row.deleted));
+        self.written.files.rows = self.written.files.rows.saturating_sub(deleted.saturating_sub(row.deleted));
         if deleted >= row.records {
             // Nothing of the file is left: it goes, and its deletes with it.
-            self.removed_data.insert(row.path.clone());
+            self.written.removed_data.insert(row.path.clone());
             row.delete_file = None;
         } else {
             let name = format!("{}/data/{}-{}-deletes.parquet", self.metadata.location(), self.flush_id, row.number);
             let spec_id = self.metadata.default_partition_spec_id();
             let new = write_position_deletes(&name, &row.path, Struct::empty(), spec_id, &positions)?;
             durable!("flush: put a delete file", put(store, &name, new.bytes).await)?;
-            self.added_deletes.push(new.file);
+            self.written.added_deletes.push(new.file);
             row.delete_file = Some(name);
         }
         row.deleted = deleted;
-        self.rows.insert(row.number, row);
+        self.written.rows.insert(row.number, row);
         Ok(())
     }
 
-    /// Stores the run of the key index; nothing refers to it before the flush is applied.
-    pub(crate) fn store_run<S: ShardStorage>(&mut self, lake: &Lake<S>) -> Result<(), LakeError> {
+    /// Stores the run of the key index, to which nothing refers before the flush is applied.
+    pub(crate) fn finish<S: ShardStorage>(mut self, lake: &Lake<S>) -> Result<Written, LakeError> {
         let mut entries = std::mem::take(&mut self.entries);
         if entries.is_empty() {
-            return Ok(());
+            return Ok(self.written);
         }
         entries.sort_unstable();
         let mut batch = WriteBatch::new();
-        batch.delete_range(keys::runs_from(self.table.number, self.files.next_run));
-        let mut writer = RunWriter::new(self.table.number, self.files.next_run, 0);
-        self.files.next_run += 1;
+        batch.delete_range(keys::runs_from(self.written.table.number, self.written.files.next_run));
+        let mut writer = RunWriter::new(self.written.table.number, self.written.files.next_run, 0);
+        self.written.files.next_run += 1;
         entries.into_iter().for_each(|entry| writer.push(entry, &mut batch));
         let run = writer.finish(&mut batch);
-        let is_kept = !(planted!("index: a run is one flush behind") && self.files.next_run.is_multiple_of(4));
-        self.files.runs.extend(run.filter(|_| is_kept));
-        durable!("flush: store an index run", lake.write_batch(&batch))
+        let is_kept = !(planted!("index: a run is one flush behind") && self.written.files.next_run.is_multiple_of(4));
+        self.written.files.runs.extend(run.filter(|_| is_kept));
+        durable!("flush: store an index run", lake.write_batch(&batch))?;
+        Ok(self.written)
     }
 }
 

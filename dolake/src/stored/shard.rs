@@ -21,6 +21,9 @@ pub(crate) struct Shard {
     pub(crate) ended: bool,
     accepted: u64,
     durable: u64,
+    /// A transaction that the shard has, as far as it said so before the first one was accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    committed: Option<u64>,
     /// Stamp of the last accepted transaction.
     pub(crate) stamp: i64,
     /// Last refusal worth showing, and how many there were.
@@ -47,6 +50,7 @@ impl Shard {
             ended: false,
             accepted: 0,
             durable: 0,
+            committed: None,
             stamp: i64::MIN,
             refusal: None,
             refusals: 0,
@@ -72,6 +76,22 @@ impl Shard {
 
     pub(crate) fn make_durable(&mut self, lsn: Lsn) {
         self.durable = self.durable.max(lsn.get());
+    }
+
+    /// Notes that the shard has committed something; false if that is known.
+    pub(crate) fn hear_of(&mut self, committed: Option<Lsn>) -> bool {
+        let is_news = self.accepted == 0 && self.committed.is_none() && committed.is_some();
+        if is_news {
+            self.committed = committed.map(Lsn::get);
+        }
+        is_news
+    }
+
+    /// The stamp that all transactions still to come are after, the least one if the first is still to come. `None` if
+    /// the shard has none, as far as anybody can know, or will have none any more.
+    pub(crate) fn stamp_of_last(&self) -> Option<i64> {
+        let has_any = self.accepted > 0 || self.committed.is_some();
+        (has_any && !self.ended).then_some(self.stamp)
     }
 
     /// The next transaction to come.

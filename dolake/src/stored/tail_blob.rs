@@ -6,7 +6,7 @@
 //! ```
 //! Integers are varints. A change's position is the blob's first plus the number of changes before it.
 
-use lake_cdc::{DecodeError, Lsn, Micros, Reader, Row, TimelineId, Writer};
+use lake_cdc::{DecodeError, Lsn, Micros, Reader, Row, TimelineId, Value, Writer};
 use lake_host::blob;
 
 use crate::error::LakeError;
@@ -88,6 +88,19 @@ impl TailRow {
         let row = Row::decode(&mut reader)?;
         reader.finish()?;
         Ok(row)
+    }
+
+    /// The values at these indexes, in their order in the row; of a large row the others are not all in memory.
+    pub(crate) fn decode_some(&self, indexes: &[usize]) -> Result<Vec<(usize, Value)>, DecodeError> {
+        let mut reader = Reader::new(&self.0);
+        let mut values = Vec::new();
+        for index in 0..reader.count("a row")? {
+            let value = Value::decode(&mut reader)?;
+            if indexes.contains(&index) {
+                values.push((index, value));
+            }
+        }
+        Ok(values)
     }
 }
 
@@ -227,7 +240,6 @@ impl TailBlob {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lake_cdc::Value;
     use proptest::prelude::*;
 
     fn blob() -> TailBlob {
@@ -263,6 +275,12 @@ mod tests {
     fn the_bytes_of_version_1_stay_what_they_are() {
         let hex = blob().encode().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         assert_eq!(hex, include_str!("../../../tests/fixtures/lake/tail_blob_v1.hex").trim());
+    }
+
+    #[test]
+    fn values_of_a_row_are_read_by_their_indexes() {
+        let row = TailRow::of(&Row(vec![Value::Int8(1), Value::Text("x".into()), Value::Null]));
+        assert_eq!(row.decode_some(&[2, 0]).unwrap(), [(0, Value::Int8(1)), (2, Value::Null)]);
     }
 
     #[test]

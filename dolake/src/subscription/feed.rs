@@ -3,24 +3,21 @@
 use std::rc::Rc;
 
 use lake_api::ErrorCode;
-use lake_api::subscribe::{Event, Operation, RelationColumn, ServerMessage, UNACKNOWLEDGED_BATCHES_MAX};
-use lake_cdc::Row;
+use lake_api::limits::UNACKNOWLEDGED_BATCHES_MAX;
+use lake_api::subscribe::{Event, Operation, RelationColumn, ServerMessage};
 use lake_host::{ShardStorage, planted};
 
-use super::encode::{image, iso};
+use super::encode::{Images, iso};
 use super::state::{Subscriber, SubscriberReply};
 use crate::error::LakeError;
 use crate::flush::transaction_id;
 use crate::lake::Lake;
-use crate::limits::{FEED_BLOBS_MAX, SUBSCRIBER_BATCH_BYTES};
+use crate::limits::{FEED_BLOBS_MAX, SUBSCRIBER_BATCH_BYTES, SUBSCRIBER_TURN_BYTES};
 use crate::stored::{Shape, TailBlob, TailEntry, TailTransaction};
 use crate::tail::read_next;
 
-/// Tables whose relation was told; beyond, relations are told again, which is harmless.
-const RELATIONS_MAX: usize = 200;
-
-/// Bytes that a row's names and quotes add to its stored size in JSON, about.
-const JSON_FACTOR: usize = 4;
+/// Bytes of an event besides its images, about.
+const ENVELOPE_BYTES: usize = 512;
 
 impl<S: ShardStorage> Lake<S> {
     /// What can be sent to a subscriber now. Call it after the tail has grown; acknowledgements call it themselves.
@@ -147,9 +144,8 @@ impl<S: ShardStorage> Batch<'_, S> {
             TailEntry::Delete { before, .. } => (Some(before), None),
             TailEntry::DropTable { .. } | TailEntry::EndOfShard => (None, None),
         };
-        let decode = |row: Option<&crate::stored::TailRow>| row.map(crate::stored::TailRow::decode).transpose();
-        let in_json = |row: Option<Row>| row.map(|row| image(&shape, &row));
-        self.bytes += entry.size() * JSON_FACTOR;
+        let images = Images::of(&shape, before, after)?;
+        self.bytes += ENVELOPE_BYTES + images.bytes;
         self.events.push(Event {
             position: position.to_string(),
             namespace,
@@ -159,8 +155,9 @@ impl<S: ShardStorage> Batch<'_, S> {
             shard: self.lake.state().shard_name(self.blob.shard).unwrap_or_default().to_owned(),
             lsn: transaction.lsn.to_string(),
             transaction_id: transaction_id(self.blob.timeline, transaction.lsn.get()),
-            before: in_json(decode(before)?),
-            after: in_json(decode(after)?),
+            too_large: images.too_large,
+            before: images.before,
+            after: images.after,
         });
         let is_full = self.events.len() >= self.subscriber.batch_size as usize || self.bytes >= SUBSCRIBER_BATCH_BYTES;
         if is_full { self.emit(position) } else { Ok(true) }
@@ -174,10 +171,7 @@ impl<S: ShardStorage> Batch<'_, S> {
         table: &str,
         key: Vec<String>,
     ) -> Result<(), LakeError> {
-        if self.subscriber.relations.len() >= RELATIONS_MAX {
-            self.subscriber.relations.clear();
-        }
-        self.subscriber.relations.insert(shape.table, number);
+        self.subscriber.keep_relation(shape.table, number);
         let columns = shape.fields.iter();
         let columns = columns.map(|f| RelationColumn { name: f.name.clone(), type_name: f.column_type.pg_name() });
         self.reply.push(&ServerMessage::Relation {
@@ -206,6 +200,7 @@ impl<S: ShardStorage> Batch<'_, S> {
             timestamp: iso(self.now),
             source,
         })?;
-        Ok(self.subscriber.in_flight.len() < UNACKNOWLEDGED_BATCHES_MAX)
+        let bytes = self.reply.messages.iter().map(String::len).sum::<usize>();
+        Ok(self.subscriber.in_flight.len() < UNACKNOWLEDGED_BATCHES_MAX && bytes < SUBSCRIBER_TURN_BYTES)
     }
 }

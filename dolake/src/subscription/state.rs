@@ -10,14 +10,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::LakeError;
 use crate::lake::Lake;
-use crate::limits::{SUBSCRIBED_TABLES_MAX, SUBSCRIBER_BATCH_EVENTS, SUBSCRIBER_BATCH_EVENTS_MAX};
+use crate::limits::{
+    SUBSCRIBED_NAMES_BYTES_MAX, SUBSCRIBED_TABLES_MAX, SUBSCRIBER_BATCH_EVENTS, SUBSCRIBER_BATCH_EVENTS_MAX,
+    SUBSCRIBER_MESSAGE_BYTES_MAX, TOLD_RELATIONS_MAX,
+};
 
-/// One subscriber. Kept in its socket's attachment.
+/// One subscriber. Kept in its socket's attachment, where it takes at most
+/// [`SUBSCRIBER_BYTES_MAX`](crate::limits::SUBSCRIBER_BYTES_MAX).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subscriber {
     pub(super) namespace: String,
     /// (namespace, table); all tables of the namespace if `None`.
     pub(super) tables: Option<Vec<(String, String)>>,
+    /// Each at most once; all if `None`.
     pub(super) operations: Option<Vec<Operation>>,
     pub(super) batch_size: u32,
     /// Everything up to here was sent or is not for it.
@@ -73,6 +78,14 @@ impl Subscriber {
         self.operations.as_ref().is_none_or(|operations| operations.contains(&operation))
     }
 
+    /// Notes which shape of a table was told.
+    pub(super) fn keep_relation(&mut self, table: u32, shape: u32) {
+        if self.relations.len() >= TOLD_RELATIONS_MAX {
+            self.relations.clear();
+        }
+        self.relations.insert(table, shape);
+    }
+
     fn acknowledge(&mut self, position: u64) {
         self.in_flight.retain(|sent| *sent > position);
     }
@@ -90,6 +103,12 @@ impl<S: ShardStorage> Lake<S> {
         now: i64,
     ) -> Result<SubscriberReply, LakeError> {
         let mut reply = SubscriberReply::default();
+        if text.len() > SUBSCRIBER_MESSAGE_BYTES_MAX {
+            let message =
+                format!("a message has at most {SUBSCRIBER_MESSAGE_BYTES_MAX} bytes, this one {}", text.len());
+            reply.fail(ErrorCode::BodyTooLarge, message, None)?;
+            return Ok(reply);
+        }
         match serde_json::from_str::<ClientMessage>(text) {
             Err(error) => reply.fail(ErrorCode::Invalid, format!("the message cannot be read: {error}"), None)?,
             Ok(ClientMessage::Ack { position }) => match (subscriber.as_mut(), position.parse()) {
@@ -125,7 +144,7 @@ impl<S: ShardStorage> Lake<S> {
                 let mut state = Subscriber {
                     namespace,
                     tables,
-                    operations,
+                    operations: operations.map(distinct),
                     batch_size,
                     position,
                     in_flight: VecDeque::new(),
@@ -184,5 +203,80 @@ fn parse_tables(namespace: &str, tables: Option<Vec<String>>) -> Result<Tables, 
         }
         parsed.push((namespace.to_owned(), name.to_owned()));
     }
+    // Texts always serialise.
+    let bytes = serde_json::to_vec(&(namespace, &parsed)).unwrap_or_default().len();
+    if bytes > SUBSCRIBED_NAMES_BYTES_MAX {
+        return Err(format!(
+            "the names of a subscription take at most {SUBSCRIBED_NAMES_BYTES_MAX} bytes, not {bytes}"
+        ));
+    }
     Ok(Some(parsed))
+}
+
+fn distinct(operations: Vec<Operation>) -> Vec<Operation> {
+    let kinds = [Operation::Insert, Operation::Update, Operation::Delete];
+    kinds.into_iter().filter(|kind| operations.contains(kind)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use lake_api::limits::UNACKNOWLEDGED_BATCHES_MAX;
+
+    use super::*;
+    use crate::limits::SUBSCRIBER_BYTES_MAX;
+
+    /// A state with everything at its bound, but for names.
+    fn largest(namespace: &str, tables: Tables) -> Subscriber {
+        let mut subscriber = Subscriber {
+            namespace: namespace.to_owned(),
+            tables,
+            operations: Some(distinct(vec![
+                Operation::Delete,
+                Operation::Update,
+                Operation::Insert,
+                Operation::Delete,
+            ])),
+            batch_size: SUBSCRIBER_BATCH_EVENTS_MAX,
+            position: u64::MAX,
+            in_flight: std::iter::repeat_n(u64::MAX, UNACKNOWLEDGED_BATCHES_MAX).collect(),
+            sequence_number: u64::MAX,
+            relations: BTreeMap::new(),
+        };
+        for table in (0..3 * TOLD_RELATIONS_MAX as u32).map(|number| u32::MAX - number) {
+            subscriber.keep_relation(table, u32::MAX);
+        }
+        assert_eq!(subscriber.relations.len(), TOLD_RELATIONS_MAX);
+        subscriber
+    }
+
+    fn check(namespace: &str, tables: Tables) {
+        let bytes = serde_json::to_vec(&largest(namespace, tables)).unwrap().len();
+        assert!(bytes <= SUBSCRIBER_BYTES_MAX, "{bytes}");
+        // What lies beside it are names and numbers of the token, 100 bytes.
+        const { assert!(SUBSCRIBER_BYTES_MAX + 1_000 < lake_host::ATTACHMENT_BYTES_MAX) };
+    }
+
+    #[test]
+    fn the_largest_state_is_within_its_bound() {
+        // Six bytes for each of its own.
+        let widest = "\u{1}".repeat(NAME_BYTES_MAX);
+        check(&widest, None);
+        let longest = "n".repeat(NAME_BYTES_MAX);
+        let names = |name: &str| vec![name.to_owned(); SUBSCRIBED_TABLES_MAX];
+        check(&longest, parse_tables(&longest, Some(names(&longest))).unwrap());
+        // As many tables with such names as are let in.
+        let fitting = (1..SUBSCRIBED_TABLES_MAX)
+            .rev()
+            .find_map(|count| parse_tables(&widest, Some(vec![widest.clone(); count])).ok());
+        check(&widest, fitting.unwrap());
+    }
+
+    #[test]
+    fn names_over_the_bound_are_refused_by_its_name() {
+        let tables = vec!["\u{1}".repeat(NAME_BYTES_MAX); SUBSCRIBED_TABLES_MAX];
+        let refused = parse_tables("n", Some(tables)).unwrap_err();
+        assert_eq!(refused, "the names of a subscription take at most 7168 bytes, not 19357");
+        let tables = vec!["n".to_owned(); SUBSCRIBED_TABLES_MAX + 1];
+        assert_eq!(parse_tables("n", Some(tables)).unwrap_err(), "a subscription names between 1 and 50 tables");
+    }
 }

@@ -19,7 +19,9 @@ struct Pointers {
     epoch: u64,
     commits: u64,
     flushes: BTreeMap<String, CommittedFlush>,
-    created: u8,
+    created: u32,
+    /// Most tables of one commit.
+    widest: usize,
 }
 
 pub struct MemoryCatalog {
@@ -28,8 +30,9 @@ pub struct MemoryCatalog {
     clock: ManualClock,
     root: RefCell<String>,
     lose_answer: Cell<bool>,
-    fail: Cell<bool>,
+    fail_in: Cell<Option<u32>>,
     conflicts: Cell<u32>,
+    tables_max: Cell<usize>,
 }
 
 impl MemoryCatalog {
@@ -40,8 +43,9 @@ impl MemoryCatalog {
             clock,
             root: RefCell::new("s3://lakehouse".into()),
             lose_answer: Cell::new(false),
-            fail: Cell::new(false),
+            fail_in: Cell::new(None),
             conflicts: Cell::new(0),
+            tables_max: Cell::new(1_000),
         }
     }
 
@@ -57,12 +61,27 @@ impl MemoryCatalog {
 
     /// The next commit fails and changes nothing, and nobody is told either.
     pub fn drop_next_request(&self) {
-        self.fail.set(true);
+        self.drop_request_after(0);
+    }
+
+    /// The same of the commit after the next `count`.
+    pub fn drop_request_after(&self, count: u32) {
+        self.fail_in.set(Some(count));
     }
 
     /// The next `count` commits lose a race.
     pub fn conflict(&self, count: u32) {
         self.conflicts.set(count);
+    }
+
+    /// Commits of more tables are refused, as the real one refuses those of more than 1,000.
+    pub fn limit_tables(&self, most: usize) {
+        self.tables_max.set(most);
+    }
+
+    /// Tables of the commit that had the most.
+    pub fn widest(&self) -> usize {
+        self.pointers.borrow().widest
     }
 
     pub fn commits(&self) -> u64 {
@@ -108,10 +127,12 @@ impl TableCatalog for MemoryCatalog {
             pointers.created += 1;
             pointers.created
         };
+        let mut uuid = [0; 16];
+        uuid[..4].copy_from_slice(&number.to_be_bytes());
         let location = format!("{}/warehouse/{}/{}", self.root.borrow(), request.table.namespace, request.table.name);
         let now = self.clock.now_micros() / 1_000;
-        let metadata = create_metadata(request, &location, [number; 16], now)
-            .map_err(|error| CatalogError::Failed(error.to_string()))?;
+        let metadata =
+            create_metadata(request, &location, uuid, now).map_err(|error| CatalogError::Failed(error.to_string()))?;
         let location = self.write(&metadata, 0);
         self.pointers.borrow_mut().tables.insert(request.table.clone(), (location, metadata));
         self.state(&request.table).ok_or_else(|| CatalogError::Failed("gone".into()))
@@ -122,9 +143,14 @@ impl TableCatalog for MemoryCatalog {
     }
 
     async fn commit(&self, commit: &FlushCommit) -> Result<FlushOutcome, CatalogError> {
-        if self.fail.take() {
+        if commit.tables.len() > self.tables_max.get() {
+            return Err(CatalogError::Failed("too many tables in one commit".into()));
+        }
+        let fail_in = self.fail_in.take();
+        if fail_in == Some(0) {
             return Err(CatalogError::StateUnknown("the request was lost".into()));
         }
+        self.fail_in.set(fail_in.map(|count| count - 1));
         if self.conflicts.get() > 0 {
             self.conflicts.set(self.conflicts.get() - 1);
             let table = TableName { namespace: "default".into(), name: "orders".into() };
@@ -162,6 +188,7 @@ impl TableCatalog for MemoryCatalog {
         }
         let mut pointers = self.pointers.borrow_mut();
         pointers.commits += 1;
+        pointers.widest = pointers.widest.max(commit.tables.len());
         pointers.position = commit.end;
         let done = CommittedFlush { number: pointers.commits, end: commit.end, tables: next.clone() };
         pointers.flushes.insert(commit.flush_id.clone(), done.clone());

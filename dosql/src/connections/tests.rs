@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use rusqlite::Connection;
 
 use super::Connections;
-use crate::page_store::{PageStore, Sealed};
+use crate::page_store::{Committed, PageError, PageStore, Sealed};
 use crate::storage::counted::CountedStorage;
 use crate::storage::keys::BranchId;
 use crate::vfs::preupdate::{RowChange, RowObserver};
@@ -21,7 +21,7 @@ impl RowObserver for Nobody {
         false
     }
     fn row_changes(&self, _: &str, _: RowChange<'_>) {}
-    fn image_failed(&self, _: &str) {}
+    fn image_failed(&self) {}
 }
 
 struct Database {
@@ -36,11 +36,9 @@ fn open(storage: &MemoryStorage) -> Database {
 }
 
 impl Database {
-    fn transact(&self, sql: &str) -> Result<(), rusqlite::Error> {
-        self.connections.writer.execute_batch("BEGIN IMMEDIATE")?;
-        self.connections.writer.execute_batch(sql)?;
-        self.store.seal(Sealed { stamp: Micros(1), record: b"record".to_vec(), extra: WriteBatch::new() });
-        self.connections.writer.execute_batch("COMMIT")
+    fn transact(&self, sql: &str) -> Result<Committed, PageError> {
+        self.connections.writer.execute_batch(&format!("BEGIN IMMEDIATE; {sql}; COMMIT")).expect(sql);
+        self.store.commit(Sealed { stamp: Micros(1), record: b"record".to_vec(), extra: WriteBatch::new() })
     }
 
     fn lsn(&self) -> Option<u64> {
@@ -88,16 +86,17 @@ fn a_transaction_that_changes_nothing_takes_no_lsn() {
     let storage = MemoryStorage::new();
     let database = open(&storage);
     database.transact("CREATE TABLE t (a)").expect("creates");
-    database.transact("DELETE FROM t WHERE a = 1").expect("deletes nothing");
-    assert_eq!(database.lsn(), Some(1));
-    assert!(database.store.is_sealed());
+    let committed = database.transact("DELETE FROM t WHERE a = 1").expect("deletes nothing");
+    assert_eq!((committed, database.lsn()), (Committed::Nothing, Some(1)));
 }
 
 #[test]
-fn a_commit_that_nobody_sealed_is_refused() {
-    let database = open(&MemoryStorage::new());
-    assert!(database.connections.writer.execute_batch("CREATE TABLE t (a)").is_err());
+fn what_sqlite_commits_alone_is_not_stored() {
+    let storage = MemoryStorage::new();
+    let database = open(&storage);
+    database.connections.writer.execute_batch("CREATE TABLE t (a)").expect("creates");
     assert_eq!(database.lsn(), None);
+    assert!(storage.rows().is_empty());
 }
 
 #[test]

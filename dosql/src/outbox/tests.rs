@@ -150,6 +150,34 @@ fn what_is_in_flight_is_bounded_and_acknowledgements_make_room() {
 }
 
 #[test]
+fn what_waits_is_counted_from_where_the_log_begins_once_it_is_trimmed() {
+    // Stored as accepted, where the log ends that was trimmed, sizes of all records, and what then waits.
+    let check = |accepted: Option<u64>, trimmed: u64, sizes: &[usize], waits: u64| {
+        let mut bench = bench();
+        sizes.iter().for_each(|size| bench.commit(*size));
+        if let Some(trimmed) = Lsn::new(trimmed) {
+            let mut batch = WriteBatch::new();
+            batch.delete_range(crate::storage::keys::log_through(BranchId::MAIN, trimmed));
+            bench.storage.apply(&batch).expect("applies");
+        }
+        bench.meta.accepted = accepted.and_then(Lsn::new);
+        let log = ChangeLog::new(Rc::new(CountedStorage::new(bench.storage.clone())), BranchId::MAIN);
+        bench.outbox = Outbox::new(log, Some(&bench.meta), bench.committed, None);
+        assert_eq!(bench.outbox.backlog_bytes(bench.committed), waits, "{accepted:?} {trimmed} {sizes:?}");
+        bench.greet(bench.meta.accepted.max(Lsn::new(trimmed)));
+        assert_eq!(bench.outbox.backlog_bytes(bench.committed), waits, "greeted: {accepted:?} {trimmed} {sizes:?}");
+    };
+    check(None, 0, &[10, 20, 30], 60);
+    check(Some(1), 0, &[10, 20, 30], 50);
+    check(Some(1), 1, &[10, 20, 30], 50);
+    check(Some(3), 3, &[10, 20, 30], 0);
+    // What is stored is older than what was trimmed: the lake has told more since.
+    check(Some(1), 2, &[10, 20, 30, 40], 70);
+    check(None, 2, &[10, 20, 30, 40], 70);
+    check(Some(1), 1, &[10, PART_BYTES_MAX * 2 + 5, 30], (PART_BYTES_MAX * 2 + 35) as u64);
+}
+
+#[test]
 fn after_a_gap_a_new_connection_begins_where_the_lake_says() {
     let mut bench = bench();
     for _ in 0..3 {

@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::captured::CapturedTable;
 use super::table::Table;
+use crate::error::sqlite_error;
 
 /// The tables as of one moment. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -18,9 +19,15 @@ pub struct Catalog {
     fingerprint: u64,
 }
 
-fn internal(error: impl std::fmt::Display) -> SqlError {
-    SqlError::new(sqlstate::INTERNAL, format!("the catalog cannot be read or written: {error}"))
+fn internal(error: rusqlite::Error) -> SqlError {
+    sqlite_error(UNREADABLE, &error)
 }
+
+fn corrupt(error: serde_json::Error) -> SqlError {
+    SqlError::new(sqlstate::INTERNAL, format!("{UNREADABLE}: {error}"))
+}
+
+const UNREADABLE: &str = "the catalog cannot be read or written";
 
 impl Catalog {
     /// Makes the catalog's tables where they are missing. Once per database, before anything else.
@@ -35,6 +42,13 @@ impl Catalog {
             .map_err(internal)
     }
 
+    /// True if the catalog's tables are there.
+    pub(crate) fn is_installed(connection: &Connection) -> Result<bool, SqlError> {
+        connection
+            .query_row("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = '_lake_table')", [], |row| row.get(0))
+            .map_err(internal)
+    }
+
     /// Reads the catalog as the connection sees it.
     pub fn load(connection: &Connection) -> Result<Catalog, SqlError> {
         let mut statement = connection.prepare("SELECT definition FROM _lake_table ORDER BY id").map_err(internal)?;
@@ -45,7 +59,7 @@ impl Catalog {
         for definition in definitions {
             let definition = definition.map_err(internal)?;
             definition.hash(&mut hasher);
-            let table: Table = serde_json::from_str(&definition).map_err(internal)?;
+            let table: Table = serde_json::from_str(&definition).map_err(corrupt)?;
             if table.captured {
                 captured.insert(table.sqlite_name(), CapturedTable::new(&table));
             }
@@ -113,7 +127,7 @@ impl Catalog {
 
     /// Writes a definition.
     pub(crate) fn store(connection: &Connection, table: &Table) -> Result<(), SqlError> {
-        let definition = serde_json::to_string(table).map_err(internal)?;
+        let definition = serde_json::to_string(table).map_err(corrupt)?;
         connection
             .execute(
                 "INSERT INTO _lake_table (id, definition) VALUES (?1, ?2)

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 
+use lake_cdc::text::shown;
 use lake_dialect::{SqlError, sqlstate};
 use num_bigint::{BigInt, Sign};
 
@@ -56,8 +57,9 @@ impl Decimal {
 
     /// Reads Postgres' syntax. Infinity is refused: no table of the lake can hold it.
     pub(crate) fn parse(text: &str) -> Result<Decimal, SqlError> {
-        let wrong =
-            || SqlError::new(sqlstate::INVALID_TEXT, format!("invalid input syntax for type numeric: \"{text}\""));
+        let wrong = || {
+            SqlError::new(sqlstate::INVALID_TEXT, format!("invalid input syntax for type numeric: \"{}\"", shown(text)))
+        };
         let trimmed = text.trim_matches([' ', '\t', '\n', '\r', '\x0b', '\x0c']);
         let (negative, unsigned) = match trimmed.as_bytes().first() {
             Some(b'-') => (true, &trimmed[1..]),

@@ -1,4 +1,4 @@
-//! What a transaction knows of the world: its time, its random numbers, and its sequences.
+//! What a transaction knows of the world: its time, its random numbers, its sequences, and how much it may still do.
 //!
 //! Functions of SQLite reach it through a shared handle, since they outlive every statement. Nothing here reads a
 //! clock: the caller says what time it is, once per transaction, and gives a seed.
@@ -9,10 +9,14 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use lake_dialect::{SqlError, sqlstate};
 use rusqlite::Connection;
 
+use crate::budget::StepBudget;
+use crate::error::sqlite_error;
+
 /// Handle of the functions of one connection.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
     shared: Arc<Mutex<Shared>>,
+    budget: StepBudget,
 }
 
 #[derive(Debug, Default)]
@@ -41,8 +45,14 @@ impl Environment {
 
     /// Begins a transaction: `now` in microseconds since 1970, `seed` for random() and gen_random_uuid().
     pub fn begin(&self, now: i64, seed: u64) {
+        self.budget.grant();
         let mut shared = self.lock();
         *shared = Shared { now, random: seed, ..Shared::default() };
+    }
+
+    /// What statements and functions are charged to.
+    pub(crate) fn budget(&self) -> &StepBudget {
+        &self.budget
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
@@ -67,7 +77,7 @@ impl Environment {
 
     /// Reads all sequences, before a statement that takes from one.
     pub(crate) fn load_sequences(&self, connection: &Connection) -> Result<(), SqlError> {
-        let internal = |error: rusqlite::Error| SqlError::new(sqlstate::INTERNAL, format!("sequences: {error}"));
+        let internal = |error: rusqlite::Error| sqlite_error("sequences", &error);
         let mut statement =
             connection.prepare("SELECT name, next_value, increment, max FROM _lake_sequence").map_err(internal)?;
         let rows = statement
@@ -96,7 +106,7 @@ impl Environment {
             connection
                 .prepare("UPDATE _lake_sequence SET next_value = ?2 WHERE name = ?1")
                 .and_then(|mut statement| statement.execute((name, next)))
-                .map_err(|error| SqlError::new(sqlstate::INTERNAL, format!("sequences: {error}")))?;
+                .map_err(|error| sqlite_error("sequences", &error))?;
         }
         Ok(())
     }

@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use lake_api::answer::{AnswerColumn, RowWriter};
+use lake_api::answer::{AnswerColumn, AnswerTooLarge, RowWriter};
+use lake_api::limits::ANSWER_BYTES_MAX;
 use lake_dialect::{SqlError, sqlstate};
 use rusqlite::types::{Value as SqliteValue, ValueRef};
 use rusqlite::{Connection, Statement};
@@ -16,6 +17,7 @@ use super::insert::{Cell, InsertPlan, Rows};
 use super::pg_type::PgType;
 use super::plan::{Plan, PlanBody, Prepared, answer_columns};
 use super::select::OutputColumn;
+use crate::error::sqlite_error;
 use crate::schema::{Catalog, Table};
 
 /// What a statement did.
@@ -119,7 +121,7 @@ fn execute_body(plan: &Plan, run: &mut Run<'_>) -> Result<Outcome, SqlError> {
     }
 }
 
-fn too_large(error: lake_api::answer::AnswerTooLarge) -> SqlError {
+fn too_large(error: AnswerTooLarge) -> SqlError {
     SqlError::new(sqlstate::PROGRAM_LIMIT, error.to_string()).with_hint("Ask for fewer rows, with LIMIT and OFFSET.")
 }
 
@@ -127,7 +129,7 @@ fn restart(table: &Table, run: &Run<'_>) -> Result<(), SqlError> {
     for identity in table.columns.iter().filter_map(|column| column.identity.as_ref()) {
         run.connection
             .execute("UPDATE _lake_sequence SET next_value = 1 WHERE name = ?1", [&identity.sequence])
-            .map_err(|error| SqlError::new(sqlstate::INTERNAL, error.to_string()))?;
+            .map_err(|error| sqlite_error("sequences", &error))?;
     }
     Ok(())
 }
@@ -187,6 +189,10 @@ fn write_rows(
         writer.begin_row();
         for (index, output) in outputs.iter().enumerate() {
             let value = row.get_ref(index + skipped).map_err(|error| failure.explain(error))?;
+            // Several values of 16 MiB do not fit in memory before they are found to be too many.
+            if writer.len() + super::output::bytes_at_least(value) > ANSWER_BYTES_MAX {
+                return Err(too_large(AnswerTooLarge));
+            }
             super::output::write(writer, value, &output.ty);
         }
         writer.end_row().map_err(too_large)?;

@@ -5,6 +5,7 @@ use std::fmt;
 use lake_dialect::{SqlError, sqlstate};
 use rusqlite::ffi;
 
+use super::limits::MESSAGE_BYTES_MAX;
 use crate::schema::{Catalog, Key, Table};
 
 /// An error of one of our functions, on its way through SQLite, which keeps the text only.
@@ -17,7 +18,8 @@ impl fmt::Display for Carried {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let error = &self.0;
         let (detail, hint) = (error.detail.as_deref().unwrap_or(""), error.hint.as_deref().unwrap_or(""));
-        write!(formatter, "{MARK}{}{MARK}{}{MARK}{detail}{MARK}{hint}", error.sqlstate, error.message)
+        let message = &error.message[..error.message.floor_char_boundary(MESSAGE_BYTES_MAX)];
+        write!(formatter, "{MARK}{}{MARK}{message}{MARK}{detail}{MARK}{hint}", error.sqlstate)
     }
 }
 

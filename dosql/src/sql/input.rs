@@ -1,5 +1,6 @@
 //! From texts, JSON parameters and typed values to what SQLite holds, and back.
 
+use lake_cdc::limits::ARRAY_ELEMENTS_MAX;
 use lake_cdc::text::TextError;
 use lake_cdc::{ColumnType, Reader, Value, Writer};
 use lake_dialect::{SqlError, sqlstate};
@@ -91,6 +92,15 @@ pub(crate) fn parse(ty: &PgType, text: &str) -> Result<SqliteValue, SqlError> {
     }
 }
 
+/// Refuses an array that is too long.
+pub(crate) fn expect_elements(count: usize) -> Result<(), SqlError> {
+    if count > ARRAY_ELEMENTS_MAX {
+        let message = format!("an array has at most {ARRAY_ELEMENTS_MAX} elements");
+        return Err(SqlError::new(sqlstate::PROGRAM_LIMIT, message));
+    }
+    Ok(())
+}
+
 fn mismatch(json: &Json, type_name: &str) -> SqlError {
     let kind = match json {
         Json::Null => "null",
@@ -126,6 +136,7 @@ pub(crate) fn parameter(ty: &PgType, json: &Json) -> Result<SqliteValue, SqlErro
         }
         (PgType::Array(element), Json::Array(items)) => {
             let element = element.column_type().ok_or_else(|| mismatch(json, &ty.display()))?;
+            expect_elements(items.len())?;
             items
                 .iter()
                 .map(|item| column_value(&element, item))
@@ -170,6 +181,7 @@ pub(crate) fn column_value(column_type: &ColumnType, json: &Json) -> Result<Valu
         (T::Text | T::Varchar(_), Json::Bool(value)) => parse(&value.to_string()),
         (T::Text | T::Varchar(_), Json::Object(_) | Json::Array(_)) => parse(&json.to_string()),
         (T::Array(element), Json::Array(items)) => {
+            expect_elements(items.len())?;
             items.iter().map(|item| column_value(element, item)).collect::<Result<Vec<_>, _>>().map(Value::Array)
         }
         _ => Err(mismatch(json, &PgType::of_column(column_type).display())),

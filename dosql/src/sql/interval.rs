@@ -1,7 +1,10 @@
 //! Postgres' interval: months, days and microseconds, kept apart because no one of them is a number of another.
 
 use lake_cdc::text::calendar::{self, DAY_MICROS, Span};
+use lake_cdc::text::shown;
 use lake_dialect::{SqlError, sqlstate};
+
+use super::limits::INTERVAL_BYTES_MAX;
 
 /// A span of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,8 +92,15 @@ impl Interval {
 
     /// Reads `1 year 2 mons -3 days 04:05:06`, `P1Y2M3DT4H5M6S` and the SQL forms.
     pub(crate) fn parse(text: &str) -> Result<Interval, SqlError> {
-        let wrong =
-            || SqlError::new(sqlstate::INVALID_DATETIME, format!("invalid input syntax for type interval: \"{text}\""));
+        let wrong = || {
+            SqlError::new(
+                sqlstate::INVALID_DATETIME,
+                format!("invalid input syntax for type interval: \"{}\"", shown(text)),
+            )
+        };
+        if text.len() > INTERVAL_BYTES_MAX {
+            return Err(wrong());
+        }
         let lower = text.trim().to_ascii_lowercase();
         let (lower, ago) = match lower.strip_suffix("ago") {
             Some(rest) => (rest.trim_end().to_owned(), true),

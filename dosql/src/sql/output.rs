@@ -5,7 +5,19 @@ use lake_cdc::Value;
 use rusqlite::types::ValueRef;
 
 use super::input::{print, to_value};
+use super::limits::LONG_TEXT_BYTES;
 use super::pg_type::PgType;
+
+/// How long a value is in an answer at least. In a text of control characters each is six bytes.
+pub(super) fn bytes_at_least(value: ValueRef<'_>) -> usize {
+    match value {
+        ValueRef::Text(text) if text.len() > LONG_TEXT_BYTES => {
+            text.len() + 5 * text.iter().filter(|byte| matches!(byte, 0..=8 | 11 | 12 | 14..=31)).count()
+        }
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len(),
+        ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) => 0,
+    }
+}
 
 /// Writes one value.
 pub(super) fn write(writer: &mut RowWriter, value: ValueRef<'_>, ty: &PgType) {

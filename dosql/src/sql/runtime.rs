@@ -25,13 +25,17 @@ use super::decimal::{Decimal, compare_texts};
 use super::environment::Environment;
 use super::failure::Carried;
 use super::interval::Interval;
+use super::limits::{DIGIT_PAIRS_PER_WORK, TEXT_BYTES_MAX};
+use crate::budget::StepBudget;
 
 /// Makes the functions and collations of translated SQL known to a connection.
 pub fn register_functions(connection: &Connection, environment: &Environment) -> rusqlite::Result<()> {
     connection.create_collation("pg_numeric", compare_texts)?;
     connection.create_collation("pg_interval", interval_order)?;
-    connection.create_collation("pg_jsonb", json::compare)?;
-    let registry = Registry { connection };
+    let budget = environment.budget();
+    let at = budget.clone();
+    connection.create_collation("pg_jsonb", move |a, b| json::collate(&at, a, b))?;
+    let registry = Registry { connection, budget };
     number::register(&registry, environment)?;
     text::register(&registry)?;
     pattern::register(&registry)?;
@@ -39,7 +43,7 @@ pub fn register_functions(connection: &Connection, environment: &Environment) ->
     json::register(&registry)?;
     array::register(&registry)?;
     cast::register(&registry)?;
-    aggregate::register(connection)?;
+    aggregate::register(connection, budget)?;
     sequence(&registry, environment)
 }
 
@@ -121,9 +125,11 @@ fn interval_order(a: &str, b: &str) -> Ordering {
     Interval::decode(a).map(Interval::order).cmp(&Interval::decode(b).map(Interval::order))
 }
 
-/// Registers functions under the flags they need.
+/// Registers functions under the flags they need. What they read and give is charged for all; one that does more than
+/// look at each byte once charges the rest itself.
 pub(super) struct Registry<'c> {
     connection: &'c Connection,
+    budget: &'c StepBudget,
 }
 
 type Outcome = Result<SqliteValue, SqlError>;
@@ -159,6 +165,22 @@ impl Registry<'_> {
         self.define(name, count, FunctionFlags::empty(), true, body)
     }
 
+    /// `strict`, of numerics: reading, multiplying, dividing and printing them takes the square of their digits.
+    fn numeric(
+        &self,
+        name: &str,
+        count: i32,
+        body: impl Fn(&[ValueRef<'_>]) -> Outcome + Send + 'static,
+    ) -> rusqlite::Result<()> {
+        let budget = self.budget.clone();
+        self.strict(name, count, move |a| {
+            budget.charge(digit_work(bytes_of(a)))?;
+            let value = body(a)?;
+            budget.charge(digit_work(bytes_of(&[(&value).into()])))?;
+            Ok(value)
+        })
+    }
+
     fn define(
         &self,
         name: &str,
@@ -168,6 +190,7 @@ impl Registry<'_> {
         body: impl Fn(&[ValueRef<'_>]) -> Outcome + Send + 'static,
     ) -> rusqlite::Result<()> {
         let flags = flags | FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_INNOCUOUS;
+        let budget = self.budget.clone();
         self.connection.create_scalar_function(name, count, flags, move |context: &Context<'_>| {
             // Most functions have few arguments, and this runs per row.
             let mut few = [ValueRef::Null; 8];
@@ -184,9 +207,34 @@ impl Registry<'_> {
             if strict && arguments.contains(&ValueRef::Null) {
                 return Ok(SqliteValue::Null);
             }
-            body(arguments).map_err(carry)
+            budget.charge(bytes_of(arguments)).map_err(carry)?;
+            let value = body(arguments).map_err(carry)?;
+            budget.charge(bytes_of(&[(&value).into()])).map_err(carry)?;
+            Ok(value)
         })
     }
+}
+
+/// Bytes of texts and blobs.
+pub(super) fn bytes_of(values: &[ValueRef<'_>]) -> u64 {
+    let bytes = values.iter().map(|value| match value {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len() as u64,
+        ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) => 0,
+    });
+    bytes.sum()
+}
+
+/// The work on a numeric whose text, or all of whose operands' texts, have so many bytes.
+pub(super) fn digit_work(bytes: u64) -> u64 {
+    bytes.saturating_mul(bytes) / DIGIT_PAIRS_PER_WORK
+}
+
+/// Refuses a text before it is built.
+pub(super) fn fits(bytes: usize) -> Result<(), SqlError> {
+    if bytes > TEXT_BYTES_MAX {
+        return Err(SqlError::new(sqlstate::PROGRAM_LIMIT, "requested length too large"));
+    }
+    Ok(())
 }
 
 /// An error on its way through SQLite.

@@ -1,4 +1,4 @@
-//! The methods of an open file: pages in, pages out, and the commit.
+//! The methods of an open file: pages in, pages out.
 
 use std::ffi::{c_int, c_void};
 use std::ptr;
@@ -193,13 +193,9 @@ unsafe extern "C" fn truncate(file: *mut ffi::sqlite3_file, size: ffi::sqlite3_i
     ffi::SQLITE_OK
 }
 
-unsafe extern "C" fn sync(file: *mut ffi::sqlite3_file, _: c_int) -> c_int {
-    // SAFETY: `file` is open.
-    let file = unsafe { page_file(file) };
-    match file.store.commit() {
-        Ok(()) => ffi::SQLITE_OK,
-        Err(error) => file.fail(error, ffi::SQLITE_IOERR_FSYNC),
-    }
+/// The page store commits when SQLite has: a sync can be that of a rollback.
+unsafe extern "C" fn sync(_: *mut ffi::sqlite3_file, _: c_int) -> c_int {
+    ffi::SQLITE_OK
 }
 
 unsafe extern "C" fn file_size(file: *mut ffi::sqlite3_file, out: *mut ffi::sqlite3_int64) -> c_int {

@@ -2,7 +2,7 @@
 //!
 //! The only place of this crate with `unsafe`. SQLite calls in with raw pointers; each function turns them into
 //! a reference to a [`PageStore`] once and leaves the deciding to it. The main file is the page store; there are no
-//! other files, because journals and temporary tables are in memory. `xSync` is the commit.
+//! other files, because journals and temporary tables are in memory.
 
 #![allow(unsafe_code)]
 
@@ -86,6 +86,16 @@ impl Vfs {
         #[cfg(not(target_arch = "wasm32"))]
         let _ = seed; // The native SQLite takes its first randomness from the system; no statement of ours uses it.
     }
+}
+
+/// Bounds the memory of SQLite in this process, for all connections together. Asking for more fails as if there were none.
+///
+/// Before anything else of SQLite: it is built without counting its memory, and begins to only if it is told so first.
+pub(crate) fn limit_memory(bytes: i64) {
+    // SAFETY: the option takes an int. Once SQLite is initialized it is refused, and then it was set before.
+    unsafe { ffi::sqlite3_config(ffi::SQLITE_CONFIG_MEMSTATUS, 1 as c_int) };
+    // SAFETY: takes a number and can be called at any time.
+    unsafe { ffi::sqlite3_hard_heap_limit64(bytes) };
 }
 
 impl Drop for Vfs {

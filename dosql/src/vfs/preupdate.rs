@@ -36,8 +36,8 @@ pub(crate) trait RowObserver {
     /// A row changes.
     fn row_changes(&self, table: &str, change: RowChange<'_>);
 
-    /// The images of a row could not be read.
-    fn image_failed(&self, table: &str);
+    /// The images of a row could not be read: SQLite has no memory for them.
+    fn image_failed(&self);
 }
 
 /// The hook, set for as long as this lives. It must be dropped after the connection is.
@@ -83,7 +83,7 @@ unsafe extern "C" fn on_row(
     };
     match images {
         Some(change) => observer.row_changes(table, change),
-        None => observer.image_failed(table),
+        None => observer.image_failed(),
     }
 }
 
@@ -102,26 +102,35 @@ unsafe fn image<'a>(db: *mut ffi::sqlite3, read_column: ReadColumn) -> Option<Ve
             return None;
         }
         // SAFETY: a value that SQLite gave and has not freed.
-        values.push(unsafe { read_value(value) });
+        values.push(unsafe { read_value(value) }?);
     }
     Some(values)
 }
 
+/// `None` where SQLite has no memory to end a text with a zero.
+///
 /// # Safety
 /// `value` lives as long as `'a`.
-unsafe fn read_value<'a>(value: *mut ffi::sqlite3_value) -> ValueRef<'a> {
+unsafe fn read_value<'a>(value: *mut ffi::sqlite3_value) -> Option<ValueRef<'a>> {
     // SAFETY: the length is asked for after the pointer, as SQLite demands; text and blobs live as long as the value.
-    unsafe {
+    let read = unsafe {
         match ffi::sqlite3_value_type(value) {
             ffi::SQLITE_INTEGER => ValueRef::Integer(ffi::sqlite3_value_int64(value)),
             ffi::SQLITE_FLOAT => ValueRef::Real(ffi::sqlite3_value_double(value)),
-            ffi::SQLITE_TEXT => ValueRef::Text(bytes(ffi::sqlite3_value_text(value), ffi::sqlite3_value_bytes(value))),
+            ffi::SQLITE_TEXT => {
+                let text = ffi::sqlite3_value_text(value);
+                if text.is_null() {
+                    return None;
+                }
+                ValueRef::Text(bytes(text, ffi::sqlite3_value_bytes(value)))
+            }
             ffi::SQLITE_BLOB => {
                 ValueRef::Blob(bytes(ffi::sqlite3_value_blob(value).cast(), ffi::sqlite3_value_bytes(value)))
             }
             _ => ValueRef::Null,
         }
-    }
+    };
+    Some(read)
 }
 
 /// # Safety

@@ -163,6 +163,71 @@ fn savepoints_of_one_name_shadow_each_other() {
     assert_eq!(refused.map_err(|(code, _)| code), Err("3B001".to_owned()));
 }
 
+/// The log and the table agree on what `statements` did.
+fn check_savepoints(statements: &[&str], expected: &str, rows: &str) {
+    let mut bench = table();
+    bench.list(statements).unwrap_or_else(|error| panic!("{statements:?}: {error:?}"));
+    assert_eq!(shape(&bench.last_entries()), expected, "{statements:?}");
+    assert_eq!(bench.rows("SELECT id FROM t WHERE id > 2 ORDER BY id"), rows, "{statements:?}");
+}
+
+#[test]
+fn savepoints_whose_names_differ_in_case_are_two() {
+    check_savepoints(
+        &[
+            "SAVEPOINT \"A\"",
+            "INSERT INTO t VALUES (3, 'c')",
+            "SAVEPOINT a",
+            "INSERT INTO t VALUES (4, 'd')",
+            "ROLLBACK TO \"A\"",
+            "INSERT INTO t VALUES (5, 'e')",
+        ],
+        "+(5,e)",
+        r#"[["5"]]"#,
+    );
+    check_savepoints(
+        &[
+            "SAVEPOINT a",
+            "INSERT INTO t VALUES (3, 'c')",
+            "SAVEPOINT \"A\"",
+            "INSERT INTO t VALUES (4, 'd')",
+            "RELEASE a",
+            "INSERT INTO t VALUES (5, 'e')",
+        ],
+        "+(3,c) +(4,d) +(5,e)",
+        r#"[["3"],["4"],["5"]]"#,
+    );
+    let mut bench = table();
+    let refused = bench.list(&["SAVEPOINT a", "INSERT INTO t VALUES (3, 'c')", "ROLLBACK TO \"A\""]);
+    assert_eq!(refused.map_err(|(code, _)| code), Err("3B001".to_owned()));
+}
+
+#[test]
+fn a_savepoint_that_was_rolled_back_to_can_be_rolled_back_to_again() {
+    let mut bench = table();
+    let statements = [
+        "SAVEPOINT s",
+        "INSERT INTO t VALUES (3, 'c')",
+        "SAVEPOINT s",
+        "INSERT INTO t VALUES (4, 'd')",
+        "SAVEPOINT u",
+        "ROLLBACK TO s",
+        "INSERT INTO t VALUES (5, 'e')",
+        "ROLLBACK TO s",
+        "RELEASE s",
+        "INSERT INTO t VALUES (6, 'f')",
+        "ROLLBACK TO s",
+        "INSERT INTO t VALUES (7, 'g')",
+    ];
+    bench.list(&statements).expect("works");
+    assert_eq!(shape(&bench.last_entries()), "+(7,g)");
+    assert_eq!(bench.rows("SELECT id FROM t ORDER BY id"), r#"[["1"],["2"],["7"]]"#);
+    assert_eq!(
+        bench.list(&["SAVEPOINT s", "SAVEPOINT u", "ROLLBACK TO s", "RELEASE u"]).map_err(|(code, _)| code),
+        Err("3B001".to_owned())
+    );
+}
+
 #[test]
 fn a_statement_that_fails_half_way_takes_its_transaction_with_it() {
     let mut bench = table();

@@ -28,11 +28,6 @@ impl ManualClock {
     pub fn advance_ms(&self, milliseconds: i64) {
         self.advance_micros(milliseconds * 1_000);
     }
-
-    /// Sets the clock, also backwards: real ones do that.
-    pub fn set_micros(&self, micros: i64) {
-        self.micros.set(micros);
-    }
 }
 
 impl Default for ManualClock {

@@ -107,6 +107,11 @@ impl MemoryObjectStore {
         self.state.borrow().objects.get(key).map(|stored| stored.bytes.len())
     }
 
+    /// When an object was put, for a test to look at: microseconds since 1970.
+    pub fn modified_micros(&self, key: &str) -> Option<i64> {
+        self.state.borrow().objects.get(key).map(|stored| stored.info.modified_micros)
+    }
+
     /// Keys of objects that were put over one that was there: the product does so with `version-hint.text` only.
     pub fn overwritten(&self) -> Vec<String> {
         self.state.borrow().overwritten.clone()

@@ -116,11 +116,6 @@ impl MemoryObjectStore {
         self.faults.borrow_mut().down = true;
     }
 
-    /// True while every request fails.
-    pub fn is_down(&self) -> bool {
-        self.faults.borrow().down
-    }
-
     /// Takes all faults away.
     pub fn come_up(&self) {
         *self.faults.borrow_mut() = Faults::default();

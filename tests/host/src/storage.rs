@@ -135,11 +135,6 @@ impl MemoryStorage {
         self.state().faults.die_after = Some(passes);
     }
 
-    /// True once a death that was ordered has come.
-    pub fn is_dead(&self) -> bool {
-        self.state().faults.dead
-    }
-
     /// Every read fails until [`MemoryStorage::revive`].
     pub fn fail_reads(&self) {
         self.state().faults.fail_reads = true;

@@ -1,12 +1,12 @@
 //! Reading tables as an engine does, from metadata in the bucket to rows, behind the product's back.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use arrow::util::display::array_value_to_string;
 use bytes::Bytes;
-use iceberg::spec::{ManifestFile, TableMetadata};
+use iceberg::spec::{ManifestFile, Snapshot, TableMetadata};
 use lake_table::{Entry, ReadError, ReadFile, read_manifest, read_manifest_list, read_position_deletes, scan_of};
 use lake_test_host::{MemoryObjectStore, run};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -72,6 +72,36 @@ impl Bucket {
         })
     }
 
+    /// Everything that a table's metadata names is there: earlier metadata, lists, manifests, and the files in them.
+    pub(crate) fn is_whole(&self, metadata: &TableMetadata) -> Result<(), String> {
+        let must_be =
+            |location: &str| self.store.size(key(location)).map(|_| ()).ok_or_else(|| format!("{location} is missing"));
+        metadata.metadata_log().iter().try_for_each(|log| must_be(&log.metadata_file))?;
+        let mut seen = HashSet::new();
+        for snapshot in metadata.snapshots() {
+            for manifest in self.list(metadata, snapshot)?.iter() {
+                if seen.insert(manifest.manifest_path.clone()) {
+                    self.manifest(manifest)?.iter().try_for_each(|entry| must_be(entry.file_path()))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn list(&self, metadata: &TableMetadata, snapshot: &Snapshot) -> Result<Rc<Vec<ManifestFile>>, String> {
+        self.decoded(&self.lists, (snapshot.manifest_list(), ""), |_| {
+            let read = run(read_manifest_list(self, metadata, Some(snapshot.snapshot_id())));
+            read.map_err(|error| error.to_string())
+        })
+    }
+
+    fn manifest(&self, manifest: &ManifestFile) -> Result<Rc<Vec<Entry>>, String> {
+        // An entry inherits from the list, and a later list names the same manifest in the same way.
+        self.decoded(&self.manifests, (&manifest.manifest_path, ""), |_| {
+            run(read_manifest(self, manifest)).map_err(|error| error.to_string())
+        })
+    }
+
     /// The values of these columns in all rows of a snapshot. A column that the snapshot's files lack is an error.
     pub(crate) fn snapshot(
         &self,
@@ -81,16 +111,9 @@ impl Bucket {
     ) -> Result<Vec<Row>, String> {
         let Some(snapshot_id) = snapshot_id else { return Ok(Vec::new()) };
         let snapshot = metadata.snapshot_by_id(snapshot_id).ok_or_else(|| format!("no snapshot {snapshot_id}"))?;
-        let list = self.decoded(&self.lists, (snapshot.manifest_list(), ""), |_| {
-            run(read_manifest_list(self, metadata, Some(snapshot_id))).map_err(|error| error.to_string())
-        })?;
         let mut entries = Vec::new();
-        for manifest in list.iter() {
-            // An entry inherits from the list, and a later list names the same manifest in the same way.
-            let of = self.decoded(&self.manifests, (&manifest.manifest_path, ""), |_| {
-                run(read_manifest(self, manifest)).map_err(|error| error.to_string())
-            })?;
-            entries.push((manifest.clone(), of.to_vec()));
+        for manifest in self.list(metadata, snapshot)?.iter() {
+            entries.push((manifest.clone(), self.manifest(manifest)?.to_vec()));
         }
         let mut rows = Vec::new();
         for file in scan_of(entries, &[]).map_err(|error| error.to_string())? {

@@ -19,6 +19,8 @@ use lake_test_host::{ManualClock, MemoryObjectStore, MemoryStorage, SeededRandom
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::still::Still;
+
 /// The catalog's object and what it needs.
 #[derive(Clone)]
 pub(crate) struct CatalogObject {
@@ -106,9 +108,7 @@ impl CatalogObject {
     pub(crate) async fn respond(&self, request: RestRequest) -> Option<(u16, Vec<u8>)> {
         let answered = self.ask("catalog: engine", |object, catalog| async move {
             let now = object.clock.now_micros();
-            let claims =
-                Claims { subject: "engine".into(), issued_at: 0, expires_at: i64::MAX, scopes: vec![Scope::All] };
-            let keys = Keys::new("k1", &[7; 32]).expect("keys");
+            let (claims, keys) = access();
             let response = catalog.respond(&request, &claims, &keys, &object.store, &object.random, now).await;
             Ok((response.status, response.body))
         });
@@ -120,24 +120,36 @@ impl CatalogObject {
         }
     }
 
-    /// The catalog's alarm, as it comes after so many seconds: files of purged tables and dropped views are removed.
-    pub(crate) async fn purge_step(&self, seconds: i64) {
-        let stepped = self.ask("catalog: purge", move |object, catalog| async move {
-            let now = object.clock.now_micros() + seconds * 1_000_000;
-            catalog.purge_step(&object.store, now).await.map(|_| ())
-        });
-        // It goes on next time.
-        let _ = stepped.await;
+    /// The platform's alarm, if it is due.
+    pub(crate) fn tick(&self, now: i64) {
+        if self.storage.take_due_alarm(now) {
+            self.alarm();
+        }
     }
 
-    /// The place of the present metadata of the table whose folder has one of these names, if it is there.
-    pub(crate) fn metadata_of(&self, folders: &[String]) -> Option<String> {
+    /// The alarm, also when it comes once more: files of purged tables and dropped views are removed. One that fails, or
+    /// whose object dies of it, comes again.
+    pub(crate) fn alarm(&self) {
+        let object = self.clone();
+        self.simulation.spawn("alarm of the catalog", async move {
+            let stepped = object.ask("catalog: purge", |object, catalog| async move {
+                let now = object.clock.now_micros();
+                catalog.purge_step(&object.store, now).await.map(|_| ())
+            });
+            if stepped.await.is_err() {
+                object.storage.alarm_failed(object.clock.now_micros());
+            }
+        });
+    }
+
+    /// The catalog as it is at this moment, behind its back: without faults. `None` if its storage is not begun.
+    pub(crate) fn still(&self) -> Option<Still> {
+        let storage = self.storage.fork();
+        storage.revive();
         // Whoever looks into a storage that no catalog has begun begins one, and may die of it.
-        let catalog = alive(|| Catalog::open(self.storage.fork(), settings())).ok()?.ok()?;
-        folders.iter().find_map(|folder| {
-            let hint = catalog.version_hint(folder).ok()??;
-            Some(format!("s3://lakehouse/{folder}/metadata/{}.metadata.json", hint.text))
-        })
+        let catalog = alive(|| Catalog::open(storage.clone(), settings())).ok()?.ok()?;
+        let (claims, keys) = access();
+        Some(Still { catalog, storage, store: self.store.clone(), claims, keys, now: self.clock.now_micros() })
     }
 
     /// Runs a request in the object and brings the answer back, if nothing happens to it.
@@ -174,6 +186,15 @@ impl CatalogObject {
 
 fn settings() -> Settings {
     Settings { lake_name: "lake".to_owned(), bucket: "lakehouse".to_owned(), vended: Default::default() }
+}
+
+/// Where engines reach the catalog.
+pub(crate) const ORIGIN: &str = "http://127.0.0.1:8787";
+
+/// Of engines, who may do everything.
+fn access() -> (Claims, Keys) {
+    let claims = Claims { subject: "engine".into(), issued_at: 0, expires_at: i64::MAX, scopes: vec![Scope::All] };
+    (claims, Keys::new("k1", &[7; 32]).expect("keys"))
 }
 
 /// What crosses between two scripts crosses as JSON.
@@ -226,6 +247,8 @@ impl TableCatalog for CatalogObject {
 /// What a flush waits for.
 pub(crate) struct Ports {
     pub(crate) catalog: CatalogObject,
+    /// How far the lake's clock is from the catalog's.
+    pub(crate) skew: Rc<Cell<i64>>,
 }
 
 impl LakePorts for Ports {
@@ -241,7 +264,7 @@ impl LakePorts for Ports {
     }
 
     fn now_micros(&self) -> i64 {
-        self.catalog.clock.now_micros()
+        self.catalog.clock.now_micros() + self.skew.get()
     }
 
     fn fill_random(&self, bytes: &mut [u8]) {

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
+use iceberg::spec::TableMetadata;
 use lake_catalog::CommitRecord;
 use lake_dolake::limits;
 use lake_dosql::limits::{BACKLOG_BYTES_MAX, CLEAN_PAGES_MAX, IN_FLIGHT_BYTES_MAX, UNIMAGED_PAGES_MAX};
@@ -13,12 +14,19 @@ use lake_test_host::{MemoryObjectStore, SeededRandom};
 use serde_json::Value;
 
 use crate::bucket::{Bucket, Row};
-use crate::catalog_port::CatalogObject;
+use crate::chores::CHORES;
 use crate::database::Database;
-use crate::engine::{Known, NAMESPACE, TABLE};
+use crate::engine::NAMESPACE;
 use crate::model::{Line, Model};
 use crate::subscriber::Client;
 use crate::workload::TABLES;
+
+mod shown;
+
+pub(crate) use shown::{
+    catalog_is_bounded, dropped_waits, engines_are_told_the_truth, engines_snapshots_stay, folders_are_empty,
+    shown_is_there,
+};
 
 type Outcome = Result<(), String>;
 
@@ -31,6 +39,10 @@ pub(crate) struct Seen {
     pub(crate) stamps: BTreeMap<(String, usize, u64), i64>,
     /// Commits that were checked.
     pub(crate) commits: usize,
+    /// Folders of tables that were purged, and when.
+    purged: BTreeMap<String, i64>,
+    /// Folders of views that were dropped, when they were, and their objects then.
+    dropped_views: BTreeMap<String, (i64, Vec<String>)>,
 }
 
 /// A row of history.
@@ -218,22 +230,32 @@ pub(crate) fn snapshots_stay(
     random: &SeededRandom,
     seen: &mut Seen,
 ) -> Outcome {
-    // Tables of chores are purged.
-    for table in record.tables.iter().filter(|table| table.table.namespace != "chores") {
+    // What else the catalog shows, and whether it is there: `shown`.
+    for table in record.tables.iter().filter(|table| !matches!(table.table.namespace.as_str(), NAMESPACE | CHORES)) {
         let metadata = bucket.metadata(&table.metadata_location)?;
         let snapshots: Vec<i64> = metadata.snapshots().map(|snapshot| snapshot.snapshot_id()).collect();
         if snapshots.is_empty() {
             continue;
         }
         let snapshot_id = snapshots[random.below(snapshots.len())];
-        let columns: &[&str] = if table.table.namespace == NAMESPACE { &["id"] } else { &["_shard", "id", "value"] };
-        let mut rows = bucket.snapshot(&metadata, Some(snapshot_id), columns)?;
-        rows.sort_unstable();
-        let digest = digest(&rows);
-        let key = (metadata.location().to_owned(), snapshot_id);
-        if *seen.snapshots.entry(key).or_insert(digest) != digest {
-            return Err(format!("snapshot {snapshot_id} of {} is not what it was", table.table.name));
-        }
+        snapshot_stays(bucket, &metadata, snapshot_id, &["_shard", "id", "value"], seen)?;
+    }
+    Ok(())
+}
+
+fn snapshot_stays(
+    bucket: &Bucket,
+    metadata: &TableMetadata,
+    snapshot_id: i64,
+    columns: &[&str],
+    seen: &mut Seen,
+) -> Outcome {
+    let mut rows = bucket.snapshot(metadata, Some(snapshot_id), columns)?;
+    rows.sort_unstable();
+    let digest = digest(&rows);
+    let key = (metadata.location().to_owned(), snapshot_id);
+    if *seen.snapshots.entry(key).or_insert(digest) != digest {
+        return Err(format!("snapshot {snapshot_id} of {} is not what it was", metadata.location()));
     }
     Ok(())
 }
@@ -351,47 +373,14 @@ pub(crate) fn subscriber_is_in_order(client: &Client, databases: &[Database], is
     Ok(())
 }
 
-/// What an engine was told of its rows is so: there once for ever, or never.
-pub(crate) fn engines_are_told_the_truth(
-    bucket: &Bucket,
-    catalog: &CatalogObject,
-    store: &MemoryObjectStore,
-    known: &Known,
-) -> Outcome {
-    if let Some(broken) = &known.broken {
-        return Err(format!("an engine: {broken}"));
-    }
-    let prefix = format!("warehouse/{NAMESPACE}/{TABLE}");
-    let keys = store.keys();
-    let of_table = keys.iter().filter(|key| key.starts_with(&prefix));
-    let mut folders: Vec<String> = of_table.map(|key| key.split('/').take(3).collect::<Vec<_>>().join("/")).collect();
-    folders.dedup();
-    let mut rows = Vec::new();
-    if let Some(location) = catalog.metadata_of(&folders) {
-        let metadata = bucket.metadata(&location)?;
-        rows = bucket.snapshot(&metadata, metadata.current_snapshot_id(), &["id"])?;
-    }
-    let mut there: Vec<i64> = rows.iter().map(|row| row[0].parse().unwrap_or(-1)).collect();
-    there.sort_unstable();
-    if let Some(pair) = there.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(format!("row {} of an engine is there twice", pair[0]));
-    }
-    for (id, row) in &known.rows {
-        let is_there = there.binary_search(id).is_ok();
-        if *row != crate::engine::Row::InDoubt && is_there != (*row == crate::engine::Row::There) {
-            return Err(format!("row {id} of an engine is {row:?}, and there: {is_there}"));
-        }
-    }
-    match there.iter().find(|id| !known.rows.contains_key(id)) {
-        Some(id) => Err(format!("nobody has written row {id}")),
-        None => Ok(()),
-    }
-}
-
 /// Nothing is put over anything else.
 pub(crate) fn bucket_is_in_order(store: &MemoryObjectStore) -> Outcome {
-    // Engines put their files as often as they like.
-    let may_be = |key: &&String| key.ends_with("/metadata/version-hint.text") || key.starts_with("warehouse/foreign/");
+    // Engines put their own files as often as they like; the metadata of their tables is the catalog's.
+    let is_engines = |key: &str| {
+        let is_below = |namespace| key.starts_with(&format!("warehouse/{namespace}/"));
+        (is_below(NAMESPACE) || is_below(CHORES)) && !key.ends_with(".metadata.json")
+    };
+    let may_be = |key: &&String| key.ends_with("/metadata/version-hint.text") || is_engines(key);
     match store.overwritten().iter().find(|key| !may_be(key)) {
         Some(key) => Err(format!("{key} was overwritten")),
         None => Ok(()),

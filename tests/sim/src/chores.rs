@@ -1,13 +1,13 @@
 //! What engines ask of the catalog besides appends: tables, views and namespaces come, change their names and go. Nobody
 //! asks what became of each; what counts is that the catalog never breaks, and that the lake does not mind.
 
-use lake_catalog::limits::DROPPED_SECONDS;
 use lake_test_host::SeededRandom;
 use serde_json::{Value, json};
 
 use crate::engine::Engine;
 
 /// Where most of it happens.
+pub(crate) const CHORES: &str = "chores";
 const PLACE: &str = "/v1/namespaces/chores";
 
 fn schema() -> Value {
@@ -33,9 +33,8 @@ impl Engine {
             0 => {
                 self.make_table("t0").await;
                 self.ask("POST", "/v1/tables/rename", &renamed("t0", "t1")).await;
-                self.ask("DELETE", &format!("{PLACE}/tables/t1"), &none).await;
-                self.ask("POST", &format!("{PLACE}/tables/t1/undrop"), &none).await;
-                self.ask("DELETE", &format!("{PLACE}/tables/t1?purgeRequested=true"), &none).await;
+                self.append_unseen(CHORES, "t1").await;
+                self.drop_and_take_back("t1").await;
             }
             1 => self.register_again("t2").await,
             2 => self.change_views().await,
@@ -52,12 +51,33 @@ impl Engine {
                 self.ask("POST", &format!("/v1/namespaces/{namespace}/tables"), &body).await;
             }
         }
-        // Dropped views wait for a week, which no run has.
-        self.catalog.purge_step([0, DROPPED_SECONDS][self.random.below(2)]).await;
     }
 
+    /// A table with something in it, if there is none of the name.
     async fn make_table(&self, name: &str) {
         self.ask("POST", &format!("{PLACE}/tables"), &json!({"name": name, "schema": schema()})).await;
+        self.append_unseen(CHORES, name).await;
+    }
+
+    /// A table is dropped, comes back, and is purged; from then on it does not.
+    async fn drop_and_take_back(&self, table: &str) {
+        let (none, path) = (Value::Null, format!("{PLACE}/tables/{table}"));
+        let loaded = self.send("GET", &path, &none, None).await;
+        self.ask("DELETE", &path, &none).await;
+        if self.random.one_in(4) {
+            // It stays as it is, until somebody else wants it back.
+            return;
+        }
+        self.ask("POST", &format!("{path}/undrop"), &none).await;
+        if self.random.one_in(2) {
+            self.ask("DELETE", &format!("{path}?purgeRequested=true"), &none).await;
+            if let Some((200, loaded)) = loaded.filter(|_| self.random.one_in(2)) {
+                let body = json!({"name": table, "metadata-location": loaded["metadata-location"]});
+                self.ask("POST", &format!("{PLACE}/register"), &body).await;
+            } else {
+                self.ask("POST", &format!("{path}/undrop"), &none).await;
+            }
+        }
     }
 
     async fn change_views(&self) {
@@ -68,7 +88,17 @@ impl Engine {
             {"action": "set-current-view-version", "view-version-id": -1}]});
         self.ask("POST", &format!("{PLACE}/views/v0"), &body).await;
         self.ask("POST", "/v1/views/rename", &renamed("v0", "v1")).await;
+        let loaded = self.send("GET", &format!("{PLACE}/views/v1"), &Value::Null, None).await;
         self.ask("DELETE", &format!("{PLACE}/views/v1"), &Value::Null).await;
+        if let Some((200, loaded)) = loaded.filter(|_| self.random.one_in(2)) {
+            // It comes back under another name, and its files must not go any more.
+            let name = ["v2", "v3"][self.random.below(2)];
+            let body = json!({"name": name, "metadata-location": loaded["metadata-location"]});
+            self.ask("POST", &format!("{PLACE}/register-view"), &body).await;
+            if self.random.one_in(2) {
+                self.ask("DELETE", &format!("{PLACE}/views/{name}"), &Value::Null).await;
+            }
+        }
     }
 
     /// A table is taken out of the catalog and put back under a new name.
@@ -82,7 +112,32 @@ impl Engine {
         self.ask("POST", &format!("{PLACE}/register"), &body).await;
     }
 
-    async fn ask(&self, method: &str, path: &str, body: &Value) {
+    /// Loads all that the catalog shows, as an engine does that begins.
+    pub(crate) async fn load_all(self) {
+        let listed = self.must_get("/v1/namespaces").await;
+        for levels in listed["namespaces"].as_array().into_iter().flatten() {
+            let namespace = format!("/v1/namespaces/{}", levels[0].as_str().unwrap_or_default());
+            for kind in ["tables", "views"] {
+                let listed = self.must_get(&format!("{namespace}/{kind}")).await;
+                for name in listed["identifiers"].as_array().into_iter().flatten() {
+                    let name = name["name"].as_str().unwrap_or_default();
+                    self.must_get(&format!("{namespace}/{kind}/{name}")).await;
+                }
+            }
+        }
+    }
+
+    async fn must_get(&self, path: &str) -> Value {
+        match self.send("GET", path, &Value::Null, None).await {
+            Some((200, answer)) => answer,
+            other => {
+                self.break_off(format!("with nothing going wrong GET {path} is answered {other:?}"));
+                Value::Null
+            }
+        }
+    }
+
+    pub(crate) async fn ask(&self, method: &str, path: &str, body: &Value) {
         let Some((status, answer)) = self.send(method, path, body, None).await else { return };
         if status == 500 && answer["error"]["type"] == "InternalServerError" {
             self.break_off(format!("{method} {path}: {answer}"));

@@ -1,6 +1,6 @@
 //! The lake's object as its shell runs it: instances, flushes that go on between events, and the alarm.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use lake_dolake::{FlushError, Lake, LakeError};
@@ -27,6 +27,8 @@ pub(crate) struct LakeObject {
     left: Vec<Instance>,
     simulation: Simulation,
     catalog: CatalogObject,
+    /// How far its clock is from the others'.
+    pub(crate) skew: Rc<Cell<i64>>,
 }
 
 /// Flushes that somebody waits for at once.
@@ -49,6 +51,7 @@ impl LakeObject {
             left: Vec::new(),
             simulation: simulation.clone(),
             catalog: catalog.clone(),
+            skew: Rc::default(),
         }
     }
 
@@ -118,7 +121,7 @@ impl LakeObject {
         if present.flushes.len() >= FLUSHES_MAX {
             return;
         }
-        let ports = Ports { catalog: self.catalog.clone() };
+        let ports = Ports { catalog: self.catalog.clone(), skew: self.skew.clone() };
         let (lake, outcomes) = (Rc::clone(&present.lake), Rc::clone(&present.outcomes));
         present.flushes.push(self.simulation.spawn("flush", async move {
             let flushed = lake.flush(&ports).await;

@@ -18,7 +18,7 @@ use crate::engine::Engine;
 use crate::lake_object::{LakeObject, Trouble};
 use crate::past::Past;
 use crate::places::PLACES_TO_DIE;
-use crate::plan::{Fault, Plan};
+use crate::plan::{Fault, Plan, skew};
 use crate::subscriber::Client;
 
 mod look;
@@ -37,7 +37,7 @@ struct World {
     catalog: CatalogObject,
     clients: Vec<Client>,
     engine: Engine,
-    /// Appends that are under way.
+    /// What engines are at.
     appends: Vec<TaskId>,
     past: Past,
     seen: Seen,
@@ -63,15 +63,18 @@ pub struct Run {
     pub told: usize,
     /// Events that subscribers consumed.
     pub events: usize,
-    /// Appends of foreign engines.
+    /// What foreign engines began: appends, replaced files, tables made with rows.
     pub appends: usize,
 }
 
 /// Something does not hold.
 type Outcome = Result<(), String>;
 
-/// Appends of engines that are under way at once.
+/// What engines are at at once.
 const APPENDS_MAX: usize = 4;
+
+/// Turns of tasks in which what was asked with nothing going wrong comes to its end.
+const TURNS_MAX: usize = 100_000;
 
 /// Steps between two looks at everything.
 const LOOK_STEPS: usize = 60;
@@ -92,7 +95,7 @@ pub fn run(plan: &Plan) -> Run {
         removals: lives(&world),
         commits: check::last_commit(&world.store).unwrap_or_default() as usize,
         told: world.past.told(),
-        appends: world.engine.known.borrow().appends,
+        appends: world.engine.ledger.borrow().len(),
         events: world.clients.iter().map(|client| client.positions.len()).sum(),
         trace: world.simulation.trace(),
     }
@@ -117,7 +120,7 @@ impl World {
             store: store.clone(),
             clock: clock.clone(),
             random: simulation.random(),
-            known: Rc::default(),
+            ledger: Rc::default(),
         };
         World {
             random: simulation.random(),
@@ -147,11 +150,17 @@ impl World {
             }
         }
         self.settle()?;
-        self.check_end()
+        self.check_end()?;
+        self.rest_catalog()
     }
 
     fn now(&self) -> i64 {
         self.clock.now_micros()
+    }
+
+    /// What the lake takes for now.
+    fn lakes_now(&self) -> i64 {
+        self.now() + self.lake.skew.get()
     }
 
     /// One thing happens.
@@ -173,7 +182,7 @@ impl World {
             return self.read();
         }
         if is(self.plan.engines) {
-            self.start_append();
+            self.start_engine();
             return Ok(());
         }
         let at = self.random.below(self.databases.len());
@@ -217,7 +226,7 @@ impl World {
     }
 
     fn deliver_link(&mut self, at: usize, number: usize) -> Outcome {
-        let now = self.now();
+        let now = self.lakes_now();
         let Some(link) = self.databases[at].links().nth(number) else { return Ok(()) };
         let mut connection = link.connection();
         let Some(message) = link.to_lake.pop_front().filter(|_| link.has_lake) else {
@@ -257,7 +266,7 @@ impl World {
     }
 
     fn feed(&mut self) -> Outcome {
-        let now = self.now();
+        let now = self.lakes_now();
         for at in 0..self.clients.len() {
             let client = &mut self.clients[at];
             let fed = self.lake.act(|lake| client.feed(lake, now)).map(|_| ());
@@ -269,7 +278,7 @@ impl World {
     /// What the lake's shell does after every event.
     fn after_lake_event(&mut self) -> Outcome {
         self.deliver_notices()?;
-        let taken = self.lake.after_event(self.now());
+        let taken = self.lake.after_event(self.lakes_now());
         self.after(taken)
     }
 
@@ -313,7 +322,7 @@ impl World {
     }
 
     fn subscriber_turn(&mut self, at: usize) -> Outcome {
-        let (now, random) = (self.now(), self.random.clone());
+        let (now, random) = (self.lakes_now(), self.random.clone());
         self.simulation.trace_line(format!("subscriber {at}"));
         let client = &mut self.clients[at];
         let stepped = self.lake.act(|lake| client.step(lake, now, &random)).map(|_| ());
@@ -332,8 +341,8 @@ impl World {
         Ok(())
     }
 
-    /// An engine begins to append to its own table.
-    fn start_append(&mut self) {
+    /// An engine begins something.
+    fn start_engine(&mut self) {
         let simulation = self.simulation.clone();
         self.appends.retain(|append| !simulation.has_ended(*append));
         if self.appends.len() < APPENDS_MAX {
@@ -341,7 +350,7 @@ impl World {
             let engine = self.engine.clone();
             self.appends.push(match is_chore(&self.random) {
                 true => self.simulation.spawn("chore", engine.chore()),
-                false => self.simulation.spawn("engine", engine.append()),
+                false => self.simulation.spawn("engine", engine.work()),
             });
         }
     }
@@ -367,7 +376,7 @@ impl World {
     }
 
     fn finish_flushes(&mut self) -> Outcome {
-        let finished = self.lake.finish_flushes(self.now());
+        let finished = self.lake.finish_flushes(self.lakes_now());
         self.after(finished.map(|_| ()))?;
         self.deliver_notices()
     }
@@ -386,7 +395,8 @@ impl World {
         for at in 0..self.databases.len() {
             self.turn(at, |database, turn| database.tick(turn));
         }
-        let ticked = self.lake.tick(now);
+        self.catalog.tick(now);
+        let ticked = self.lake.tick(self.lakes_now());
         self.after(ticked)
     }
 
@@ -456,15 +466,19 @@ impl World {
                 self.clients.iter_mut().skip(self.random.below(count)).take(1).for_each(Client::disconnect);
             }
             (Fault::Alarm, 0) => self.turn(at, |database, turn| database.alarm(turn)),
-            (Fault::Alarm, _) => {
-                let taken = self.lake.alarm(now);
+            (Fault::Alarm, 1) => {
+                let taken = self.lake.alarm(self.lakes_now());
                 return self.after(taken);
             }
+            (Fault::Alarm, _) => self.catalog.alarm(),
             // A key is remembered for a day: a client must know by then.
             (Fault::Day, _) if self.databases.iter().all(|database| !database.needs_client()) => {
-                return self.advance(24 * 3_600_000);
+                // Or a week, after which what was dropped does not come back.
+                return self.advance(if is_lost { 7 } else { 1 } * 24 * 3_600_000);
             }
             (Fault::Day, _) => {}
+            (Fault::Clock, 0) => self.lake.skew.set(skew(&self.random)),
+            (Fault::Clock, _) => self.databases[at].plan.skew = skew(&self.random),
         }
         Ok(())
     }

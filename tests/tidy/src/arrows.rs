@@ -14,7 +14,7 @@ fn allowed(folder: &str) -> Option<&'static [&'static str]> {
         "query" => Some(&["api", "cdc", "dialect", "host", "table"]),
         "tests/host" => Some(&["host"]),
         "tests/tidy" => Some(&[]),
-        "workers/platform" => Some(&["api", "cdc", "host"]),
+        "workers/platform" => Some(&["api", "host"]),
         "xtask" => Some(&["api"]),
         _ => None,
     }
@@ -90,6 +90,12 @@ mod tests {
         assert_eq!(check_one("dosql", "dependencies", "lake-dialect"), 0);
         assert_eq!(check_one("workers/lake", "dependencies", "lake-dolake"), 0);
         assert_eq!(check_one("workers/lake", "dependencies", "lake-platform"), 0);
+    }
+
+    #[test]
+    fn the_platform_uses_the_ports_and_the_contract_only() {
+        assert_eq!(check_one("workers/platform", "dependencies", "lake-host"), 0);
+        assert_eq!(check_one("workers/platform", "dependencies", "lake-cdc"), 1);
     }
 
     #[test]

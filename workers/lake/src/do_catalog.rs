@@ -81,11 +81,6 @@ impl Catalog {
         let id = http::id_of(head.header(REQUEST_ID), &WorkerRandom);
         let path = path_in(head.url());
         let engines = engines_path(path.strip_prefix(ADMITTED).unwrap_or(path));
-        let body = match head.method() {
-            "GET" | "HEAD" => Vec::new(),
-            // The front door lets none through that is too large.
-            _ => Request::from(request).bytes().await?,
-        };
         let opened = match self.open().await {
             Ok(opened) => opened,
             // Engines know only the protocol's own errors.
@@ -96,8 +91,8 @@ impl Catalog {
             Err(reason) => return Ok(refuse(&reason, &id)?.into()),
         };
         match engines {
-            Some(rest) => self.rest(&opened, &head, rest, path.starts_with(ADMITTED), body, &id).await,
-            None => Ok(internal(&opened, path, &body, &id).await?.into()),
+            Some(rest) => self.rest(&opened, &head, rest, path.starts_with(ADMITTED), request, &id).await,
+            None => Ok(internal(&opened, path, &body(&head, request).await?, &id).await?.into()),
         }
     }
 
@@ -137,7 +132,7 @@ impl Catalog {
         head: &RequestHead,
         path: &str,
         is_admitted: bool,
-        body: Vec<u8>,
+        request: web_sys::Request,
         id: &str,
     ) -> Result<web_sys::Response> {
         let Opened { catalog, store, .. } = opened;
@@ -151,17 +146,18 @@ impl Catalog {
             true => (head.header(ORIGIN).unwrap_or_default(), head.header(BEHIND).is_some()),
             false => (origin_in(head.url()), false),
         };
-        let asked = RestRequest {
+        let mut asked = RestRequest {
             method: head.method().to_owned(),
             path: path.to_owned(),
             query: query_in(head.url()).to_owned(),
             headers: PASSED_ON.into_iter().chain([AUTHORIZATION]).filter_map(known).collect(),
-            body,
+            body: Vec::new(),
             origin: origin.trim_end_matches('/').to_owned(),
             lake_is_behind,
         };
         let now = WorkerClock.now_micros();
         if oauth::is_token_request(&asked.method, &asked.path) {
+            asked.body = body(head, request).await?;
             return respond(&oauth::token(&asked, keys, now), id);
         }
         let door = match is_admitted {
@@ -171,12 +167,25 @@ impl Catalog {
         // Where the front door found no token that is valid, the refusal is made here.
         let claims = match door.map_or_else(|| authorise(&asked, keys, now), Ok) {
             Ok(claims) => claims,
-            Err(reason) => return respond(&reason.into_response(), id),
+            Err(reason) => {
+                // Nothing is held of a body whose sender may not send it.
+                http::read_away(&mut Request::from(request)).await;
+                return respond(&reason.into_response(), id);
+            }
         };
         if !is_admitted && catalog.shows_lakes(&asked.method, path).unwrap_or(true) {
             return lake_platform::respond(FLUSH_FIRST, [], None);
         }
+        asked.body = body(head, request).await?;
         respond(&catalog.respond(&asked, &claims, keys, store, &WorkerRandom, now).await, id)
+    }
+}
+
+/// The body of a request. The front door lets none through that is too large.
+async fn body(head: &RequestHead, request: web_sys::Request) -> Result<Vec<u8>> {
+    match head.method() {
+        "GET" | "HEAD" => Ok(Vec::new()),
+        _ => Request::from(request).bytes().await,
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures::future::{Either, select};
 use futures::pin_mut;
 use lake_api::scope::{Access, Action};
-use lake_api::token::{claims_from_json, claims_to_json};
+use lake_api::token::{Claims, claims_from_json, claims_to_json};
 use lake_api::{ApiError, ErrorCode};
 use lake_cdc::ViewRequest;
 use lake_dolake::{Connection, FlushError, Lake, LakeError, Subscriber, ViewAnswer};
@@ -38,6 +38,7 @@ const SUBSCRIBER: &str = "subscriber";
 /// What lies in a subscriber's socket.
 #[derive(Serialize, Deserialize)]
 struct SubscriberSocket {
+    /// Of its token; without scopes once it has subscribed, as an attachment has no room for both.
     claims: String,
     subscriber: Option<Subscriber>,
 }
@@ -276,6 +277,10 @@ impl Inner {
             None => claims.may(Action::Namespace(namespace, Access::Read)),
         };
         let reply = self.lake()?.subscriber_message(&mut held.subscriber, text, may_read, now())?;
+        if held.subscriber.is_some() {
+            // What it may read is decided; from here on only the token's end counts.
+            held.claims = claims_to_json(&Claims { subject: String::new(), scopes: Vec::new(), ..claims });
+        }
         self.answer_subscriber(socket, &held, reply)
     }
 
@@ -302,10 +307,10 @@ impl Inner {
     ) -> std::result::Result<(), LakeError> {
         attach(socket, held);
         for message in reply.messages {
-            // A subscriber that is gone comes back with its cursor.
+            // Its state is past what was not sent: the stream ends here, and it comes back with its cursor.
             if let Err(reason) = socket.send_text(&message) {
                 console_error!("a subscriber is gone: {reason}");
-                return Ok(());
+                return close(socket, 1011, "a message could not be sent");
             }
         }
         match reply.close {

@@ -9,7 +9,7 @@ use bucket::R2Bucket;
 use lake_catalog::VersionHint;
 use lake_catalog::facade::{self, Action, FacadeError, FacadeRequest, FacadeResponse, Write, object};
 use lake_host::{Clock, Random};
-use lake_platform::{R2Store, WorkerClock, WorkerRandom};
+use lake_platform::{R2Store, WorkerClock, WorkerRandom, http};
 use worker::{Env, Request, RequestInit, Response, ResponseBody, Result};
 
 use crate::deployment::Deployment;
@@ -83,7 +83,7 @@ pub(crate) async fn serve(request: &mut Request, path: &str, env: &Env, id: &str
         Ok(response) => Ok(response),
         Err(reason) => {
             // A client that is still sending when the connection closes never sees why.
-            body::read_away(request).await?;
+            http::read_away(request).await;
             whole(reason.into_response(id), id)
         }
     }
@@ -130,7 +130,11 @@ async fn perform(action: Action, env: &Env, id: &str) -> Result<std::result::Res
         Action::Hint { folder, .. } => {
             // Reading the hint is loading the table: first whatever the lake has not committed.
             let is_all = flush(env, id).await;
-            match facade::answer_hint(&action, hint(env, folder).await?.as_ref()) {
+            let hint = hint(env, folder).await.map_err(|reason| {
+                worker::console_error!("{id} version hint: {reason}");
+                FacadeError::ServiceUnavailable
+            });
+            match hint.and_then(|hint| facade::answer_hint(&action, hint.as_ref())) {
                 Err(FacadeError::NoSuchKey(_)) if !is_all => Err(FacadeError::ServiceUnavailable),
                 answered => answered,
             }
@@ -146,7 +150,11 @@ async fn hint(env: &Env, folder: &str) -> Result<Option<VersionHint>> {
     let mut init = RequestInit::new();
     init.with_method(worker::Method::Post).with_body(Some(folder.into()));
     let request = Request::new_with_init("http://lake.internal/internal/hint", &init)?;
-    let text = catalog(env)?.fetch_with_request(request).await?.text().await?;
+    let mut answer = catalog(env)?.fetch_with_request(request).await?;
+    let text = answer.text().await?;
+    if answer.status_code() != 200 {
+        return Err(worker::Error::RustError(text));
+    }
     Ok(serde_json::from_str::<Option<(String, i64)>>(&text)?
         .map(|(text, modified_micros)| VersionHint { text, modified_micros }))
 }

@@ -1,9 +1,11 @@
 //! The front door: finds the route, checks the token, and passes the request on to the object or script behind it.
 
+use lake_api::limits::BODY_BYTES_MAX;
 use lake_api::route::{Method, Route, engines_path, route};
 use lake_api::scope::Action;
 use lake_api::token::Claims;
 use lake_api::{ApiError, ErrorCode};
+use lake_catalog::limits::REST_BODY_BYTES_MAX;
 use lake_catalog::rest::{AtDoor, RestError};
 use lake_host::Clock;
 use lake_platform::http::{self, REQUEST_ID};
@@ -152,14 +154,14 @@ async fn pass_on(
         Route::Console => console::page(id),
         Route::Metrics => metrics::answer(env, id).await,
         Route::Status => status(env, id).await,
-        Route::Databases => forward(request, lake(env)?, "/databases", claims, &[], id, false).await,
+        Route::Databases => forward(request, lake(env)?, "/databases", claims, &[], id, 0).await,
         Route::Sql { database } => {
-            forward(request, shard(env, &database)?, "/sql", claims, &[(DATABASE, &database)], id, true).await
+            forward(request, shard(env, &database)?, "/sql", claims, &[(DATABASE, &database)], id, BODY_BYTES_MAX).await
         }
         Route::CreateDatabase { database }
         | Route::DatabaseStatus { database }
         | Route::DeleteDatabase { database } => {
-            forward(request, shard(env, &database)?, "/", claims, &[(DATABASE, &database)], id, true).await
+            forward(request, shard(env, &database)?, "/", claims, &[(DATABASE, &database)], id, BODY_BYTES_MAX).await
         }
         Route::Query => query(request, env, claims, id).await,
         Route::Subscribe => upgrade(request, lake(env)?, "/subscribe", claims, id).await,
@@ -204,6 +206,7 @@ fn inner_headers(request: &Request, claims: Option<&Claims>, id: &str) -> Result
     Ok(headers)
 }
 
+/// Passes a request on to an object, with a body of at most `most` bytes.
 async fn forward(
     request: &mut Request,
     stub: Stub,
@@ -211,15 +214,15 @@ async fn forward(
     claims: Option<&Claims>,
     extra: &[(&str, &str)],
     id: &str,
-    has_body: bool,
+    most: usize,
 ) -> Result<Response> {
-    match ask(request, stub, path, claims, extra, id, has_body).await? {
+    match ask(request, stub, path, claims, extra, id, most).await? {
         Ok(response) => rebuild(response, id).await,
         Err(reason) => http::error(&reason, id),
     }
 }
 
-/// The answer of an object, or why there is none.
+/// The answer of an object, or why there is none. `most` is 0 where a body says nothing.
 async fn ask(
     request: &mut Request,
     stub: Stub,
@@ -227,7 +230,7 @@ async fn ask(
     claims: Option<&Claims>,
     extra: &[(&str, &str)],
     id: &str,
-    has_body: bool,
+    most: usize,
 ) -> Result<std::result::Result<Response, ApiError>> {
     let headers = inner_headers(request, claims, id)?;
     for (name, value) in extra {
@@ -235,8 +238,8 @@ async fn ask(
     }
     let mut init = RequestInit::new();
     init.with_method(request.method()).with_headers(headers);
-    if has_body && !matches!(request.method(), worker::Method::Get | worker::Method::Head) {
-        match http::body(request).await? {
+    if most > 0 && !matches!(request.method(), worker::Method::Get | worker::Method::Head) {
+        match http::body(request, most).await? {
             Ok(bytes) => init.with_body(Some(js_sys::Uint8Array::from(bytes.as_slice()).into())),
             Err(reason) => return Ok(Err(reason)),
         };
@@ -266,7 +269,7 @@ async fn rebuild(mut response: Response, id: &str) -> Result<Response> {
 async fn query(request: &mut Request, env: &Env, claims: Option<&Claims>, id: &str) -> Result<Response> {
     let mut init = RequestInit::new();
     init.with_method(worker::Method::Post).with_headers(inner_headers(request, claims, id)?);
-    match http::body(request).await? {
+    match http::body(request, BODY_BYTES_MAX).await? {
         Ok(bytes) => init.with_body(Some(js_sys::Uint8Array::from(bytes.as_slice()).into())),
         Err(reason) => return http::error(&reason, id),
     };
@@ -303,7 +306,7 @@ async fn iceberg(request: &mut Request, env: &Env, path: &str, claims: Option<&C
     let authorization = request.headers().get(AUTHORIZATION)?.unwrap_or_default();
     let mut extra = vec![(AUTHORIZATION, authorization.as_str())];
     extra.extend(is_behind.then_some((BEHIND, "1")));
-    answer_engine(ask(request, catalog(env)?, &target, claims, &extra, id, true).await?, id)
+    answer_engine(ask(request, catalog(env)?, &target, claims, &extra, id, REST_BODY_BYTES_MAX).await?, id)
 }
 
 /// The catalog's answer as it is: it carries the request's id already, and its body does not come through here.

@@ -11,7 +11,3 @@ pub(crate) const VIEW_WAIT_MS: u64 = 10_000;
 /// Largest body that is taken into memory before it is stored, in bytes: most metadata. A stream costs more than it saves
 /// there; larger ones never are in memory as a whole.
 pub(crate) const WHOLE_BODY_BYTES_MAX: u64 = 1 << 20;
-
-/// Most bytes of a refused body that are read away: beyond, a client may see a cut connection in place of the answer. Two
-/// parts of the size that engines upload.
-pub(crate) const READ_AWAY_BYTES_MAX: usize = 64 << 20;

@@ -57,30 +57,41 @@ pub fn unreachable(what: &str, reason: &worker::Error) -> ApiError {
         .hint("resend with the same Idempotency-Key, or read first")
 }
 
-/// Most bytes of a refused body that are read away: beyond, a client may see a cut connection in place of the answer.
+/// Most bytes of a refused body that are read away: beyond, a client may see a cut connection in place of the answer. Two
+/// parts of the size that engines upload.
 const READ_AWAY_BYTES_MAX: usize = 4 * BODY_BYTES_MAX;
 
-/// Reads a body and keeps nothing: a client that is still sending when the connection closes never sees the answer.
-async fn read_on(stream: &mut ByteStream) -> Result<()> {
+/// Reads what is left of a body and keeps nothing: a client that is still sending when the connection closes never sees
+/// the answer.
+pub async fn read_away(request: &mut Request) {
+    // A body that was begun is read by nobody else.
+    if request.inner().body().is_some()
+        && let Ok(mut stream) = request.stream()
+    {
+        read_on(&mut stream).await;
+    }
+}
+
+async fn read_on(stream: &mut ByteStream) {
     let mut read = 0;
-    while let Some(chunk) = stream.next().await {
-        read += chunk?.len();
+    while let Some(Ok(chunk)) = stream.next().await {
+        read += chunk.len();
         if read > READ_AWAY_BYTES_MAX {
             break;
         }
     }
-    Ok(())
 }
 
-/// The whole body of a request from outside, refused before anything is kept if it says it is over the limit, and at the limit if it did not say.
-pub async fn body(request: &mut Request) -> Result<std::result::Result<Vec<u8>, ApiError>> {
+/// The whole body of a request from outside, of `most` bytes (whole MiB): refused before anything is kept if it says that it
+/// is larger, and at the limit if it did not say.
+pub async fn body(request: &mut Request, most: usize) -> Result<std::result::Result<Vec<u8>, ApiError>> {
     let too_large = || {
-        ApiError::new(ErrorCode::BodyTooLarge, format!("the body is larger than {} MiB", BODY_BYTES_MAX >> 20))
+        ApiError::new(ErrorCode::BodyTooLarge, format!("the body is larger than {} MiB", most >> 20))
             .hint("send fewer rows in a request")
     };
     let announced = request.headers().get("content-length")?.and_then(|length| length.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > BODY_BYTES_MAX) {
-        read_on(&mut request.stream()?).await?;
+    if announced.is_some_and(|length| length > most) {
+        read_away(request).await;
         return Ok(Err(too_large()));
     }
     if announced.is_some() || request.inner().body().is_none() {
@@ -90,9 +101,9 @@ pub async fn body(request: &mut Request) -> Result<std::result::Result<Vec<u8>, 
     let mut bytes = Vec::new();
     while let Some(chunk) = stream.next().await {
         bytes.extend_from_slice(&chunk?);
-        if bytes.len() > BODY_BYTES_MAX {
+        if bytes.len() > most {
             drop(bytes);
-            read_on(&mut stream).await?;
+            read_on(&mut stream).await;
             return Ok(Err(too_large()));
         }
     }

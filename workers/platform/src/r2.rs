@@ -6,6 +6,9 @@ use lake_host::{
 };
 use worker::{Bucket, Conditional, Range};
 
+/// Largest whole number that JavaScript knows exactly: what a range says crosses over there.
+const NUMBER_MAX: u64 = (1 << 53) - 1;
+
 /// A bucket.
 #[derive(Clone, Debug)]
 pub struct R2Store {
@@ -25,11 +28,16 @@ impl R2Store {
         let mut request = self.bucket.get(key);
         match range {
             ByteRange::Full => {}
+            // No object is as long, and `worker` panics.
+            ByteRange::From { offset, .. } if offset > NUMBER_MAX => return self.open_empty(key).await,
+            ByteRange::From { length: Some(0), .. } => return self.open_empty(key).await,
             ByteRange::From { offset, length: Some(length) } => {
+                let length = length.min(NUMBER_MAX - offset);
                 request = request.range(Range::OffsetWithLength { offset, length });
             }
             ByteRange::From { offset, length: None } => request = request.range(Range::OffsetToEnd { offset }),
-            ByteRange::Suffix { length } => request = request.range(Range::Suffix { suffix: length }),
+            ByteRange::Suffix { length: 0 } => return self.open_empty(key).await,
+            ByteRange::Suffix { length } => request = request.range(Range::Suffix { suffix: length.min(NUMBER_MAX) }),
         }
         let found = match (request.execute().await, range) {
             (Ok(found), _) => found,
@@ -46,6 +54,11 @@ impl R2Store {
             (Err(reason), _) => return Err(failed(reason)),
         };
         Ok(found.map(|object| OpenedObject { info: info(&object), found: Some(object) }))
+    }
+
+    /// An object of which no byte is wanted.
+    async fn open_empty(&self, key: &str) -> Result<Option<OpenedObject>, ObjectStoreError> {
+        Ok(self.head(key).await?.map(|info| OpenedObject { info, found: None }))
     }
 }
 

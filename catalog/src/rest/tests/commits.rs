@@ -413,6 +413,29 @@ fn appends_of_several_writers_are_put_on_top_of_each_other() {
 }
 
 #[test]
+fn an_append_that_is_sent_again_after_it_was_forgotten_is_not_added_again() {
+    let world = world();
+    world.events();
+    let place = |id: i64, bytes: Vec<u8>| {
+        world.store.place(&format!("warehouse/default/events/metadata/snap-{id}.avro"), &bytes);
+    };
+    let all: Vec<(i64, i64)> = (1..=102).rev().map(|id| (id, id)).collect();
+    for id in 1..=102 {
+        place(id, list(id, id, &all[102 - id as usize..]));
+        world.committed(&append(id, Some(id - 1).filter(|parent| *parent > 0), id));
+    }
+    let before = world.get(EVENTS)["metadata"].clone();
+    assert_eq!((&before["snapshots"][0]["snapshot-id"], &before["current-snapshot-id"]), (&json!(3), &json!(102)));
+    assert_eq!(world.committed(&append(1, None, 1)), before);
+    assert_eq!(world.committed(&append(2, Some(1), 2)), before);
+    // Of others, too, that were staged on what is forgotten nobody can say that they were not there.
+    place(500, list(500, 1, &[(500, 1)]));
+    world.refused(EVENTS, &append(500, None, 1), 409, "CommitFailedException", "main was created concurrently");
+    place(501, list(501, 2, &[(501, 2), (1, 1)]));
+    world.refused(EVENTS, &append(501, Some(1), 2), 409, "CommitFailedException", "branch main has changed");
+}
+
+#[test]
 fn metadata_stays_small_however_many_commits_there_are() {
     let world = world();
     world.events();

@@ -1,6 +1,7 @@
 //! What is remembered under an `Idempotency-Key`.
 
-use super::tables::EVENTS;
+use super::commits::commit;
+use super::tables::{EVENTS, TABLES, wanted};
 use super::*;
 use lake_host::WriteBatch;
 
@@ -50,6 +51,52 @@ fn what_a_right_or_time_can_change_is_not_remembered_as_refused() {
     assert_eq!(world.send_as(&behind, &claims("all")).status, 503);
     assert_eq!(world.send_as(&unknown, &claims("all")).status, 404);
     assert_eq!(world.send_as(&request, &claims("all")).status, 204);
+}
+
+#[test]
+fn a_commit_that_was_made_is_told_so_wherever_its_table_is_now() {
+    let world = world();
+    let made = world.events();
+    let uuid = &made["metadata"]["table-uuid"];
+    let again = || {
+        let answer = world.send_keyed("POST", EVENTS, KEY, &commit(1, None));
+        let body: Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!((answer.status, &body["metadata"]["table-uuid"]), (200, uuid), "{body}");
+        assert_eq!(body["metadata"]["current-snapshot-id"], 1);
+    };
+    again();
+    let rename = |from: &str, to: &str| {
+        let name = |name: &str| json!({"namespace": ["default"], "name": name});
+        world.posted("/v1/tables/rename", &json!({"source": name(from), "destination": name(to)}));
+    };
+    rename("events", "moved");
+    again();
+    // Another table has the name.
+    world.events();
+    again();
+    world.check("all", "DELETE", &format!("{TABLES}/moved"), 204);
+    again();
+    world.posted(&format!("{TABLES}/moved/undrop"), &json!({}));
+    world.check("all", "DELETE", &format!("{TABLES}/moved?purgeRequested=true"), 204);
+    // Its files are gone: there is nothing that the client could remove.
+    assert_eq!(world.send_keyed("POST", EVENTS, KEY, &commit(1, None)).status, 404);
+}
+
+#[test]
+fn a_table_that_was_made_is_shown_to_who_asks_again_under_its_new_name() {
+    let world = world();
+    let make = || {
+        let answer = world.send_keyed("POST", TABLES, KEY, &wanted("events"));
+        (answer.status, serde_json::from_slice::<Value>(&answer.body).unwrap())
+    };
+    let (status, made) = make();
+    assert_eq!((status, make().1["config"].is_object()), (200, true));
+    let name = |name: &str| json!({"namespace": ["default"], "name": name});
+    world.posted("/v1/tables/rename", &json!({"source": name("events"), "destination": name("moved")}));
+    let (status, again) = make();
+    assert_eq!((status, &again["metadata"]), (200, &made["metadata"]));
+    // What the token may do there, this address cannot say.
+    assert_eq!(again.get("config"), None);
 }
 
 /// Drops the table under a key, step by step.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use iceberg::spec::{DataContentType, DataFile, DataFileBuilder, DataFileFormat, Datum, Literal, Struct};
+use iceberg::{TableRequirement, TableUpdate};
 use lake_host::PutCondition;
 use lake_table::{Bytes, FlushCommit, FlushOutcome, ReadError, ReadFile, RowDelta, TableCommit, stage_row_delta};
 
@@ -100,17 +101,7 @@ impl World {
             let key = location.strip_prefix("s3://lakehouse/").unwrap();
             run(self.store.put(key, bytes.to_vec(), PutCondition::Always)).unwrap();
         }
-        let base = self.catalog.position().unwrap();
-        let commit = FlushCommit {
-            flush_id: format!("f{snapshot_id}"),
-            epoch: 1,
-            base,
-            end: base + 1,
-            watermarks: Vec::new(),
-            tables: vec![TableCommit { table: events(), requirements: staged.requirements, updates: staged.updates }],
-        };
-        let outcome = run(self.catalog.commit_flush(&self.store, &SeededRandom::new(9), NOW, &commit)).unwrap();
-        assert!(matches!(outcome, FlushOutcome::Committed(_)), "{outcome:?}");
+        self.flush(format!("f{snapshot_id}"), staged.requirements, staged.updates);
     }
 
     /// A snapshot of `events` in which a file stands in the place of another, as compaction leaves it.
@@ -120,6 +111,28 @@ impl World {
             delta.added_data = vec![added];
             delta.removed_data = [path(removed)].into();
         });
+    }
+
+    fn flush(&self, flush_id: String, requirements: Vec<TableRequirement>, updates: Vec<TableUpdate>) {
+        let base = self.catalog.position().unwrap();
+        let commit = FlushCommit {
+            flush_id,
+            epoch: 1,
+            base,
+            end: base + 1,
+            watermarks: Vec::new(),
+            tables: vec![TableCommit { table: events(), requirements, updates }],
+        };
+        let outcome = run(self.catalog.commit_flush(&self.store, &SeededRandom::new(9), NOW, &commit)).unwrap();
+        assert!(matches!(outcome, FlushOutcome::Committed(_)), "{outcome:?}");
+    }
+
+    /// From here on files have no partition: the fields of the spec are void.
+    fn leave_partitions(&self) {
+        let field = |id: i32, source: i32, name: &str| json!({"source-id": source, "field-id": id, "name": name, "transform": "void"});
+        let spec = json!({"spec-id": 1, "fields": [field(1000, 2, "region_void"), field(1001, 3, "at_day")]});
+        let updates = json!([{"action": "add-spec", "spec": spec}, {"action": "set-default-spec", "spec-id": -1}]);
+        self.flush("spec".to_owned(), Vec::new(), serde_json::from_value(updates).unwrap());
     }
 
     /// Names of the files that a scan with this filter reads.
@@ -311,6 +324,27 @@ fn deletes_of_a_partition_apply_to_its_earlier_files() {
     assert_eq!(references("a"), [json!(path("x")), json!(path("y"))]);
     assert_eq!(references("e"), [json!(path("y"))]);
     assert_eq!(references("b"), Vec::<Value>::new());
+}
+
+#[test]
+fn equality_deletes_of_a_spec_whose_fields_are_void_apply_to_all_files() {
+    let world = filled();
+    world.leave_partitions();
+    let delete = DataFileBuilder::default()
+        .content(DataContentType::EqualityDeletes)
+        .file_path(path("y"))
+        .file_format(DataFileFormat::Parquet)
+        .partition([None, None].into_iter().collect::<Struct>())
+        .partition_spec_id(1)
+        .record_count(1)
+        .file_size_in_bytes(100)
+        .equality_ids(Some(vec![1]))
+        .build();
+    world.append(3, Vec::new(), vec![delete.unwrap()]);
+    let plan = world.posted(PLAN, &json!({"filter": {"type": "eq", "term": "region", "value": "us"}}));
+    assert_eq!(files_of(&plan), ["c"]);
+    assert_eq!(plan["delete-files"][0]["file-path"], path("y"), "{plan}");
+    assert_eq!(plan["file-scan-tasks"][0]["delete-file-references"], json!([0]));
 }
 
 #[test]

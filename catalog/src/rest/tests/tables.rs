@@ -122,7 +122,8 @@ fn a_place_that_is_asked_for_is_given_if_a_table_can_have_it() {
     let one = "table:default.t:write";
     check(all, &format!("s3://lakehouse/warehouse/default/t-{digits}"), true);
     check(one, &format!("s3://lakehouse/warehouse/default/t-{digits}"), true);
-    check(all, "s3://lakehouse/warehouse/default/mine/", true);
+    // A database may be about to put a table there, and credentials go out before anything is stored.
+    check(all, "s3://lakehouse/warehouse/default/mine/", false);
     check(one, "s3://lakehouse/warehouse/default/mine", false);
     check(one, &format!("s3://lakehouse/warehouse/default/u-{digits}"), false);
     for elsewhere in [
@@ -139,6 +140,59 @@ fn a_place_that_is_asked_for_is_given_if_a_table_can_have_it() {
     ] {
         check(all, elsewhere, false);
     }
+}
+
+#[test]
+fn a_place_that_is_asked_for_is_given_if_the_table_is_made_there_at_once() {
+    let world = world();
+    let mut body = wanted("t");
+    body["location"] = json!("s3://lakehouse/warehouse/default/mine/");
+    assert_eq!(world.posted(TABLES, &body)["metadata"]["location"], "s3://lakehouse/warehouse/default/mine");
+}
+
+#[test]
+fn a_table_of_a_database_lies_around_no_other_and_in_no_place_that_was_promised() {
+    let world = world();
+    let digits = "0123456789abcdef0123456789abcdef";
+    let mut body = wanted("inner");
+    body["location"] = json!("s3://lakehouse/warehouse/default/invoices/x");
+    world.posted(TABLES, &body);
+    let promised = format!("t-{digits}");
+    for (name, folder) in [("invoices", "invoices.2".to_owned()), (promised.as_str(), format!("{promised}.2"))] {
+        let schema = json!({"type": "struct", "schema-id": 0, "fields": [
+            {"id": 1, "name": "id", "type": "long", "required": true}]});
+        let wanted = EnsureTable {
+            table: TableName { namespace: "default".into(), name: name.into() },
+            schema: serde_json::from_value(schema).unwrap(),
+            partition_spec: serde_json::from_value(json!({"fields": []})).unwrap(),
+            properties: [].into(),
+            created_ms: NOW / 1_000,
+            epoch: 1,
+        };
+        let made = run(world.catalog.ensure_table(&world.store, &SeededRandom::new(3), NOW, &wanted)).unwrap();
+        assert_eq!(made.metadata.location(), format!("s3://lakehouse/warehouse/default/{folder}"));
+    }
+}
+
+#[test]
+fn two_tables_that_are_made_at_the_same_time_do_not_lie_in_each_other() {
+    let world = world();
+    let requests = ["around", "around/inner"].map(|place| {
+        let mut body = wanted(&place.replace('/', "_"));
+        body["location"] = json!(format!("s3://lakehouse/warehouse/default/{place}"));
+        RestRequest { body: body.to_string().into_bytes(), ..request("POST", TABLES) }
+    });
+    let claims = claims("all");
+    let random = SeededRandom::new(8);
+    world.store.set_yields(2);
+    let answers =
+        requests.iter().map(|request| world.catalog.respond(request, &claims, &world.keys, &world.store, &random, NOW));
+    let made: Vec<String> = run(futures::future::join_all(answers))
+        .iter()
+        .map(|answer| serde_json::from_slice::<Value>(&answer.body).unwrap()["metadata"]["location"].to_string())
+        .collect();
+    assert_eq!(made[0], r#""s3://lakehouse/warehouse/default/around""#);
+    assert_eq!(made[1], r#""s3://lakehouse/warehouse/default/around_inner""#);
 }
 
 #[test]
@@ -166,6 +220,25 @@ fn a_dropped_table_is_gone_and_can_come_back() {
     assert_eq!(world.get("/v1/namespaces/default/dropped-tables")["dropped"], json!([]));
     world.refused(&format!("{EVENTS}/undrop"), &json!({}), 409, "AlreadyExistsException", "Table already exists");
     world.check("all", "DELETE", &format!("{EVENTS}?purgeRequested=maybe"), 400);
+}
+
+#[test]
+fn a_table_comes_back_once_however_often_it_is_asked_for_and_whole_or_not() {
+    let world = world();
+    let made = world.events();
+    world.check("all", "DELETE", EVENTS, 204);
+    let fresh = Catalog::open(world.catalog.storage.clone(), world.catalog.settings.clone()).unwrap();
+    let world = World { catalog: fresh, ..world };
+    let undrop = format!("{EVENTS}/undrop");
+    world.store.fail_next_get();
+    assert_eq!(world.send_keyed("POST", &undrop, KEY, &json!({})).status, 503);
+    // It said that nothing was changed.
+    world.check("all", "HEAD", EVENTS, 404);
+    for _ in 0..2 {
+        let back = world.send_keyed("POST", &undrop, KEY, &json!({}));
+        assert_eq!(back.status, 200);
+        assert_eq!(serde_json::from_slice::<Value>(&back.body).unwrap()["metadata"], made["metadata"]);
+    }
 }
 
 #[test]
@@ -287,6 +360,74 @@ fn a_metadata_file_that_claims_too_much_is_not_registered() {
     let missing =
         json!({"name": "evil", "metadata-location": "s3://lakehouse/warehouse/default/events/metadata/no.json"});
     world.refused("/v1/namespaces/default/register", &missing, 400, "BadRequestException", "no metadata file");
+}
+
+#[test]
+fn a_table_whose_ids_are_used_up_is_given_no_other() {
+    let check = |change: &dyn Fn(&mut Value), update: Value, words: &str| {
+        let world = world();
+        let mut metadata = world.events()["metadata"].clone();
+        world.check("all", "DELETE", EVENTS, 204);
+        change(&mut metadata);
+        let file = "warehouse/default/events/metadata/x.metadata.json";
+        world.store.place(file, metadata.to_string().as_bytes());
+        let body = json!({"name": "events", "metadata-location": format!("s3://lakehouse/{file}")});
+        world.posted("/v1/namespaces/default/register", &body);
+        let body = json!({"requirements": [], "updates": [update]});
+        world.refused(EVENTS, &body, 400, "BadRequestException", words);
+        // What the table has already needs no id.
+        let known = json!([
+            {"action": "add-schema", "schema": metadata["schemas"][0]},
+            {"action": "add-spec", "spec": metadata["partition-specs"][0]},
+            {"action": "add-sort-order", "sort-order": metadata["sort-orders"][0]}]);
+        let known = world.posted(EVENTS, &json!({"requirements": [], "updates": known}));
+        assert_eq!(known["metadata"]["schemas"], metadata["schemas"]);
+    };
+    let schema = json!({"action": "add-schema", "schema": {"type": "struct", "fields": [
+        {"id": 1, "name": "other", "type": "long", "required": true}]}});
+    let spec = add_spec(json!({"source-id": 1, "field-id": 1000, "name": "part", "transform": "bucket[4]"}));
+    let unnumbered = add_spec(json!({"source-id": 1, "name": "part", "transform": "bucket[4]"}));
+    let order = json!({"action": "add-sort-order", "sort-order": {"order-id": 2, "fields": [
+        {"source-id": 2, "transform": "identity", "direction": "desc", "null-order": "nulls-last"}]}});
+    for last in [i64::from(i32::MAX), i64::MAX] {
+        let words = |name: &str| format!("Cannot give an id after {name} {last}");
+        let set = |list: &'static str, id: &'static str, chosen: &'static str| {
+            move |metadata: &mut Value| {
+                metadata[list][0][id] = json!(last);
+                metadata[chosen] = json!(last);
+            }
+        };
+        check(&set("schemas", "schema-id", "current-schema-id"), schema.clone(), &words("schema-id"));
+        check(&set("partition-specs", "spec-id", "default-spec-id"), spec.clone(), &words("spec-id"));
+        check(&set("sort-orders", "order-id", "default-sort-order-id"), order.clone(), &words("order-id"));
+        let set = |metadata: &mut Value| metadata["last-partition-id"] = json!(last);
+        check(&set, unnumbered.clone(), &words("field-id"));
+    }
+}
+
+fn add_spec(field: Value) -> Value {
+    json!({"action": "add-spec", "spec": {"spec-id": 1, "fields": [field]}})
+}
+
+#[test]
+fn the_id_of_a_partition_field_can_be_the_last_one_and_no_larger() {
+    let world = world();
+    world.events();
+    let add = |transform: &str, id: Option<i64>| {
+        let mut field = json!({"source-id": 1, "name": "part", "transform": transform});
+        if let Some(id) = id {
+            field["field-id"] = json!(id);
+        }
+        json!({"requirements": [], "updates": [add_spec(field)]})
+    };
+    let last = i64::from(i32::MAX);
+    let bad = "BadRequestException";
+    for id in [last + 1, i64::MAX, i64::MIN] {
+        world.refused(EVENTS, &add("bucket[4]", Some(id)), 400, bad, "Cannot parse field-id to an integer");
+    }
+    let made = world.posted(EVENTS, &add("bucket[4]", Some(last)));
+    assert_eq!(made["metadata"]["last-partition-id"], last);
+    world.refused(EVENTS, &add("bucket[8]", None), 400, bad, "Cannot give an id after field-id 2147483647");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use super::super::insert::column as expect_column;
 use super::super::limits::COLUMNS_MAX;
 use super::create::{Draft, sqlite_column, unique_index};
 use super::{apply, check_name, current, definition_binder, publish, quoted_name};
+use crate::error::sqlite_error;
 use crate::schema::{Catalog, IndexPart, Table};
 
 pub(super) fn alter_table(alter: &AlterTable, run: &mut Run<'_>) -> Result<(), SqlError> {
@@ -141,7 +142,7 @@ fn has_nulls(table: &Table, sqlite_column: &str, run: &Run<'_>) -> Result<bool, 
             [],
             |row| row.get(0),
         )
-        .map_err(|error| SqlError::new(sqlstate::INTERNAL, error.to_string()))
+        .map_err(|error| sqlite_error("NULLs", &error))
 }
 
 fn set_not_null(

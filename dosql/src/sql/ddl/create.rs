@@ -456,6 +456,14 @@ impl Draft {
                     ),
                 ));
             }
+            // SQLite copies the new key as it is, and the change log would tell it as the column's type has it.
+            if key.on_update == Some(Action::Cascade) && !other.column_type.widens_to(&own.column_type) {
+                return Err(SqlError::unsupported(format!(
+                    "ON UPDATE CASCADE from \"{}\" to \"{}\", whose type does not hold every value of the other,",
+                    other.name, own.name
+                ))
+                .with_hint("Give both columns the same type."));
+            }
         }
         if [key.on_delete, key.on_update].contains(&Some(Action::SetDefault)) {
             return Err(SqlError::unsupported("SET DEFAULT as the action of a foreign key"));

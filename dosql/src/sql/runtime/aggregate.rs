@@ -6,7 +6,7 @@
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use lake_cdc::Value;
-use lake_cdc::text::json::Json;
+use lake_cdc::text::json::canonical;
 use lake_dialect::{SqlError, sqlstate};
 use rusqlite::Connection;
 use rusqlite::functions::{Aggregate, Context, FunctionFlags, WindowAggregate};
@@ -18,7 +18,10 @@ use super::super::interval::Interval;
 use super::super::limits::{ARRAY_BYTES_MAX, TEXT_BYTES_MAX};
 use super::super::pg_type::PgType;
 use super::cast::encode_array;
-use super::{carry, decimal, decimal_of, float_of, int_of, integer, interval_of, out_of_range, str_of, string};
+use super::{
+    bytes_of, carry, decimal, decimal_of, float_of, int_of, integer, interval_of, out_of_range, str_of, string,
+};
+use crate::budget::StepBudget;
 
 /// One running aggregate.
 trait Accumulator: Default + Send + UnwindSafe + RefUnwindSafe + 'static {
@@ -30,7 +33,19 @@ trait Accumulator: Default + Send + UnwindSafe + RefUnwindSafe + 'static {
 }
 
 /// Drives an accumulator for SQLite. `SEES_NULLS`: NULL is a value like others.
-struct Driver<A, const SEES_NULLS: bool>(std::marker::PhantomData<fn() -> A>);
+struct Driver<A, const SEES_NULLS: bool> {
+    budget: StepBudget,
+    accumulator: std::marker::PhantomData<fn() -> A>,
+}
+
+impl<A: Accumulator, const SEES_NULLS: bool> Driver<A, SEES_NULLS> {
+    /// Over a window a result is asked for with every row.
+    fn result(&self, accumulator: &A) -> rusqlite::Result<SqliteValue> {
+        let value = accumulator.result().map_err(carry)?;
+        self.budget.charge(bytes_of(&[(&value).into()])).map_err(carry)?;
+        Ok(value)
+    }
+}
 
 fn arguments<'c>(context: &'c Context<'_>) -> Vec<ValueRef<'c>> {
     (0..context.len()).map(|index| context.get_raw(index)).collect()
@@ -44,29 +59,30 @@ impl<A: Accumulator, const SEES_NULLS: bool> Aggregate<A, SqliteValue> for Drive
     fn step(&self, context: &mut Context<'_>, accumulator: &mut A) -> rusqlite::Result<()> {
         if context.len() == 1 {
             let value = context.get_raw(0);
-            return if value == ValueRef::Null && !SEES_NULLS {
-                Ok(())
-            } else {
-                accumulator.add(&[value]).map_err(carry)
-            };
+            if value == ValueRef::Null && !SEES_NULLS {
+                return Ok(());
+            }
+            self.budget.charge(bytes_of(&[value])).map_err(carry)?;
+            return accumulator.add(&[value]).map_err(carry);
         }
         let arguments = arguments(context);
         if !SEES_NULLS && arguments[0] == ValueRef::Null {
             return Ok(());
         }
+        self.budget.charge(bytes_of(&arguments)).map_err(carry)?;
         accumulator.add(&arguments).map_err(carry)
     }
 
     fn finalize(&self, _: &mut Context<'_>, accumulator: Option<A>) -> rusqlite::Result<SqliteValue> {
-        accumulator.unwrap_or_default().result().map_err(carry)
+        self.result(&accumulator.unwrap_or_default())
     }
 }
 
 impl<A: Accumulator, const SEES_NULLS: bool> WindowAggregate<A, SqliteValue> for Driver<A, SEES_NULLS> {
     fn value(&self, accumulator: Option<&mut A>) -> rusqlite::Result<SqliteValue> {
         match accumulator {
-            Some(accumulator) => accumulator.result().map_err(carry),
-            None => A::default().result().map_err(carry),
+            Some(accumulator) => self.result(accumulator),
+            None => self.result(&A::default()),
         }
     }
 
@@ -405,19 +421,17 @@ impl Accumulator for ArrayAgg {
     }
 
     fn result(&self) -> Result<SqliteValue, SqlError> {
-        Ok(if self.elements.is_empty() { SqliteValue::Null } else { encode_array(self.elements.clone()) })
+        if self.elements.is_empty() { Ok(SqliteValue::Null) } else { encode_array(self.elements.clone()) }
     }
 }
 
+/// The text as far as it goes, without its last bracket.
 #[derive(Default)]
-struct JsonAgg {
-    parts: Vec<String>,
-    bytes: usize,
-}
+struct JsonAgg(String);
 
 impl JsonAgg {
     fn text(&self) -> Option<String> {
-        (!self.parts.is_empty()).then(|| format!("[{}]", self.parts.join(", ")))
+        (!self.0.is_empty()).then(|| format!("{}]", self.0))
     }
 }
 
@@ -425,11 +439,11 @@ impl Accumulator for JsonAgg {
     fn add(&mut self, a: &[ValueRef<'_>]) -> Result<(), SqlError> {
         let ty = PgType::from_name(str_of(a, 0)?).unwrap_or(PgType::Text);
         let part = super::json::to_json(&ty, a[1])?;
-        self.bytes += part.len();
-        if self.bytes > TEXT_BYTES_MAX {
+        if self.0.len() + part.len() > TEXT_BYTES_MAX {
             return Err(SqlError::new(sqlstate::PROGRAM_LIMIT, "the text of json_agg() is too long"));
         }
-        self.parts.push(part);
+        self.0.push_str(if self.0.is_empty() { "[" } else { ", " });
+        self.0.push_str(&part);
         Ok(())
     }
 
@@ -449,9 +463,7 @@ impl Accumulator for JsonbAgg {
     fn result(&self) -> Result<SqliteValue, SqlError> {
         match self.0.text() {
             None => Ok(SqliteValue::Null),
-            Some(text) => {
-                Ok(string(Json::parse_jsonb(&text).map_err(super::super::input::from_text_error)?.to_string()))
-            }
+            Some(text) => Ok(string(canonical(&text).map_err(super::super::input::from_text_error)?)),
         }
     }
 }
@@ -480,31 +492,33 @@ bit_aggregate!(BitAnd, |a, b| a & b);
 bit_aggregate!(BitOr, |a, b| a | b);
 
 fn define<A: Accumulator, const SEES_NULLS: bool>(
-    connection: &Connection,
+    (connection, budget): (&Connection, &StepBudget),
     name: &str,
     count: i32,
 ) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
-    connection.create_window_function(name, count, flags, Driver::<A, SEES_NULLS>(std::marker::PhantomData))
+    let driver = Driver::<A, SEES_NULLS> { budget: budget.clone(), accumulator: std::marker::PhantomData };
+    connection.create_window_function(name, count, flags, driver)
 }
 
-pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
-    define::<SumInt, false>(connection, "pg_sum_int", 1)?;
-    define::<SumNumeric, false>(connection, "pg_sum_numeric", 1)?;
-    define::<AvgNumeric, false>(connection, "pg_avg_numeric", 1)?;
-    define::<SumFloat4, false>(connection, "pg_sum_float4", 1)?;
-    define::<SumFloat8, false>(connection, "pg_sum_float8", 1)?;
-    define::<AvgFloat, false>(connection, "pg_avg_float", 1)?;
-    define::<SumInterval, false>(connection, "pg_sum_interval", 1)?;
-    define::<AvgInterval, false>(connection, "pg_avg_interval", 1)?;
-    define::<VarPop, false>(connection, "pg_var_pop", 1)?;
-    define::<VarSamp, false>(connection, "pg_var_samp", 1)?;
-    define::<StddevPop, false>(connection, "pg_stddev_pop", 1)?;
-    define::<StddevSamp, false>(connection, "pg_stddev_samp", 1)?;
-    define::<BitAnd, false>(connection, "pg_bit_and", 1)?;
-    define::<BitOr, false>(connection, "pg_bit_or", 1)?;
-    define::<StringAgg, false>(connection, "pg_string_agg", 2)?;
-    define::<ArrayAgg, true>(connection, "pg_array_agg", 2)?;
-    define::<JsonAgg, true>(connection, "pg_json_agg", 2)?;
-    define::<JsonbAgg, true>(connection, "pg_jsonb_agg", 2)
+pub(super) fn register(connection: &Connection, budget: &StepBudget) -> rusqlite::Result<()> {
+    let to = (connection, budget);
+    define::<SumInt, false>(to, "pg_sum_int", 1)?;
+    define::<SumNumeric, false>(to, "pg_sum_numeric", 1)?;
+    define::<AvgNumeric, false>(to, "pg_avg_numeric", 1)?;
+    define::<SumFloat4, false>(to, "pg_sum_float4", 1)?;
+    define::<SumFloat8, false>(to, "pg_sum_float8", 1)?;
+    define::<AvgFloat, false>(to, "pg_avg_float", 1)?;
+    define::<SumInterval, false>(to, "pg_sum_interval", 1)?;
+    define::<AvgInterval, false>(to, "pg_avg_interval", 1)?;
+    define::<VarPop, false>(to, "pg_var_pop", 1)?;
+    define::<VarSamp, false>(to, "pg_var_samp", 1)?;
+    define::<StddevPop, false>(to, "pg_stddev_pop", 1)?;
+    define::<StddevSamp, false>(to, "pg_stddev_samp", 1)?;
+    define::<BitAnd, false>(to, "pg_bit_and", 1)?;
+    define::<BitOr, false>(to, "pg_bit_or", 1)?;
+    define::<StringAgg, false>(to, "pg_string_agg", 2)?;
+    define::<ArrayAgg, true>(to, "pg_array_agg", 2)?;
+    define::<JsonAgg, true>(to, "pg_json_agg", 2)?;
+    define::<JsonbAgg, true>(to, "pg_jsonb_agg", 2)
 }

@@ -1,7 +1,7 @@
 //! Conversions between types.
 
 use lake_cdc::text::calendar::{DAY_MICROS, FIRST_DAY, LAST_DAY};
-use lake_cdc::{ColumnType, Reader, Value, Writer};
+use lake_cdc::{ColumnType, Reader, Value};
 use lake_dialect::{SqlError, sqlstate};
 use rusqlite::types::{Value as SqliteValue, ValueRef};
 
@@ -10,14 +10,19 @@ use super::super::input;
 use super::super::interval::Interval;
 use super::super::pg_type::PgType;
 use super::{
-    Registry, boolean, decimal, decimal_of, float_of, int_of, integer, interval_of, out_of_range, str_of, string,
+    Registry, boolean, bytes_of, decimal, decimal_of, digit_work, float_of, int_of, integer, interval_of, out_of_range,
+    str_of, string,
 };
 
 pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
-    registry.strict("pg_cast", 3, |a| {
+    let budget = registry.budget.clone();
+    registry.strict("pg_cast", 3, move |a| {
         let unknown = || SqlError::new(sqlstate::INTERNAL, "a cast of an unknown type");
         let from = PgType::from_name(str_of(a, 0)?).ok_or_else(unknown)?;
         let to = PgType::from_name(str_of(a, 1)?).ok_or_else(unknown)?;
+        if from == PgType::Numeric || to == PgType::Numeric {
+            budget.charge(digit_work(bytes_of(&a[2..])))?;
+        }
         cast(&from, &to, a[2])
     })?;
     registry.strict("pg_varchar_fit", 2, |a| varchar(str_of(a, 0)?, int_of(a, 1)?, false))?;
@@ -137,7 +142,7 @@ fn array(from: &PgType, to: &PgType, value: ValueRef<'_>) -> Result<SqliteValue,
         let stored = if from == to { stored } else { cast(from, to, (&stored).into())? };
         converted.push(input::to_value((&stored).into(), to));
     }
-    Ok(input::to_sqlite(Value::Array(converted)))
+    encode_array(converted)
 }
 
 /// A number literal as a column holds it.
@@ -184,9 +189,8 @@ pub(super) fn decode_array(bytes: &[u8]) -> Result<Vec<Value>, SqlError> {
     }
 }
 
-/// The bytes of an array.
-pub(super) fn encode_array(elements: Vec<Value>) -> SqliteValue {
-    let mut writer = Writer::new();
-    Value::Array(elements).encode(&mut writer);
-    SqliteValue::Blob(writer.into_bytes())
+/// The bytes of an array, if it can be read again.
+pub(super) fn encode_array(elements: Vec<Value>) -> Result<SqliteValue, SqlError> {
+    input::expect_elements(elements.len())?;
+    Ok(input::to_sqlite(Value::Array(elements)))
 }

@@ -3,17 +3,29 @@
 use std::cmp::Ordering;
 
 use lake_cdc::Value;
-use lake_cdc::text::json::{Json, parse_json, quote};
+use lake_cdc::text::json::{Json, canonical, parse_json, quote};
 use lake_dialect::{SqlError, sqlstate};
 use rusqlite::types::{Value as SqliteValue, ValueRef};
 
 use super::super::decimal::compare_texts;
 use super::super::input::{from_text_error, print};
 use super::super::pg_type::PgType;
-use super::{Registry, array, boolean, int_of, integer, str_of, string};
+use super::{Registry, array, boolean, fits, int_of, integer, str_of, string};
+use crate::budget::{Meter, StepBudget};
 
 fn read(text: &str) -> Result<Json, SqlError> {
     Json::parse_jsonb(text).map_err(from_text_error)
+}
+
+/// A `jsonb` that was put together, if it can be read again.
+fn printed(json: Json) -> Result<SqliteValue, SqlError> {
+    Ok(string(json.bounded().map_err(from_text_error)?.to_string()))
+}
+
+/// The order in SQLite, which compares in one step however large the values are. Without steps any order will do: the
+/// statement is refused.
+pub(super) fn collate(budget: &StepBudget, a: &str, b: &str) -> Ordering {
+    if budget.spend(a.len() as u64 + b.len() as u64) { compare(a, b) } else { a.cmp(b) }
 }
 
 /// The order of `jsonb`: by kind, then by size, then by content.
@@ -114,24 +126,63 @@ fn refuse_json_container(part: &Json, canonical: bool) -> Result<(), SqlError> {
     Ok(())
 }
 
-fn contains(whole: &Json, part: &Json) -> bool {
+fn contains(whole: &Json, part: &Json, meter: &mut Meter<'_>) -> Result<bool, SqlError> {
     match (whole, part) {
         (Json::Object(whole), Json::Object(part)) => {
-            part.iter().all(|(key, wanted)| whole.iter().any(|(name, value)| name == key && contains(value, wanted)))
+            for (key, wanted) in part {
+                meter.add(whole.len() as u64)?;
+                let value = whole.iter().find(|(name, _)| name == key);
+                let Some((_, value)) = value else { return Ok(false) };
+                if !contains(value, wanted, meter)? {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
         }
-        (Json::Array(whole), Json::Array(part)) => part.iter().all(|wanted| {
-            whole.iter().any(|value| match (value, wanted) {
-                (Json::Object(_), Json::Object(_)) | (Json::Array(_), Json::Array(_)) => contains(value, wanted),
-                (Json::Object(_) | Json::Array(_), _) | (_, Json::Object(_) | Json::Array(_)) => false,
-                (value, wanted) => order(value, wanted) == Ordering::Equal,
-            })
-        }),
-        (Json::Object(_), _) | (_, Json::Object(_)) | (_, Json::Array(_)) => false,
+        (Json::Array(whole), Json::Array(part)) => {
+            for wanted in part {
+                if !has_element(whole, wanted, meter)? {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        }
+        (Json::Object(_), _) | (_, Json::Object(_)) | (_, Json::Array(_)) => Ok(false),
         // A special case of Postgres: an array contains a primitive.
-        (Json::Array(whole), wanted) => {
-            whole.iter().any(|value| rank(value) == rank(wanted) && order(value, wanted) == Ordering::Equal)
+        (Json::Array(whole), wanted) => has_element(whole, wanted, meter),
+        (whole, part) => Ok(order(whole, part) == Ordering::Equal),
+    }
+}
+
+fn has_element(whole: &[Json], wanted: &Json, meter: &mut Meter<'_>) -> Result<bool, SqlError> {
+    for value in whole {
+        meter.add(comparison_work(value, wanted))?;
+        let is_equal = match (value, wanted) {
+            (Json::Object(_), Json::Object(_)) | (Json::Array(_), Json::Array(_)) => contains(value, wanted, meter)?,
+            (Json::Object(_) | Json::Array(_), _) | (_, Json::Object(_) | Json::Array(_)) => false,
+            (value, wanted) => order(value, wanted) == Ordering::Equal,
+        };
+        if is_equal {
+            return Ok(true);
         }
-        (whole, part) => order(whole, part) == Ordering::Equal,
+    }
+    Ok(false)
+}
+
+fn comparison_work(left: &Json, right: &Json) -> u64 {
+    match (left, right) {
+        (Json::String(left), Json::String(right)) => 1 + left.len().min(right.len()) as u64 / 8,
+        (Json::Number(left), Json::Number(right)) => (left.len() + right.len()) as u64,
+        _ => 1,
+    }
+}
+
+/// How many members and elements are looked at for a key.
+fn width(json: &Json) -> u64 {
+    match json {
+        Json::Object(members) => members.len() as u64,
+        Json::Array(elements) => elements.len() as u64,
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => 1,
     }
 }
 
@@ -142,6 +193,20 @@ fn has_key(json: &Json, key: &str) -> bool {
         Json::String(text) => text == key,
         _ => false,
     }
+}
+
+/// How many of these keys it has, NULLs apart, and how many there are.
+fn count_keys(json: &Json, keys: &[Value], budget: &StepBudget) -> Result<(usize, usize), SqlError> {
+    let mut meter = Meter::new(budget);
+    let (mut found, mut count) = (0, 0);
+    for key in keys {
+        if let Value::Text(key) = key {
+            meter.add(width(json))?;
+            count += 1;
+            found += usize::from(has_key(json, key));
+        }
+    }
+    Ok((found, count))
 }
 
 fn concat(left: Json, right: Json) -> Result<Json, SqlError> {
@@ -169,7 +234,8 @@ fn concat(left: Json, right: Json) -> Result<Json, SqlError> {
     })
 }
 
-fn delete(json: Json, key: ValueRef<'_>) -> Result<Json, SqlError> {
+fn delete(json: Json, key: ValueRef<'_>, meter: &mut Meter<'_>) -> Result<Json, SqlError> {
+    meter.add(width(&json))?;
     let scalar = || Err(SqlError::new(sqlstate::INVALID_PARAMETER, "cannot delete from scalar"));
     match (json, key) {
         (Json::Object(members), ValueRef::Text(_)) => {
@@ -196,7 +262,7 @@ fn delete(json: Json, key: ValueRef<'_>) -> Result<Json, SqlError> {
             let mut json = json;
             for element in array::elements(key)? {
                 if let Value::Text(text) = element {
-                    json = delete(json, ValueRef::Text(text.as_bytes()))?;
+                    json = delete(json, ValueRef::Text(text.as_bytes()), meter)?;
                 }
             }
             Ok(json)
@@ -257,6 +323,44 @@ fn set(json: Json, path: &[String], new: Option<&Json>, create: bool) -> Result<
     }
 }
 
+/// A JSON string, six times as long as its text where that is of control characters.
+fn quoted(text: &str) -> Result<String, SqlError> {
+    let added = text.bytes().map(|byte| match byte {
+        b'"' | b'\\' | 8..=10 | 12 | 13 => 1,
+        0..=31 => 5,
+        _ => 0,
+    });
+    fits(text.len() + added.sum::<usize>())?;
+    Ok(quote(text))
+}
+
+/// Parts with a separator between them, as long as they fit.
+pub(super) struct Joined {
+    text: String,
+    separator: &'static str,
+    is_empty: bool,
+}
+
+impl Joined {
+    pub(super) fn new(open: &str, separator: &'static str) -> Joined {
+        Joined { text: open.to_owned(), separator, is_empty: true }
+    }
+
+    pub(super) fn push(&mut self, part: &str) -> Result<(), SqlError> {
+        fits(self.text.len() + self.separator.len() + part.len())?;
+        if !std::mem::take(&mut self.is_empty) {
+            self.text.push_str(self.separator);
+        }
+        self.text.push_str(part);
+        Ok(())
+    }
+
+    pub(super) fn close(mut self, close: &str) -> String {
+        self.text.push_str(close);
+        self.text
+    }
+}
+
 /// The JSON text of a value of any type, as `to_json` gives it.
 pub(super) fn to_json(ty: &PgType, value: ValueRef<'_>) -> Result<String, SqlError> {
     Ok(match (value, ty) {
@@ -270,14 +374,14 @@ pub(super) fn to_json(ty: &PgType, value: ValueRef<'_>) -> Result<String, SqlErr
         (_, PgType::Timestamp) => quote(&print(value, ty).replacen(' ', "T", 1)),
         (_, PgType::TimestampTz) => quote(&(print(value, ty).replacen(' ', "T", 1) + ":00")),
         (_, PgType::Array(element)) => {
-            let mut parts = Vec::new();
+            let mut text = Joined::new("[", ",");
             for item in array::elements(value)? {
                 let stored = super::super::input::to_sqlite(item);
-                parts.push(to_json(element, (&stored).into())?);
+                text.push(&to_json(element, (&stored).into())?)?;
             }
-            format!("[{}]", parts.join(","))
+            text.close("]")
         }
-        _ => quote(&print(value, ty)),
+        _ => quoted(&print(value, ty))?,
     })
 }
 
@@ -285,8 +389,8 @@ fn typed(arguments: &[ValueRef<'_>], index: usize) -> Result<PgType, SqlError> {
     PgType::from_name(str_of(arguments, index)?).ok_or_else(|| SqlError::new(sqlstate::INTERNAL, "an unknown type"))
 }
 
-fn finished(text: String, canonical: bool) -> Result<SqliteValue, SqlError> {
-    Ok(string(if canonical { read(&text)?.to_string() } else { text }))
+fn finished(text: String, is_canonical: bool) -> Result<SqliteValue, SqlError> {
+    Ok(string(if is_canonical { canonical(&text).map_err(from_text_error)? } else { text }))
 }
 
 pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
@@ -314,28 +418,32 @@ pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
     }
     registry.strict("pg_jsonb_delete_path", 3, |a| {
         let path = path_of(a[1])?.unwrap_or_default();
-        Ok(string(set(read(str_of(a, 0)?)?, &path, None, false)?.to_string()))
+        printed(set(read(str_of(a, 0)?)?, &path, None, false)?)
     })?;
     registry.strict("pg_jsonb_set", -1, |a| {
         let create = if a.len() > 3 { int_of(a, 3)? != 0 } else { true };
         let path = path_of(a[1])?.unwrap_or_default();
-        Ok(string(set(read(str_of(a, 0)?)?, &path, Some(&read(str_of(a, 2)?)?), create)?.to_string()))
+        printed(set(read(str_of(a, 0)?)?, &path, Some(&read(str_of(a, 2)?)?), create)?)
     })?;
-    registry.strict("pg_jsonb_delete", 2, |a| Ok(string(delete(read(str_of(a, 0)?)?, a[1])?.to_string())))?;
-    registry.strict("pg_jsonb_concat", 2, |a| {
-        Ok(string(concat(read(str_of(a, 0)?)?, read(str_of(a, 1)?)?)?.to_string()))
+    let budget = registry.budget.clone();
+    registry.strict("pg_jsonb_delete", 2, move |a| {
+        printed(delete(read(str_of(a, 0)?)?, a[1], &mut Meter::new(&budget))?)
     })?;
-    registry.strict("pg_jsonb_contains", 2, |a| Ok(boolean(contains(&read(str_of(a, 0)?)?, &read(str_of(a, 1)?)?))))?;
+    registry.strict("pg_jsonb_concat", 2, |a| printed(concat(read(str_of(a, 0)?)?, read(str_of(a, 1)?)?)?))?;
+    let budget = registry.budget.clone();
+    registry.strict("pg_jsonb_contains", 2, move |a| {
+        Ok(boolean(contains(&read(str_of(a, 0)?)?, &read(str_of(a, 1)?)?, &mut Meter::new(&budget))?))
+    })?;
     registry.strict("pg_jsonb_exists", 2, |a| Ok(boolean(has_key(&read(str_of(a, 0)?)?, str_of(a, 1)?))))?;
-    registry.strict("pg_jsonb_exists_any", 2, |a| {
-        let json = read(str_of(a, 0)?)?;
-        let keys = array::elements(a[1])?;
-        Ok(boolean(keys.iter().any(|key| matches!(key, Value::Text(key) if has_key(&json, key)))))
+    let budget = registry.budget.clone();
+    registry.strict("pg_jsonb_exists_any", 2, move |a| {
+        let (found, _) = count_keys(&read(str_of(a, 0)?)?, &array::elements(a[1])?, &budget)?;
+        Ok(boolean(found > 0))
     })?;
-    registry.strict("pg_jsonb_exists_all", 2, |a| {
-        let json = read(str_of(a, 0)?)?;
-        let keys = array::elements(a[1])?;
-        Ok(boolean(keys.iter().all(|key| !matches!(key, Value::Text(key) if !has_key(&json, key)))))
+    let budget = registry.budget.clone();
+    registry.strict("pg_jsonb_exists_all", 2, move |a| {
+        let (found, count) = count_keys(&read(str_of(a, 0)?)?, &array::elements(a[1])?, &budget)?;
+        Ok(boolean(found == count))
     })?;
     registry.strict("pg_json_typeof", 1, |a| Ok(string(parse(str_of(a, 0)?, false)?.type_name())))?;
     registry.strict("pg_json_array_length", 1, |a| {
@@ -345,30 +453,30 @@ pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
     registry.strict("pg_jsonb_strip_nulls", 1, |a| Ok(string(strip_nulls(read(str_of(a, 0)?)?).to_string())))?;
     registry.strict("pg_jsonb_pretty", 1, |a| {
         let mut text = String::new();
-        pretty(&read(str_of(a, 0)?)?, 0, &mut text);
+        pretty(&read(str_of(a, 0)?)?, 0, &mut text)?;
         Ok(string(text))
     })?;
     registry.strict("pg_to_json", 2, |a| finished(to_json(&typed(a, 0)?, a[1])?, false))?;
     registry.strict("pg_to_jsonb", 2, |a| finished(to_json(&typed(a, 0)?, a[1])?, true))?;
     registry.any("pg_json_build_array", -1, |a| {
-        let canonical = int_of(a, 0)? != 0;
-        let mut parts = Vec::new();
+        let is_canonical = int_of(a, 0)? != 0;
+        let mut text = Joined::new("[", ", ");
         for index in (1..a.len()).step_by(2) {
-            parts.push(to_json(&typed(a, index)?, a[index + 1])?);
+            text.push(&to_json(&typed(a, index)?, a[index + 1])?)?;
         }
-        finished(format!("[{}]", parts.join(", ")), canonical)
+        finished(text.close("]"), is_canonical)
     })?;
     registry.any("pg_json_build_object", -1, |a| {
-        let canonical = int_of(a, 0)? != 0;
-        let mut parts = Vec::new();
+        let is_canonical = int_of(a, 0)? != 0;
+        let mut text = Joined::new("{", ", ");
         for index in (1..a.len()).step_by(4) {
             if a[index + 1] == ValueRef::Null {
                 return Err(SqlError::new(sqlstate::INVALID_PARAMETER, "argument 1: key must not be null"));
             }
-            let key = quote(&print(a[index + 1], &typed(a, index)?));
-            parts.push(format!("{key} : {}", to_json(&typed(a, index + 2)?, a[index + 3])?));
+            let key = quoted(&print(a[index + 1], &typed(a, index)?))?;
+            text.push(&format!("{key} : {}", to_json(&typed(a, index + 2)?, a[index + 3])?))?;
         }
-        finished(format!("{{{}}}", parts.join(", ")), canonical)
+        finished(text.close("}"), is_canonical)
     })
 }
 
@@ -382,33 +490,35 @@ fn strip_nulls(json: Json) -> Json {
     }
 }
 
-fn pretty(json: &Json, depth: usize, text: &mut String) {
+fn pretty(json: &Json, depth: usize, text: &mut String) -> Result<(), SqlError> {
     let indent = |text: &mut String, depth: usize| {
         text.push('\n');
-        text.push_str(&"    ".repeat(depth));
+        text.extend(std::iter::repeat_n("    ", depth));
+        fits(text.len())
     };
     match json {
         Json::Array(elements) => {
             text.push('[');
             for (index, element) in elements.iter().enumerate() {
                 text.push_str(if index > 0 { "," } else { "" });
-                indent(text, depth + 1);
-                pretty(element, depth + 1, text);
+                indent(text, depth + 1)?;
+                pretty(element, depth + 1, text)?;
             }
-            indent(text, depth);
+            indent(text, depth)?;
             text.push(']');
         }
         Json::Object(members) => {
             text.push('{');
             for (index, (key, value)) in members.iter().enumerate() {
                 text.push_str(if index > 0 { "," } else { "" });
-                indent(text, depth + 1);
+                indent(text, depth + 1)?;
                 text.push_str(&format!("{}: ", quote(key)));
-                pretty(value, depth + 1, text);
+                pretty(value, depth + 1, text)?;
             }
-            indent(text, depth);
+            indent(text, depth)?;
             text.push('}');
         }
         scalar => text.push_str(&scalar.to_string()),
     }
+    Ok(())
 }

@@ -88,25 +88,25 @@ pub(super) fn register(registry: &Registry<'_>, environment: &Environment) -> ru
             })?;
         }
     }
-    registry.strict("pg_add_numeric", 2, |a| Ok(decimal(&decimal_of(a, 0)?.add(&decimal_of(a, 1)?))))?;
-    registry.strict("pg_sub_numeric", 2, |a| Ok(decimal(&decimal_of(a, 0)?.subtract(&decimal_of(a, 1)?))))?;
-    registry.strict("pg_mul_numeric", 2, |a| Ok(decimal(&decimal_of(a, 0)?.multiply(&decimal_of(a, 1)?)?)))?;
-    registry.strict("pg_div_numeric", 2, |a| Ok(decimal(&decimal_of(a, 0)?.divide(&decimal_of(a, 1)?)?)))?;
-    registry.strict("pg_mod_numeric", 2, |a| Ok(decimal(&decimal_of(a, 0)?.modulo(&decimal_of(a, 1)?)?)))?;
-    registry.strict("pg_numeric_idiv", 2, |a| {
+    registry.numeric("pg_add_numeric", 2, |a| Ok(decimal(&decimal_of(a, 0)?.add(&decimal_of(a, 1)?))))?;
+    registry.numeric("pg_sub_numeric", 2, |a| Ok(decimal(&decimal_of(a, 0)?.subtract(&decimal_of(a, 1)?))))?;
+    registry.numeric("pg_mul_numeric", 2, |a| Ok(decimal(&decimal_of(a, 0)?.multiply(&decimal_of(a, 1)?)?)))?;
+    registry.numeric("pg_div_numeric", 2, |a| Ok(decimal(&decimal_of(a, 0)?.divide(&decimal_of(a, 1)?)?)))?;
+    registry.numeric("pg_mod_numeric", 2, |a| Ok(decimal(&decimal_of(a, 0)?.modulo(&decimal_of(a, 1)?)?)))?;
+    registry.numeric("pg_numeric_idiv", 2, |a| {
         let (dividend, divisor) = (decimal_of(a, 0)?, decimal_of(a, 1)?);
         let remainder = dividend.modulo(&divisor)?;
         Ok(decimal(&dividend.subtract(&remainder).divide(&divisor)?.round(0)))
     })?;
-    registry.strict("pg_numeric_neg", 1, |a| Ok(decimal(&decimal_of(a, 0)?.negate())))?;
-    registry.strict("pg_numeric_abs", 1, |a| Ok(decimal(&decimal_of(a, 0)?.abs())))?;
-    registry.strict("pg_numeric_sign", 1, |a| Ok(decimal(&Decimal::from_integer(decimal_of(a, 0)?.signum()))))?;
-    registry.strict("pg_numeric_ceil", 1, |a| Ok(decimal(&decimal_of(a, 0)?.ceil())))?;
-    registry.strict("pg_numeric_floor", 1, |a| Ok(decimal(&decimal_of(a, 0)?.floor())))?;
-    registry.strict("pg_numeric_round", 2, |a| Ok(decimal(&decimal_of(a, 0)?.round(int_of(a, 1)?))))?;
-    registry.strict("pg_numeric_trunc", 2, |a| Ok(decimal(&decimal_of(a, 0)?.truncate(int_of(a, 1)?))))?;
-    registry.strict("pg_numeric_scale", 1, |a| Ok(integer(i64::from(decimal_of(a, 0)?.scale()))))?;
-    registry.strict("pg_numeric_fit", 3, |a| {
+    registry.numeric("pg_numeric_neg", 1, |a| Ok(decimal(&decimal_of(a, 0)?.negate())))?;
+    registry.numeric("pg_numeric_abs", 1, |a| Ok(decimal(&decimal_of(a, 0)?.abs())))?;
+    registry.numeric("pg_numeric_sign", 1, |a| Ok(decimal(&Decimal::from_integer(decimal_of(a, 0)?.signum()))))?;
+    registry.numeric("pg_numeric_ceil", 1, |a| Ok(decimal(&decimal_of(a, 0)?.ceil())))?;
+    registry.numeric("pg_numeric_floor", 1, |a| Ok(decimal(&decimal_of(a, 0)?.floor())))?;
+    registry.numeric("pg_numeric_round", 2, |a| Ok(decimal(&decimal_of(a, 0)?.round(int_of(a, 1)?))))?;
+    registry.numeric("pg_numeric_trunc", 2, |a| Ok(decimal(&decimal_of(a, 0)?.truncate(int_of(a, 1)?))))?;
+    registry.numeric("pg_numeric_scale", 1, |a| Ok(integer(i64::from(decimal_of(a, 0)?.scale()))))?;
+    registry.numeric("pg_numeric_fit", 3, |a| {
         let (precision, scale) = (int_of(a, 1)? as u8, int_of(a, 2)? as u8);
         Ok(decimal(&decimal_of(a, 0)?.fit(precision, scale)?))
     })?;

@@ -3,12 +3,8 @@
 use lake_dialect::{SqlError, sqlstate};
 use rusqlite::types::{Value as SqliteValue, ValueRef};
 
-use super::super::limits::TEXT_BYTES_MAX;
-use super::{Registry, blob_of, boolean, int_of, integer, str_of, string};
-
-fn too_long() -> SqlError {
-    SqlError::new(sqlstate::PROGRAM_LIMIT, "requested length too large")
-}
+use super::{Registry, blob_of, boolean, fits, int_of, integer, str_of, string};
+use crate::budget::StepBudget;
 
 /// The characters from `start` on, `count` of them or all.
 fn slice(text: &str, start: i64, count: Option<i64>) -> Result<String, SqlError> {
@@ -24,9 +20,7 @@ fn slice(text: &str, start: i64, count: Option<i64>) -> Result<String, SqlError>
 fn pad(a: &[ValueRef<'_>], left: bool) -> Result<SqliteValue, SqlError> {
     let (text, length) = (str_of(a, 0)?, int_of(a, 1)?.max(0) as usize);
     let fill = if a.len() > 2 { str_of(a, 2)? } else { " " };
-    if length > TEXT_BYTES_MAX / 4 {
-        return Err(too_long());
-    }
+    fits(length.saturating_mul(4))?;
     let count = text.chars().count();
     if count >= length || fill.is_empty() {
         return Ok(string(text.chars().take(length).collect::<String>()));
@@ -35,9 +29,10 @@ fn pad(a: &[ValueRef<'_>], left: bool) -> Result<SqliteValue, SqlError> {
     Ok(string(if left { padding + text } else { text.to_owned() + &padding }))
 }
 
-fn trim(a: &[ValueRef<'_>], left: bool, right: bool) -> Result<SqliteValue, SqlError> {
+fn trim(a: &[ValueRef<'_>], left: bool, right: bool, budget: &StepBudget) -> Result<SqliteValue, SqlError> {
     let mut text = str_of(a, 0)?;
     let characters = if a.len() > 1 { str_of(a, 1)? } else { " " };
+    budget.charge(text.len() as u64 * characters.len() as u64)?;
     let is_trimmed = |character: char| characters.contains(character);
     if left {
         text = text.trim_start_matches(is_trimmed);
@@ -46,6 +41,11 @@ fn trim(a: &[ValueRef<'_>], left: bool, right: bool) -> Result<SqliteValue, SqlE
         text = text.trim_end_matches(is_trimmed);
     }
     Ok(string(text))
+}
+
+/// Refuses a text some of whose bytes are written twice.
+fn fits_doubled(text: &str, is_doubled: impl Fn(u8) -> bool) -> Result<(), SqlError> {
+    fits(text.len() + text.bytes().filter(|byte| is_doubled(*byte)).count())
 }
 
 /// Upper and lower case character by character, as Postgres' C.UTF-8 does: one character stays one.
@@ -60,7 +60,7 @@ fn upper(character: char) -> char {
     single(character.to_uppercase(), character)
 }
 
-fn lower(character: char) -> char {
+pub(super) fn lower(character: char) -> char {
     single(character.to_lowercase(), character)
 }
 
@@ -109,7 +109,11 @@ pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
         let to = (end.max(1) - 1).min(length).max(from);
         Ok(SqliteValue::Blob(bytes[from as usize..to as usize].to_vec()))
     })?;
-    registry.strict("pg_bytea_concat", 2, |a| Ok(SqliteValue::Blob([blob_of(a, 0)?, blob_of(a, 1)?].concat())))?;
+    registry.strict("pg_bytea_concat", 2, |a| {
+        let (left, right) = (blob_of(a, 0)?, blob_of(a, 1)?);
+        fits(left.len() + right.len())?;
+        Ok(SqliteValue::Blob([left, right].concat()))
+    })?;
     registry.strict("pg_left", 2, |a| {
         let (text, count) = (str_of(a, 0)?, int_of(a, 1)?);
         let take = if count >= 0 { count } else { (text.chars().count() as i64 + count).max(0) };
@@ -122,33 +126,31 @@ pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
     })?;
     registry.strict("pg_lpad", -1, |a| pad(a, true))?;
     registry.strict("pg_rpad", -1, |a| pad(a, false))?;
-    registry.strict("pg_btrim", -1, |a| trim(a, true, true))?;
-    registry.strict("pg_ltrim", -1, |a| trim(a, true, false))?;
-    registry.strict("pg_rtrim", -1, |a| trim(a, false, true))?;
+    for (name, left, right) in [("pg_btrim", true, true), ("pg_ltrim", true, false), ("pg_rtrim", false, true)] {
+        let budget = registry.budget.clone();
+        registry.strict(name, -1, move |a| trim(a, left, right, &budget))?;
+    }
     registry.strict("pg_replace", 3, |a| {
         let (text, from, to) = (str_of(a, 0)?, str_of(a, 1)?, str_of(a, 2)?);
         if from.is_empty() {
             return Ok(string(text));
         }
-        if text.len() / from.len() * to.len() > TEXT_BYTES_MAX {
-            return Err(too_long());
-        }
+        fits(text.len().max((text.len() / from.len()).saturating_mul(to.len())))?;
         Ok(string(text.replace(from, to)))
     })?;
-    registry.strict("pg_translate", 3, |a| {
-        let (from, to) = (str_of(a, 1)?.chars().collect::<Vec<_>>(), str_of(a, 2)?.chars().collect::<Vec<_>>());
-        let translated =
-            str_of(a, 0)?.chars().filter_map(|character| match from.iter().position(|c| *c == character) {
-                None => Some(character),
-                Some(index) => to.get(index).copied(),
-            });
+    let budget = registry.budget.clone();
+    registry.strict("pg_translate", 3, move |a| {
+        let (text, from, to) = (str_of(a, 0)?, str_of(a, 1)?, str_of(a, 2)?);
+        budget.charge(text.len() as u64 * from.len() as u64)?;
+        let translated = text.chars().filter_map(|character| match from.chars().position(|c| c == character) {
+            None => Some(character),
+            Some(index) => to.chars().nth(index),
+        });
         Ok(string(translated.collect::<String>()))
     })?;
     registry.strict("pg_repeat", 2, |a| {
         let (text, count) = (str_of(a, 0)?, int_of(a, 1)?.max(0) as usize);
-        if text.len().saturating_mul(count) > TEXT_BYTES_MAX {
-            return Err(too_long());
-        }
+        fits(text.len().saturating_mul(count))?;
         Ok(string(text.repeat(count)))
     })?;
     registry.strict("pg_reverse", 1, |a| Ok(string(str_of(a, 0)?.chars().rev().collect::<String>())))?;
@@ -163,10 +165,12 @@ pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
         if number == 0 {
             return Err(SqlError::new(sqlstate::INVALID_PARAMETER, "field position must not be zero"));
         }
-        let parts = if separator.is_empty() { vec![text] } else { text.split(separator).collect::<Vec<_>>() };
-        let parts = if text.is_empty() { Vec::new() } else { parts };
-        let index = if number > 0 { number - 1 } else { parts.len() as i64 + number };
-        Ok(string(usize::try_from(index).ok().and_then(|index| parts.get(index).copied()).unwrap_or("")))
+        if separator.is_empty() || text.is_empty() {
+            return Ok(string(if number == 1 || number == -1 { text } else { "" }));
+        }
+        let parts = || text.split(separator);
+        let index = if number > 0 { number - 1 } else { parts().count() as i64 + number };
+        Ok(string(usize::try_from(index).ok().and_then(|index| parts().nth(index)).unwrap_or("")))
     })?;
     registry.strict("pg_overlay", -1, |a| {
         let (text, new, from) = (str_of(a, 0)?, str_of(a, 1)?, int_of(a, 2)?);
@@ -174,6 +178,7 @@ pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
         if from < 1 {
             return Err(SqlError::new(sqlstate::SUBSTRING_ERROR, "negative substring length not allowed"));
         }
+        fits(text.len() + new.len())?;
         let head = slice(text, 1, Some(from - 1))?;
         let tail = slice(text, from.saturating_add(count), None)?;
         Ok(string(head + new + &tail))
@@ -181,6 +186,7 @@ pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
     registry.strict("pg_to_hex4", 1, |a| Ok(string(format!("{:x}", int_of(a, 0)? as i32))))?;
     registry.strict("pg_to_hex8", 1, |a| Ok(string(format!("{:x}", int_of(a, 0)?))))?;
     registry.strict("pg_quote_literal", 1, |a| {
+        fits_doubled(str_of(a, 0)?, |byte| matches!(byte, b'\'' | b'\\'))?;
         let quoted = str_of(a, 0)?.replace('\'', "''");
         Ok(string(if quoted.contains('\\') {
             format!("E'{}'", quoted.replace('\\', "\\\\"))
@@ -196,6 +202,7 @@ pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
             // Whether it is a keyword is Postgres' list; quoting a word that needs none changes nothing.
             return Ok(string(name));
         }
+        fits_doubled(name, |byte| byte == b'"')?;
         Ok(string(format!("\"{}\"", name.replace('"', "\"\""))))
     })?;
     registry.any("pg_concat", -1, |a| concat(a, ""))?;
@@ -206,7 +213,10 @@ pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
     registry.strict("pg_encode", 2, |a| {
         let bytes = blob_of(a, 0)?;
         match str_of(a, 1)? {
-            "hex" => Ok(string(lake_cdc::text::print_bytea(bytes).split_off(2))),
+            "hex" => {
+                fits(bytes.len() * 2)?;
+                Ok(string(lake_cdc::text::print_bytea(bytes).split_off(2)))
+            }
             other => Err(SqlError::unsupported(format!("encoding {other} of encode()"))),
         }
     })?;
@@ -218,10 +228,14 @@ pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
 
 fn concat(arguments: &[ValueRef<'_>], separator: &str) -> Result<SqliteValue, SqlError> {
     let mut parts = Vec::new();
+    let mut bytes = 0;
     for (index, argument) in arguments.iter().enumerate() {
         if *argument != ValueRef::Null {
-            parts.push(str_of(arguments, index)?);
+            let part = str_of(arguments, index)?;
+            bytes += part.len() + separator.len();
+            parts.push(part);
         }
     }
+    fits(bytes)?;
     Ok(string(parts.join(separator)))
 }

@@ -100,14 +100,27 @@ async fn put_if_unchanged(store: &impl ObjectStore) -> Result<(), String> {
 async fn ranges(store: &impl ObjectStore) -> Result<(), String> {
     put(store, "a", b"0123456789").await?;
     let from = |offset, length| ByteRange::From { offset, length };
-    let cases: [(ByteRange, &[u8]); 7] = [
+    // What clients send for "the rest": beyond what JavaScript counts exactly, too.
+    const MOST: u64 = 1 << 53;
+    let cases: [(ByteRange, &[u8]); 18] = [
         (from(0, Some(3)), b"012"),
+        (from(3, Some(0)), b""),
         (from(7, None), b"789"),
         (from(7, Some(100)), b"789"),
         (from(10, None), b""),
         (from(99, Some(3)), b""),
         (ByteRange::Suffix { length: 3 }, b"789"),
         (ByteRange::Suffix { length: 99 }, b"0123456789"),
+        (ByteRange::Suffix { length: 0 }, b""),
+        (ByteRange::Suffix { length: MOST }, b"0123456789"),
+        (ByteRange::Suffix { length: u64::MAX }, b"0123456789"),
+        (from(7, Some(MOST - 1)), b"789"),
+        (from(7, Some(i64::MAX as u64)), b"789"),
+        (from(7, Some(u64::MAX)), b"789"),
+        (from(MOST - 1, None), b""),
+        (from(MOST - 1, Some(MOST - 1)), b""),
+        (from(MOST, Some(1)), b""),
+        (from(u64::MAX, None), b""),
     ];
     for (range, expected) in cases {
         let object = expect(store, "a", range).await.map_err(|error| format!("{range:?}: {error}"))?;

@@ -1,8 +1,10 @@
 //! Looking at everything, in the middle and at the end.
 
-use super::{Outcome, World};
+use super::{APPENDS_MAX, Outcome, TURNS_MAX, World};
 use crate::check;
+use crate::chores::CHORES;
 use crate::database::Database;
+use crate::engine::NAMESPACE;
 use crate::workload::TABLES;
 
 impl World {
@@ -27,8 +29,33 @@ impl World {
             check::subscriber_is_in_order(client, &self.databases, false)?;
         }
         check::bucket_is_in_order(&self.store)?;
-        check::engines_are_told_the_truth(&self.bucket, &self.catalog, &self.store, &self.engine.known.borrow())?;
+        self.look_at_catalog(&[NAMESPACE.to_owned(), CHORES.to_owned()])?;
         self.observe()
+    }
+
+    /// What the catalog shows in these namespaces is there, also of dropped tables that can come back, and engines were
+    /// told what is so.
+    fn look_at_catalog(&mut self, namespaces: &[String]) -> Outcome {
+        let Some(still) = self.catalog.still().filter(|_| self.plan.engines > 0) else { return Ok(()) };
+        let (mut shown, mut dropped) = (Vec::new(), Vec::new());
+        for namespace in namespaces {
+            shown.extend(still.shown(namespace)?);
+            dropped.extend(still.dropped(namespace)?);
+        }
+        check::engines_are_told_the_truth(&self.bucket, &shown, &mut self.engine.ledger.borrow_mut())?;
+        check::engines_snapshots_stay(&self.bucket, &shown, &self.random, &mut self.seen)?;
+        check::shown_is_there(&self.bucket, &self.store, &shown)?;
+        check::shown_is_there(&self.bucket, &self.store, &dropped)?;
+        check::dropped_waits(&still, &mut self.seen)?;
+        check::catalog_is_bounded(&still, APPENDS_MAX)
+    }
+
+    /// Everything that the catalog has, once nobody asks for anything: an engine can load it, and it is there.
+    pub(super) fn look_at_all(&mut self) -> Outcome {
+        self.simulation.spawn("engine", self.engine.clone().load_all());
+        self.simulation.run_until_idle(TURNS_MAX);
+        let Some(still) = self.catalog.still() else { return Ok(()) };
+        self.look_at_catalog(&still.namespaces()?)
     }
 
     /// Somebody notes what is now, and what was a moment ago.

@@ -1,9 +1,11 @@
 //! The end of a run: faults stop, all rests, and everything must become quiet.
 
-use lake_host::{disarm_faults, throw_coins};
+use lake_catalog::limits::DROPPED_SECONDS;
+use lake_host::{ShardStorage, disarm_faults, throw_coins};
 use serde_json::Value;
 
-use super::{Outcome, World};
+use super::{Outcome, TURNS_MAX, World};
+use crate::check;
 use crate::database::Database;
 use crate::subscriber::Client;
 
@@ -13,6 +15,10 @@ const ROUNDS_MAX: usize = 2_000;
 /// How long all rests: longer than a shard waits at most before it tries the lake again.
 const REST_ROUNDS: usize = 50;
 const REST_STEP_MS: i64 = 15_000;
+
+/// Longer than a dropped view's files wait. In so many rounds the catalog must have removed what is to be removed.
+const REMOVAL_MICROS: i64 = 2 * DROPPED_SECONDS * 1_000_000;
+const REMOVAL_ROUNDS_MAX: usize = 400;
 
 impl World {
     /// Faults end, and everything gets the time it needs.
@@ -66,6 +72,30 @@ impl World {
         let shards: Vec<_> = self.databases.iter_mut().map(|database| text(database.open_status())).collect();
         let lake = text(self.lake_status());
         Err(format!("alarms alone do not bring all into tables: {}, the lake {lake}", shards.join(", ")))
+    }
+
+    /// Nobody asks the catalog for anything, and it is not in memory: its alarm alone removes what was purged, and what
+    /// dropped views left when their week is over. Nothing else has an alarm any more that anybody would look at.
+    pub(super) fn rest_catalog(&mut self) -> Outcome {
+        if self.plan.engines == 0 {
+            return Ok(());
+        }
+        self.look_at_all()?;
+        let end = self.now() + REMOVAL_MICROS;
+        for _ in 0..REMOVAL_ROUNDS_MAX {
+            let alarm = self.catalog.storage.alarm().map_err(|error| error.to_string())?;
+            // A view that somebody uses again is looked at once a week for ever.
+            let Some(alarm) = alarm.filter(|alarm| *alarm <= end) else {
+                let Some(still) = self.catalog.still() else { return Ok(()) };
+                check::folders_are_empty(&still, &self.store, &self.seen)?;
+                return self.look_at_all();
+            };
+            self.catalog.evict();
+            self.clock.advance_micros((alarm - self.now()).max(0));
+            self.catalog.tick(self.now());
+            self.simulation.run_until_idle(TURNS_MAX);
+        }
+        Err("the catalog's alarm comes again and again".to_owned())
     }
 
     fn is_rested(&mut self) -> bool {

@@ -7,8 +7,6 @@ use futures::{Stream, StreamExt, stream};
 use lake_catalog::facade::{BodyDecoder, BodySpec, FacadeError, Finished};
 use worker::{ByteStream, Error, Request, Result};
 
-use crate::limits::READ_AWAY_BYTES_MAX;
-
 /// What was found of a body; `None` as long as it is not over.
 pub(crate) type Verdict = Rc<RefCell<Option<std::result::Result<Finished, FacadeError>>>>;
 
@@ -80,20 +78,6 @@ pub(crate) async fn whole(
     }
     let found = verdict.take().unwrap_or(Err(FacadeError::IncompleteBody));
     Ok(found.map(|finished| (bytes, finished)))
-}
-
-/// Reads what is left of a body and keeps nothing.
-pub(crate) async fn read_away(request: &mut Request) -> Result<()> {
-    // A body that was begun is read by nobody else.
-    let Ok(Some(mut stream)) = source(request) else { return Ok(()) };
-    let mut read = 0;
-    while let Some(Ok(bytes)) = stream.next().await {
-        read += bytes.len();
-        if read > READ_AWAY_BYTES_MAX {
-            break;
-        }
-    }
-    Ok(())
 }
 
 /// `None` for a request without a body.

@@ -1,7 +1,9 @@
 //! A batch on its way into the tail: put into the lake's terms, and stored together with the shard's new position in one
 //! write. It has no `await`; memory follows only after that write.
 
-use std::collections::BTreeMap;
+mod fill;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use lake_cdc::{
@@ -11,14 +13,14 @@ use lake_host::{AlarmChange, ShardStorage, WriteBatch, blob};
 
 use crate::admission::{Admission, admit};
 use crate::error::LakeError;
-use crate::limits::{BLOB_BYTES_MAX, FLUSH_AGE_MICROS, SOURCE_CACHE_TABLES};
+use crate::limits::{BLOB_BYTES_MAX, FLUSH_AGE_MICROS, FLUSH_TABLES_MAX, SOURCE_CACHE_TABLES};
 use crate::schema;
 use crate::state::{Pending, State};
 use crate::stored::{
     DeadLetter, ENTRIES_FORMAT, LakeMeta, LakeTable, Point, Removal, Shape, Shard, SourceTable, TablePast, TailBlob,
-    TailEntry, TailRow, TailTransaction, keys, seal_json,
+    TailEntry, TailRow, keys, seal_json,
 };
-use crate::tail::{TailIndex, put_blob};
+use crate::tail::TailIndex;
 
 /// Why a message was refused.
 #[derive(Debug)]
@@ -61,6 +63,10 @@ pub(crate) struct Stage<'a, S> {
     stamp: i64,
     /// The open transaction did what is no change of a row and shows in states before and after it.
     is_turn: bool,
+    /// Tables of the open transaction.
+    touched: BTreeSet<u32>,
+    /// Tables that its blob had before it.
+    others: Vec<u32>,
     pub(crate) duplicates: u64,
     changes: u64,
 }
@@ -100,6 +106,8 @@ impl<'a, S: ShardStorage> Stage<'a, S> {
             start: state.meta.position,
             stamp: 0,
             is_turn: false,
+            touched: BTreeSet::new(),
+            others: Vec::new(),
             duplicates: 0,
             changes: 0,
         }
@@ -177,6 +185,15 @@ impl<'a, S: ShardStorage> Stage<'a, S> {
                 }
             }
         }
+        if self.touched.len() > limits::TRANSACTION_TABLES_MAX {
+            // A shard refuses more itself; one that does not stops only itself.
+            let count = self.touched.len();
+            let message = format!(
+                "transaction {lsn} changes {count} tables, and the lake takes {}",
+                limits::TRANSACTION_TABLES_MAX
+            );
+            return Err(Refusal::Malformed(message));
+        }
         self.take_turn();
         for (table_id, (changes, writer)) in letters {
             let source = self.source(TableId(table_id))?.unwrap_or_else(|| SourceTable::new(""));
@@ -201,7 +218,8 @@ impl<'a, S: ShardStorage> Stage<'a, S> {
 
     /// The database was deleted after its last transaction: its rows go, and its timeline takes no more.
     ///
-    /// Nobody stamps that, so it happens when the lake hears of it.
+    /// Nobody stamps that, so it happens when the lake hears of it. It is no transaction of the shard, and may take
+    /// several flushes: all of its removals have one position, so that states of the lake do not show parts of it.
     pub(crate) fn end(&mut self) -> Result<(), Refusal> {
         let lsn = self.shard.accepted().unwrap_or(Lsn::FIRST);
         self.begin(lsn, self.now.max(self.shard.stamp.saturating_add(1)));
@@ -212,6 +230,10 @@ impl<'a, S: ShardStorage> Stage<'a, S> {
         })?;
         for id in ids {
             self.drop_table(TableId(id))?;
+            if self.touched.len() >= FLUSH_TABLES_MAX {
+                self.cut();
+                self.touched.clear();
+            }
         }
         self.push(TailEntry::EndOfShard, None);
         self.take_turn();
@@ -383,86 +405,6 @@ impl<'a, S: ShardStorage> Stage<'a, S> {
         self.push(entry, Some(shape.table));
         self.position += 1;
         Ok(())
-    }
-
-    /// Opens a transaction in the blob.
-    fn begin(&mut self, lsn: Lsn, stamp: i64) {
-        (self.start, self.stamp, self.is_turn) = (self.position, stamp, false);
-        let base = self.position;
-        let (shard, timeline, accepted_at) = (self.shard.number, self.timeline(), self.now);
-        let (blob, _) = self.open.get_or_insert_with(|| {
-            let (tables, transactions) = (Vec::new(), Vec::new());
-            (TailBlob { shard, timeline, accepted_at, base, continues: false, tables, transactions }, 0)
-        });
-        blob.transactions.push(TailTransaction { lsn, stamp: lake_cdc::Micros(stamp), entries: Vec::new() });
-    }
-
-    /// When something of the open transaction that is no change of a row happens: a transaction shows whole, from its first
-    /// position on.
-    fn point(&self) -> Point {
-        Point(self.start + 1, self.stamp)
-    }
-
-    /// Ends the open transaction. If it took no position and is to be told from the state before it, it takes one that no
-    /// change has: else one position would mean two states.
-    fn take_turn(&mut self) {
-        if !self.is_turn || self.position > self.start {
-            return;
-        }
-        if self.open.as_ref().is_some_and(|(blob, _)| blob.base < self.position) {
-            self.turn_over();
-        }
-        if let Some((blob, _)) = &mut self.open {
-            blob.base += 1;
-            self.position += 1;
-        }
-    }
-
-    /// Adds an entry to the open transaction; a blob that is full goes on in the next one.
-    fn push(&mut self, entry: TailEntry, table: Option<u32>) {
-        let is_full =
-            |bytes: usize| bytes + entry.size() > BLOB_BYTES_MAX || lake_host::rarely!("lake: a blob of few entries");
-        if self.open.as_ref().is_some_and(|(_, bytes)| *bytes > 0 && is_full(*bytes)) {
-            self.turn_over();
-        }
-        let Some((blob, bytes)) = &mut self.open else { return };
-        *bytes += entry.size();
-        if let Some(table) = table
-            && let Err(at) = blob.tables.binary_search(&table)
-        {
-            blob.tables.insert(at, table);
-        }
-        if let Some(transaction) = blob.transactions.last_mut() {
-            transaction.entries.push(entry);
-        }
-    }
-
-    /// Ends the open blob in the middle of its last transaction.
-    fn turn_over(&mut self) {
-        let Some((mut full, _)) = self.open.take() else { return };
-        let last = full.transactions.last();
-        let rest = last.map(|open| TailTransaction { lsn: open.lsn, stamp: open.stamp, entries: Vec::new() });
-        let next = TailBlob {
-            base: full.end(),
-            continues: false,
-            tables: Vec::new(),
-            transactions: rest.into_iter().collect(),
-            ..full
-        };
-        full.continues = true;
-        self.seal(full, false);
-        self.open = Some((next, 0));
-    }
-
-    /// Puts a blob into the write. Only the last one of a batch stays in memory, for those who read what is newest.
-    fn seal(&mut self, blob: TailBlob, keep: bool) {
-        let bytes = blob.encode();
-        let number = self.meta.next_blob;
-        self.meta.next_blob += 1;
-        self.meta.tail_bytes += bytes.len() as u64;
-        self.meta.position = blob.end();
-        put_blob(&mut self.batch, blob.end(), number, &bytes);
-        self.blobs.push((TailIndex::of(number, &blob, bytes.len()), keep.then(|| Rc::new(blob))));
     }
 
     /// The one write. What no storage takes is refused here, and so stops only the shard that sent it: a write that fails

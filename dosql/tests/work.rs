@@ -1,0 +1,130 @@
+//! What one value may take of an isolate's memory: long texts, arrays and JSON are refused before they are taken apart.
+
+mod support;
+
+use serde_json::{Value as Json, json};
+use support::Session;
+
+/// Rows as JSON, or the SQLSTATE.
+fn found(session: &mut Session, sql: &str, parameters: &[Json]) -> String {
+    match session.execute(sql, parameters) {
+        // What fails here is long.
+        Ok(answer) => answer.rows.chars().take(100).collect(),
+        Err(error) => error.sqlstate,
+    }
+}
+
+#[track_caller]
+fn check(sql: &str, expected: &str) {
+    assert_eq!(found(&mut Session::new(), sql, &[]), expected, "{sql}");
+}
+
+#[test]
+fn an_array_has_at_most_so_many_elements_however_it_is_made() {
+    let text = "repeat('a,', 75000)";
+    check(&format!("SELECT cardinality(string_to_array({text}, NULL))"), "[[150000]]");
+    check("SELECT cardinality(string_to_array(repeat('a', 16000000), NULL))", "54000");
+    check("SELECT cardinality(string_to_array(repeat(',', 16000000), ','))", "54000");
+    check(
+        &format!("SELECT cardinality(array_append(a, 'a')) FROM (SELECT string_to_array({text}, NULL) AS a) AS x"),
+        "54000",
+    );
+    check(
+        &format!("SELECT cardinality(array_cat(a, a)) FROM (SELECT string_to_array({text}, NULL) AS a) AS x"),
+        "54000",
+    );
+    check("SELECT cardinality(array_agg(i)) FROM generate_series(1, 200000) AS g(i)", "54000");
+    check("SELECT cardinality(CAST('{' || repeat('1,', 200000) || '1}' AS integer[]))", "54000");
+    let mut session = Session::new();
+    let elements = Json::Array(vec![json!(1); 150_001]);
+    assert_eq!(
+        found(&mut session, "SELECT cardinality(CAST($1 AS integer[]))", std::slice::from_ref(&elements)),
+        "54000"
+    );
+    session.run("CREATE TABLE t (a integer[])");
+    assert_eq!(found(&mut session, "INSERT INTO t VALUES ($1)", &[elements]), "54000");
+}
+
+#[test]
+fn a_jsonb_has_at_most_so_many_values_and_a_json_is_only_checked() {
+    let list = "('[' || repeat('0,', 200000) || '0]')";
+    check("SELECT length(CAST(CAST('[' || repeat('0,', 7000000) || '0]' AS json) AS text))", "[[14000003]]");
+    check("SELECT CAST('[' || repeat('0,', 7000000) || '0]' AS jsonb)", "54000");
+    check(&format!("SELECT length(CAST(CAST({list} AS jsonb) AS text))"), "[[600003]]");
+    check(&format!("SELECT CAST({list} AS jsonb) || CAST({list} AS jsonb)"), "54000");
+    check(&format!("SELECT jsonb_set(CAST({list} AS jsonb), '{{0}}', CAST({list} AS jsonb))"), "54000");
+    check("SELECT length(CAST(json_agg(1) AS text)) FROM generate_series(1, 300000)", "[[900000]]");
+    check("SELECT jsonb_agg(1) FROM generate_series(1, 300000)", "54000");
+    check("SELECT jsonb_array_length(CAST('[' || repeat('1e1999,', 100000) || '0]' AS jsonb))", "54000");
+    let mut session = Session::new();
+    let text = json!(format!("[{}0]", "0,".repeat(5_000_000)));
+    assert_eq!(found(&mut session, "SELECT json_typeof($1)", &[json!("[0]")]), r#"[["array"]]"#);
+    session.run("CREATE TABLE t (a json, b jsonb)");
+    assert_eq!(found(&mut session, "INSERT INTO t (a) VALUES ($1)", std::slice::from_ref(&text)), "[]");
+    assert_eq!(found(&mut session, "INSERT INTO t (b) VALUES ($1)", &[text]), "54000");
+    assert_eq!(found(&mut session, "SELECT json_typeof(a) FROM t", &[]), "54000");
+}
+
+#[test]
+fn no_function_builds_a_text_longer_than_an_answer() {
+    let long = "repeat('a', 9000000)";
+    for sql in [
+        format!("SELECT concat({long}, {long})"),
+        format!("SELECT concat_ws('-', {long}, {long})"),
+        format!("SELECT overlay({long} PLACING {long} FROM 1 FOR 0)"),
+        "SELECT quote_literal(repeat('''', 9000000))".to_owned(),
+        "SELECT quote_ident(repeat('\"', 9000000))".to_owned(),
+        "SELECT to_json(repeat(chr(1), 3000000))".to_owned(),
+        "SELECT to_jsonb(repeat(chr(1), 3000000))".to_owned(),
+        format!("SELECT json_build_array({long}, {long})"),
+        format!("SELECT json_build_object('a', {long}, 'b', {long})"),
+        "SELECT array_to_string(string_to_array(repeat('a', 1000), NULL), repeat('-', 20000))".to_owned(),
+        "SELECT jsonb_pretty(CAST(repeat('[', 120) || repeat('0,', 40000) || '0' || repeat(']', 120) AS jsonb))"
+            .to_owned(),
+        // An answer of several values, too.
+        format!("SELECT {long}, {long}"),
+        "SELECT repeat(chr(1), 3000000)".to_owned(),
+    ] {
+        check(&sql, "54000");
+    }
+    check(&format!("SELECT length(concat({long}, repeat('b', 7000000)))"), "[[16000000]]");
+}
+
+#[test]
+fn long_texts_are_taken_apart_where_they_stand() {
+    check(
+        "SELECT split_part(repeat('a,', 8000000), ',', -2), split_part(repeat(',', 16000000), ',', 16000002)",
+        r#"[["a",""]]"#,
+    );
+    check(
+        "SELECT split_part('a,b', ',', 2), split_part('a,b', ',', -2), split_part('', ',', 1), split_part('ab', '', -1), split_part('ab', '', 2)",
+        r#"[["b","a","","ab",""]]"#,
+    );
+    check("SELECT length(translate(repeat('ab', 1000), 'ab', 'x'))", "[[1000]]");
+    check("SELECT repeat('a', 2000000) LIKE '%' || repeat('a', 1000000) || 'b'", "[[false]]");
+    check("SELECT repeat('a', 2000000) LIKE '%' || repeat('a', 1000000) || 'b%'", "[[false]]");
+    check("SELECT translate(repeat('a', 1000000), repeat('b', 1000000), '')", "57014");
+    check("SELECT repeat('a', 2000000) ~ 'a{1000}b'", "57014");
+    check("SELECT 'a' ~ repeat('a', 1000000)", "2201B");
+    check("SELECT CAST(repeat('1 day ', 1000000) AS interval)", "22007");
+}
+
+#[test]
+fn an_error_shows_the_beginning_of_a_long_text() {
+    let mut session = Session::new();
+    for sql in [
+        "SELECT CAST(repeat('x', 1000000) AS integer)",
+        "SELECT CAST(repeat('x', 1000000) AS numeric)",
+        "SELECT repeat('a', 100000) ~ ('\\m' || repeat('x', 20000))",
+    ] {
+        let error = session.execute(sql, &[]).err().expect("is none");
+        assert!(error.message.len() < 2_000, "{sql}: {}", error.message.len());
+    }
+}
+
+#[test]
+fn what_grows_with_the_square_is_charged() {
+    let digits = "CAST(repeat('9', 19000) AS numeric)";
+    check(&format!("SELECT sum(length(CAST({digits} AS text))) FROM generate_series(1, 3)"), r#"[["57000"]]"#);
+    check(&format!("SELECT max({digits} + i) FROM generate_series(1, 1000) AS g(i)"), "57014");
+}
