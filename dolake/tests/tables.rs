@@ -114,7 +114,7 @@ fn a_transaction_of_more_tables_stops_only_its_shard() {
     let [Frame::Refused { reason: RefusalReason::Malformed, message, .. }] = &received.replies[..] else {
         panic!("{received:?}");
     };
-    assert_eq!(message, "transaction 1 changes 501 tables, and the lake takes 500");
+    assert_eq!(message, "transaction 1 changes 101 tables, and the lake takes 100");
     let other = Shard::with_rows("b", 2, 0..3);
     send_all(&world, &lake, &other);
     assert_eq!(world.flush(&lake).unwrap().commits, 1);

@@ -205,7 +205,7 @@ impl EngineTable {
         let bytes = now(io.new_input(MEMORY).expect("memory").read()).to_vec();
         manifest.manifest_path = format!("{}/metadata/{name}.avro", location(self.name));
         manifest.manifest_length = bytes.len() as i64;
-        // That of 9 is what an engine would have given it.
+        // An engine that knows of snapshot 2 only takes 3 to be the number of its own.
         manifest.sequence_number = id.min(3);
         manifest.min_sequence_number = id.min(3);
         manifest.first_row_id = (self.format == 3 && is_data).then_some(first_row);
@@ -229,9 +229,11 @@ impl EngineTable {
     fn snapshot(&self, id: i64, parent: Option<i64>) -> Value {
         let operation = if id == 3 && self.format > 1 { "delete" } else { "append" };
         let mut snapshot = json!({
-            "snapshot-id": id, "sequence-number": id.min(3), "timestamp-ms": NOW / 1_000 + id, "schema-id": i64::from(id > 1),
+            "snapshot-id": id, "sequence-number": id.min(3), "timestamp-ms": NOW / 1_000 + id,
+            "schema-id": i64::from(id > 1),
             "manifest-list": format!("{}/metadata/snap-{id}.avro", location(self.name)),
-            "summary": {"operation": operation, "added-data-files": "1", "added-records": "10", "added-files-size": "1000",
+            "summary": {"operation": operation, "added-data-files": "1", "added-records": "10",
+                "added-files-size": "1000",
                 "total-data-files": "4", "total-records": "40", "total-files-size": "4000", "total-delete-files": "0"},
         });
         if let Some(parent) = parent {
@@ -332,7 +334,8 @@ pub fn view_registration(name: &str) -> Value {
 pub fn commits(table: &str, format: u8) -> Vec<(&'static str, Value)> {
     let list = format!("{}/metadata/snap-9.avro", location(table));
     let snapshot = json!({
-        "snapshot-id": 10, "parent-snapshot-id": 3, "sequence-number": 4, "timestamp-ms": NOW / 1_000 + 10, "schema-id": 1,
+        "snapshot-id": 10, "parent-snapshot-id": 3, "sequence-number": 4, "timestamp-ms": NOW / 1_000 + 10,
+        "schema-id": 1,
         "manifest-list": list, "summary": {"operation": "overwrite"}, "first-row-id": 90, "added-rows": 10});
     let all = json!([
         {"type": "assert-table-uuid", "uuid": uuid(format)},
@@ -418,7 +421,8 @@ pub fn view_version(id: i32, schema_id: i32, sql: &str) -> Value {
     json!({
         "version-id": id, "schema-id": schema_id, "timestamp-ms": NOW / 1_000, "summary": {"engine-name": "spark"},
         "default-catalog": "lake", "default-namespace": ["default"],
-        "representations": [{"type": "sql", "sql": sql, "dialect": "spark"}, {"type": "sql", "sql": sql, "dialect": "trino"}]})
+        "representations": [
+            {"type": "sql", "sql": sql, "dialect": "spark"}, {"type": "sql", "sql": sql, "dialect": "trino"}]})
 }
 
 /// Bodies of commits of a view, by what they do.
@@ -444,7 +448,8 @@ pub fn new_schema() -> Value {
         {"id": 17, "name": "l", "required": false,
             "type": {"type": "list", "element-id": 18, "element": "decimal(9,2)", "element-required": true}},
         {"id": 19, "name": "m", "required": false, "doc": "d",
-            "type": {"type": "map", "key-id": 20, "key": "string", "value-id": 21, "value": "fixed[16]", "value-required": false}},
+            "type": {"type": "map", "key-id": 20, "key": "string", "value-id": 21, "value": "fixed[16]",
+                "value-required": false}},
         {"id": 22, "name": "f", "required": false, "type": "float"}]}});
     if let Some(fields) = schema["fields"].as_array_mut() {
         fields.push(nested);
@@ -485,22 +490,25 @@ pub fn schema_json(id: i32) -> Value {
 
 /// Spec 0 by region, day and bucket, spec 1 by everything else that there is.
 fn spec_json(id: i32) -> Value {
-    let field = |source: i32, id: i32, name: &str, transform: &str| json!({"source-id": source, "field-id": id, "name": name, "transform": transform});
     let fields = match id {
         0 => vec![
-            field(2, 1_000, "region", "identity"),
-            field(3, 1_001, "at_day", "day"),
-            field(1, 1_002, "id_bucket", "bucket[4]"),
+            partition_field(2, 1_000, "region", "identity"),
+            partition_field(3, 1_001, "at_day", "day"),
+            partition_field(1, 1_002, "id_bucket", "bucket[4]"),
         ],
         _ => vec![
-            field(3, 1_003, "at_month", "month"),
-            field(10, 1_004, "ts_hour", "hour"),
-            field(6, 1_005, "day_year", "year"),
-            field(2, 1_006, "region_trunc", "truncate[2]"),
-            field(8, 1_007, "n_void", "void"),
+            partition_field(3, 1_003, "at_month", "month"),
+            partition_field(10, 1_004, "ts_hour", "hour"),
+            partition_field(6, 1_005, "day_year", "year"),
+            partition_field(2, 1_006, "region_trunc", "truncate[2]"),
+            partition_field(8, 1_007, "n_void", "void"),
         ],
     };
     json!({"spec-id": id, "fields": fields})
+}
+
+fn partition_field(source: i32, id: i32, name: &str, transform: &str) -> Value {
+    json!({"source-id": source, "field-id": id, "name": name, "transform": transform})
 }
 
 fn partition(day: i32, spec: i32) -> Struct {

@@ -179,7 +179,8 @@ fn filters() -> Vec<Value> {
         lone("not-null", "note"),
         lone("is-nan", "f"),
         test("gt", "t", json!("12:00:00")),
-        json!({"type": "not", "child": {"type": "or", "left": test("lt", "n", json!(0)), "right": lone("is-null", "at")}}),
+        json!({"type": "not", "child": {
+            "type": "or", "left": test("lt", "n", json!(0)), "right": lone("is-null", "at")}}),
         json!({"type": "and", "left": test("eq", "id", json!(20_002)), "right": test("not-eq", "day", json!(17))}),
     ]
 }

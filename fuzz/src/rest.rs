@@ -141,8 +141,8 @@ pub fn shown(answer: &RestResponse) -> String {
     format!("{} {}", answer.status, String::from_utf8_lossy(&answer.body))
 }
 
-/// True for the scan of a table whose metadata is carried as it is, and is more than can be planned with. It is said to be
-/// damaged.
+/// True for the scan of a table whose metadata is carried as it is, and which the library that plans does not read. The
+/// answer calls it damaged.
 pub fn cannot_be_planned(answer: &RestResponse) -> bool {
     let body = String::from_utf8_lossy(&answer.body);
     answer.status == 500 && body.contains("a metadata.json is damaged: ")
@@ -475,7 +475,8 @@ fn signing() -> Vec<Chain> {
 }
 
 fn views() -> Vec<Chain> {
-    let new = json!({"name": "w", "schema": engine::schema_json(0), "view-version": engine::view_version(1, 0, "select 1"),
+    let new = json!({"name": "w", "schema": engine::schema_json(0),
+        "view-version": engine::view_version(1, 0, "select 1"),
         "properties": {"comment": "c"}, "location": "s3://other/w"});
     let mut chains = vec![
         chain("views", [format!("GET {VIEWS}?pageToken=&pageSize=1")]),

@@ -15,11 +15,14 @@ const VALUE_BYTES: u64 = 64;
 /// What a field of a record takes besides its value and the letters of its name, which it has for itself.
 const FIELD_BYTES: u64 = 40;
 
-/// A file or manifest that becomes of an item, without what is in it.
-const MADE_BYTES: u64 = 640;
+/// A file or manifest that becomes of an item, with a little room for more of them.
+const MADE_BYTES: u64 = 1_200;
 
-/// A value of a partition, or one that a file has once.
-const SLOT_BYTES: u64 = 56;
+/// A value of a file's partition, also a null.
+const PARTITION_BYTES: u64 = 88;
+
+/// Records around that value: the entry, the file, and the partition.
+const PARTITION_DEPTH: usize = 3;
 
 /// A count of a column.
 const COUNT_BYTES: u64 = 16;
@@ -34,6 +37,24 @@ pub(crate) enum Content {
     Manifests,
     /// A manifest: one item at a time is held as a value, and once more in the schema of the reader; what stays are files.
     Files,
+}
+
+/// Where a value stands in an item.
+#[derive(Clone, Copy)]
+enum Place {
+    /// In so many records.
+    Records(usize),
+    /// In an array: it is about a column.
+    Array,
+}
+
+impl Place {
+    fn in_record(self) -> Place {
+        match self {
+            Place::Records(count) => Place::Records(count + 1),
+            Place::Array => Place::Array,
+        }
+    }
 }
 
 /// The bytes that reading a file takes, added up while its items are walked.
@@ -67,7 +88,7 @@ impl Tally {
         let mut data = Reader(block);
         for _ in 0..u64::try_from(count).map_err(|_| BROKEN)? {
             let before = data.0.len();
-            self.step(kind, &mut data, false)?;
+            self.step(kind, &mut data, Place::Records(0))?;
             // Of items that are nothing there can be any number.
             if data.0.len() == before {
                 return Err(BROKEN);
@@ -82,71 +103,77 @@ impl Tally {
     }
 
     /// Steps over one value. How deep it goes is bounded with the schema.
-    fn step(&mut self, kind: &Kind, data: &mut Reader<'_>, is_in_array: bool) -> Result<(), TableError> {
+    fn step(&mut self, kind: &Kind, data: &mut Reader<'_>, place: Place) -> Result<(), TableError> {
         match kind {
-            Kind::Null => self.add(VALUE_BYTES, SLOT_BYTES)?,
+            Kind::Null => self.add_value(0, COUNT_BYTES, place),
             Kind::Boolean => {
                 data.take(1)?;
-                self.add(VALUE_BYTES, SLOT_BYTES)?;
+                self.add_value(0, COUNT_BYTES, place)
             }
             Kind::Integer => {
                 data.long()?;
-                self.add(VALUE_BYTES, if is_in_array { COUNT_BYTES } else { SLOT_BYTES })?;
+                self.add_value(0, COUNT_BYTES, place)
             }
             Kind::Float => {
                 data.take(size_of::<f32>())?;
-                self.add(VALUE_BYTES, SLOT_BYTES)?;
+                self.add_value(0, COUNT_BYTES, place)
             }
             Kind::Double => {
                 data.take(size_of::<f64>())?;
-                self.add(VALUE_BYTES, SLOT_BYTES)?;
+                self.add_value(0, COUNT_BYTES, place)
             }
             Kind::Bytes => {
                 let length = data.counted()?.len();
-                self.add_bytes(length, is_in_array)?;
+                self.add_value(length, BOUND_BYTES, place)
             }
             Kind::Fixed(size) => {
                 data.take(*size)?;
-                self.add_bytes(*size, is_in_array)?;
+                self.add_value(*size, BOUND_BYTES, place)
             }
             Kind::Array(items) => {
                 self.add(VALUE_BYTES, 0)?;
                 loop {
                     let count = data.long()?;
                     if count == 0 {
-                        break;
+                        return Ok(());
                     }
                     // A negative count is followed by the size of the block in bytes.
                     if count < 0 {
                         data.long()?;
                     }
                     for _ in 0..count.unsigned_abs() {
-                        self.step(items, data, true)?;
+                        self.step(items, data, Place::Array)?;
                     }
                 }
             }
             Kind::Union(variants) => {
                 self.add(VALUE_BYTES, 0)?;
                 let index = usize::try_from(data.long()?).map_err(|_| BROKEN)?;
-                self.step(variants.get(index).ok_or(BROKEN)?, data, is_in_array)?;
+                self.step(variants.get(index).ok_or(BROKEN)?, data, place)
             }
             Kind::Record(fields) => {
                 self.add(VALUE_BYTES, 0)?;
                 for (name, kind) in fields {
                     self.add(FIELD_BYTES + *name as u64, 0)?;
-                    self.step(kind, data, is_in_array)?;
+                    self.step(kind, data, place.in_record())?;
                 }
+                Ok(())
             }
         }
-        Ok(())
     }
 
-    fn add_bytes(&mut self, length: usize, is_in_array: bool) -> Result<(), TableError> {
+    /// A value that holds no others, and what becomes of it: `of_column` if it is about a column.
+    fn add_value(&mut self, length: usize, of_column: u64, place: Place) -> Result<(), TableError> {
         if length > AVRO_VALUE_BYTES_MAX {
             return Err(TOO_LARGE);
         }
-        let slot = if is_in_array { BOUND_BYTES } else { SLOT_BYTES };
-        self.add(VALUE_BYTES + length as u64, slot + length as u64)
+        let made = match place {
+            Place::Array => of_column,
+            Place::Records(PARTITION_DEPTH..) => PARTITION_BYTES,
+            // A file has room for it.
+            Place::Records(_) => 0,
+        };
+        self.add(VALUE_BYTES + length as u64, made + length as u64)
     }
 
     fn add(&mut self, value: u64, made: u64) -> Result<(), TableError> {

@@ -267,6 +267,19 @@ fn what_is_made_of_few_bytes_is_bounded() {
     refused_value(&format!(r#"{{"type":"array","items":{named}}}"#), &array(2_000));
     refused_value(r#"{"type":"array","items":"long"}"#, &array(many));
     refused_items(BYTES, many, &vec![0; many as usize]);
+    // A file has a place in memory for each value of its partition.
+    let fields = (0..500).map(|at| format!(r#"{{"name":"f{at}","type":"boolean"}}"#)).collect::<Vec<_>>().join(",");
+    let within = |name: &str, inner: &str| {
+        format!(r#"{{"type":"record","name":"{name}","fields":[{{"name":"a","type":{inner}}}]}}"#)
+    };
+    let partition = format!(r#"{{"type":"record","name":"partition","fields":[{fields}]}}"#);
+    let entry = within("entry", &within("file", &partition));
+    let check = |count: usize, is_good: bool| {
+        let blocks = vec![(500, compress("deflate", &vec![0; 500 * 500])); count / 500];
+        assert_eq!(plain(&of("deflate", &entry, &blocks), Content::Files).is_ok(), is_good, "{count}");
+    };
+    check(2_000, true);
+    check(4_000, false);
 }
 
 #[test]

@@ -25,7 +25,7 @@ mod shown;
 
 pub(crate) use shown::{
     catalog_is_bounded, dropped_waits, engines_are_told_the_truth, engines_snapshots_stay, folders_are_empty,
-    shown_is_there,
+    purges_are_over, shown_is_there,
 };
 
 type Outcome = Result<(), String>;

@@ -59,3 +59,12 @@ pub const PLACES_TO_DIE: &[&str] = &[
     "shard: store what the lake has",
     "shard: wipe",
 ];
+
+/// Those between a drop and its last object: they are passed seldom, and most deaths are ordered where none passes.
+pub(crate) const REMOVALS: &[&str] = &[
+    "catalog: drop a table",
+    "catalog: drop a view",
+    "catalog: end a step of a purge",
+    "catalog: purge an object",
+    "catalog: take up a dropped view",
+];

@@ -17,7 +17,7 @@ use crate::database::{Database, Turn};
 use crate::engine::Engine;
 use crate::lake_object::{LakeObject, Trouble};
 use crate::past::Past;
-use crate::places::PLACES_TO_DIE;
+use crate::places::{PLACES_TO_DIE, REMOVALS};
 use crate::plan::{Fault, Plan, skew};
 use crate::subscriber::Client;
 
@@ -437,7 +437,8 @@ impl World {
             (Fault::Break, _) => self.turn(at, |database, turn| database.break_link(turn)),
             (Fault::HalfOpen, _) => self.databases[at].links().for_each(crate::link::Link::fall_silent),
             (Fault::Die, _) => {
-                let place = PLACES_TO_DIE[self.random.below(PLACES_TO_DIE.len())];
+                let places = if object == 0 && self.plan.engines > 0 { REMOVALS } else { PLACES_TO_DIE };
+                let place = places[self.random.below(places.len())];
                 let side = if is_lost { "after" } else { "before" };
                 arm_fault(&format!("{side} {place}"), passes);
             }

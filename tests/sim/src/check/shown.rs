@@ -108,12 +108,18 @@ pub(crate) fn catalog_is_bounded(still: &Still, in_flight: usize) -> Outcome {
     Ok(())
 }
 
+/// Folders of purged tables do not wait for anything but the next alarm.
+pub(crate) fn purges_are_over(still: &Still) -> Outcome {
+    match still.being_removed().first() {
+        Some(folder) => Err(format!("{folder} is still being removed, and nothing goes on with it")),
+        None => Ok(()),
+    }
+}
+
 /// Once nobody has asked for anything for as long as it takes, nothing is left of purged tables and of dropped views, but
 /// of those that somebody uses again, and what was put there after the drop by who did not know of it.
 pub(crate) fn folders_are_empty(still: &Still, store: &MemoryObjectStore, seen: &Seen) -> Outcome {
-    if let Some(folder) = still.being_removed().first() {
-        return Err(format!("{folder} is still being removed, and no alarm is set"));
-    }
+    purges_are_over(still)?;
     let mut used = Vec::new();
     for namespace in still.namespaces()? {
         let shown = still.shown(&namespace)?.into_iter().chain(still.dropped(&namespace)?);

@@ -16,9 +16,12 @@ const ROUNDS_MAX: usize = 2_000;
 const REST_ROUNDS: usize = 50;
 const REST_STEP_MS: i64 = 15_000;
 
-/// Longer than a dropped view's files wait. In so many rounds the catalog must have removed what is to be removed.
+/// In this time the objects of purged tables are gone, also if a step failed before.
+const PURGE_MICROS: i64 = 10 * 60 * 1_000_000;
+/// Longer than the files of a dropped view wait. One that somebody uses again is looked at once a week for ever.
 const REMOVAL_MICROS: i64 = 2 * DROPPED_SECONDS * 1_000_000;
-const REMOVAL_ROUNDS_MAX: usize = 400;
+/// Alarms in each of the two.
+const ALARMS_MAX: usize = 400;
 
 impl World {
     /// Faults end, and everything gets the time it needs.
@@ -74,22 +77,28 @@ impl World {
         Err(format!("alarms alone do not bring all into tables: {}, the lake {lake}", shards.join(", ")))
     }
 
-    /// Nobody asks the catalog for anything, and it is not in memory: its alarm alone removes what was purged, and what
-    /// dropped views left when their week is over. Nothing else has an alarm any more that anybody would look at.
+    /// Nobody asks the catalog for anything: its alarm alone removes what was purged, and what dropped views left when their
+    /// week is over. Nothing else has an alarm any more that anybody would look at.
     pub(super) fn rest_catalog(&mut self) -> Outcome {
         if self.plan.engines == 0 {
             return Ok(());
         }
         self.look_at_all()?;
-        let end = self.now() + REMOVAL_MICROS;
-        for _ in 0..REMOVAL_ROUNDS_MAX {
+        self.take_catalogs_alarms(PURGE_MICROS)?;
+        let Some(still) = self.catalog.still() else { return Ok(()) };
+        check::purges_are_over(&still)?;
+        self.take_catalogs_alarms(REMOVAL_MICROS)?;
+        let Some(still) = self.catalog.still() else { return Ok(()) };
+        check::folders_are_empty(&still, &self.store, &self.seen)?;
+        self.look_at_all()
+    }
+
+    /// The catalog's alarms of so many microseconds, each of which finds it out of memory.
+    fn take_catalogs_alarms(&mut self, micros: i64) -> Outcome {
+        let end = self.now() + micros;
+        for _ in 0..ALARMS_MAX {
             let alarm = self.catalog.storage.alarm().map_err(|error| error.to_string())?;
-            // A view that somebody uses again is looked at once a week for ever.
-            let Some(alarm) = alarm.filter(|alarm| *alarm <= end) else {
-                let Some(still) = self.catalog.still() else { return Ok(()) };
-                check::folders_are_empty(&still, &self.store, &self.seen)?;
-                return self.look_at_all();
-            };
+            let Some(alarm) = alarm.filter(|alarm| *alarm <= end) else { return Ok(()) };
             self.catalog.evict();
             self.clock.advance_micros((alarm - self.now()).max(0));
             self.catalog.tick(self.now());
