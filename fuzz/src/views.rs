@@ -44,7 +44,8 @@ pub fn seeds() -> Seeds {
     };
     let view = |past| View {
         position: LakePosition(12),
-        snapshot_position: Some(LakePosition(3)), whole_positions: Vec::new(),
+        snapshot_position: Some(LakePosition(3)),
+        whole_positions: Vec::new(),
         tables: vec![ViewTable {
             namespace: "default".into(),
             name: "orders".into(),

@@ -138,7 +138,10 @@ impl World {
 
     /// The catalog as it wakes.
     pub fn open_catalog(&self) -> Result<Catalog<MemoryStorage>, lake_catalog::CatalogError> {
-        Catalog::open(self.catalog.clone(), Settings { lake_name: "lake".into(), bucket: BUCKET.into(), vended: Default::default() })
+        Catalog::open(
+            self.catalog.clone(),
+            Settings { lake_name: "lake".into(), bucket: BUCKET.into(), vended: Default::default() },
+        )
     }
 
     /// The view of both tables, for a query.

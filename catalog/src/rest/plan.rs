@@ -17,11 +17,12 @@ use serde_json::{Value, json};
 
 use super::route::ScanRoute;
 use super::{Caller, RestError, RestResponse};
+use crate::cache::MetadataFile;
 use crate::catalog::{Catalog, get_at_most};
 use crate::limits::{PLAN_ID_BYTES_MAX, SCAN_FILTER_BYTES_MAX, SCAN_MANIFEST_BYTES_MAX};
 use crate::location::key_of;
 use crate::scan::{Part, Scan, ScanError, Tasks, check, parts, read};
-use crate::storage::pointer::Pointer;
+use crate::storage::pointer::{Owner, Pointer};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -61,6 +62,15 @@ fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Val
     Value::deserialize(deserializer).map(Some)
 }
 
+/// The metadata by the types of the crate that plans. That of an engine's table is kept as it came, and may have what they
+/// do not know.
+fn typed(file: &MetadataFile, owner: Owner) -> Result<&TableMetadata, RestError> {
+    file.metadata().map_err(|error| match owner {
+        Owner::Engine => RestError::Unsupported(format!("planning scans of what it cannot read: {error}")),
+        Owner::Lake => error.into(),
+    })
+}
+
 impl<S: ShardStorage> Catalog<S> {
     pub(super) async fn answer_scan(
         &self,
@@ -73,7 +83,7 @@ impl<S: ShardStorage> Catalog<S> {
                 let pointer = self.must_read(table, caller.claims)?;
                 let asked: PlanRequest = caller.body()?;
                 let file = self.read_metadata(store, &pointer.metadata_location).await?;
-                let metadata = file.metadata()?;
+                let metadata = typed(&file, pointer.owner)?;
                 let scan = scan_of(asked, metadata)?;
                 self.answer_plan(table, &pointer, metadata, &scan, caller, store).await
             }
@@ -82,7 +92,7 @@ impl<S: ShardStorage> Catalog<S> {
                 let unknown = || RestError::NoSuchPlanId(shorten(id));
                 let scan: Scan = decode(id).ok_or_else(unknown)?;
                 let file = self.read_metadata(store, &pointer.metadata_location).await?;
-                let metadata = file.metadata()?;
+                let metadata = typed(&file, pointer.owner)?;
                 if !is_of(&scan, metadata) {
                     return Err(unknown());
                 }
@@ -144,7 +154,7 @@ impl<S: ShardStorage> Catalog<S> {
         let unknown = || RestError::NoSuchPlanTask(shorten(&asked.plan_task));
         let task: Task = decode(&asked.plan_task).ok_or_else(unknown)?;
         let file = self.read_metadata(store, &pointer.metadata_location).await?;
-        let metadata = file.metadata()?;
+        let metadata = typed(&file, pointer.owner)?;
         if !is_of(&task.scan, metadata) {
             return Err(unknown());
         }

@@ -29,16 +29,16 @@ impl Engine {
     pub(crate) async fn chore(self) {
         let none = Value::Null;
         self.ask("POST", "/v1/namespaces", &json!({"namespace": ["chores"], "properties": {}})).await;
-        match self.random.below(5) {
-            0 => {
+        match self.random.below(7) {
+            0..3 => {
                 self.make_table("t0").await;
                 self.ask("POST", "/v1/tables/rename", &renamed("t0", "t1")).await;
                 self.append_unseen(CHORES, "t1").await;
                 self.drop_and_take_back("t1").await;
             }
-            1 => self.register_again("t2").await,
-            2 => self.change_views().await,
-            3 => {
+            3 => self.register_again("t2").await,
+            4 => self.change_views().await,
+            5 => {
                 self.ask("POST", "/v1/namespaces", &json!({"namespace": ["empty"], "properties": {}})).await;
                 self.ask("DELETE", "/v1/namespaces/empty", &none).await;
             }
@@ -69,7 +69,7 @@ impl Engine {
             return;
         }
         self.ask("POST", &format!("{path}/undrop"), &none).await;
-        if self.random.one_in(2) {
+        if !self.random.one_in(3) {
             self.ask("DELETE", &format!("{path}?purgeRequested=true"), &none).await;
             if let Some((200, loaded)) = loaded.filter(|_| self.random.one_in(2)) {
                 let body = json!({"name": table, "metadata-location": loaded["metadata-location"]});

@@ -158,7 +158,7 @@ impl World {
         self.clock.now_micros()
     }
 
-    /// What the lake takes for now.
+    /// What the lake takes at the moment.
     fn lakes_now(&self) -> i64 {
         self.now() + self.lake.skew.get()
     }
@@ -437,7 +437,8 @@ impl World {
             (Fault::Break, _) => self.turn(at, |database, turn| database.break_link(turn)),
             (Fault::HalfOpen, _) => self.databases[at].links().for_each(crate::link::Link::fall_silent),
             (Fault::Die, _) => {
-                let places = if object == 0 && self.plan.engines > 0 { REMOVALS } else { PLACES_TO_DIE };
+                let is_removal = object == 0 && self.plan.engines > 0;
+                let (places, passes) = if is_removal { (REMOVALS, 0) } else { (PLACES_TO_DIE, passes) };
                 let place = places[self.random.below(places.len())];
                 let side = if is_lost { "after" } else { "before" };
                 arm_fault(&format!("{side} {place}"), passes);

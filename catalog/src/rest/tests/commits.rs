@@ -436,6 +436,19 @@ fn an_append_that_is_sent_again_after_it_was_forgotten_is_not_added_again() {
 }
 
 #[test]
+fn a_table_that_cannot_be_read_by_its_types_is_loaded_and_not_planned() {
+    let world = world();
+    world.events();
+    world.committed(&commit(1, None));
+    let statistics = json!({"snapshot-id": 1, "statistics-path": format!("{LOCATION}/metadata/s.puffin"),
+        "file-size-in-bytes": "many", "file-footer-size-in-bytes": 1, "blob-metadata": []});
+    world.committed(&updates(json!([{"action": "set-statistics", "statistics": statistics}])));
+    assert_eq!(world.get(EVENTS)["metadata"]["statistics"][0]["file-size-in-bytes"], "many");
+    let said = "planning scans of what it cannot read";
+    world.refused(&format!("{EVENTS}/plan"), &json!({}), 406, "UnsupportedOperationException", said);
+}
+
+#[test]
 fn metadata_stays_small_however_many_commits_there_are() {
     let world = world();
     world.events();

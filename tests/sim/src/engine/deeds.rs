@@ -148,7 +148,7 @@ impl Engine {
         commit.add(table, &uuid, snapshot_id, json!([{"type": "assert-create"}]), json!(updates));
         for _ in 0..ATTEMPTS_MAX {
             let answer = self.commit(habits, &commit).await;
-            if let Some(told) = self.conclude(habits, answer, &[file.clone()]).await {
+            if let Some(told) = self.conclude(habits, answer, std::slice::from_ref(&file)).await {
                 return Ok(told);
             }
         }
