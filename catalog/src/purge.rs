@@ -22,6 +22,10 @@ impl<S: ShardStorage> Catalog<S> {
         let mut pause = PURGE_PAUSE_MICROS;
         let mut has_more = false;
         if let Some((folder, has_another)) = purge::next(&self.storage)? {
+            // This step may die, and another request may have set an alarm for much later in place of the one at work.
+            let mut again = WriteBatch::new();
+            again.alarm = Some(AlarmChange::NoLaterThan(now_micros.saturating_add(PURGE_RETRY_MICROS)));
+            durable!("catalog: begin a step of a purge", self.apply(&again))?;
             let emptied = match self.folder_is_in_use(&folder)? {
                 true => Ok(true),
                 false => self.empty_folder(store, &folder).await,

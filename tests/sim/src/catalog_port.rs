@@ -19,6 +19,7 @@ use lake_test_host::{ManualClock, MemoryObjectStore, MemoryStorage, SeededRandom
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::engine::NAMESPACE;
 use crate::still::Still;
 
 /// The catalog's object and what it needs.
@@ -31,6 +32,7 @@ pub(crate) struct CatalogObject {
     simulation: Simulation,
     present: Rc<RefCell<Rc<Instance>>>,
     lose_answer: Rc<Cell<bool>>,
+    lose_answer_to_commit: Rc<Cell<bool>>,
 }
 
 /// One instance: its memory and the requests that it works on.
@@ -69,6 +71,7 @@ impl CatalogObject {
             random: simulation.random(),
             simulation: simulation.clone(),
             lose_answer: Rc::default(),
+            lose_answer_to_commit: Rc::default(),
         }
     }
 
@@ -98,14 +101,25 @@ impl CatalogObject {
         self.lose_answer.set(true);
     }
 
+    /// The answer to the next commit of an engine is lost on its way: what the client does then is what costs rows.
+    pub(crate) fn lose_next_answer_to_commit(&self) {
+        self.lose_answer_to_commit.set(true);
+    }
+
     /// No faults any more.
     pub(crate) fn revive(&self) {
         self.storage.revive();
         self.lose_answer.set(false);
+        self.lose_answer_to_commit.set(false);
     }
 
     /// A request of an engine, as its shell takes it; `None` if no answer comes.
     pub(crate) async fn respond(&self, request: RestRequest) -> Option<(u16, Vec<u8>)> {
+        let of_table = format!("/v1/namespaces/{NAMESPACE}/tables/");
+        let is_commit = request.path == "/v1/transactions/commit" || request.path.starts_with(&of_table);
+        if is_commit && request.method == "POST" && self.lose_answer_to_commit.take() {
+            self.lose_next_answer();
+        }
         let answered = self.ask("catalog: engine", |object, catalog| async move {
             let now = object.clock.now_micros();
             let (claims, keys) = access();

@@ -1,4 +1,7 @@
 //! A socket from a shard to the lake: what is on its way, and what both ends remember of it.
+//!
+//! Not the `socket_pair` of `tests/host`, whose ends hear of a close as of a message, in its place in the queue: here each
+//! end goes for itself, with what is on its way in one direction only, and the other hears of it at a turn of its own.
 
 use std::collections::VecDeque;
 

@@ -6,6 +6,7 @@ pub const PLACES_TO_DIE: &[&str] = &[
     "catalog: drop a namespace",
     "catalog: drop a table",
     "catalog: drop a view",
+    "catalog: begin a step of a purge",
     "catalog: end a step of a purge",
     "catalog: make a table",
     "catalog: purge an object",
@@ -64,6 +65,7 @@ pub const PLACES_TO_DIE: &[&str] = &[
 pub(crate) const REMOVALS: &[&str] = &[
     "catalog: drop a table",
     "catalog: drop a view",
+    "catalog: begin a step of a purge",
     "catalog: end a step of a purge",
     "catalog: purge an object",
     "catalog: take up a dropped view",

@@ -461,6 +461,7 @@ impl World {
                 self.store.set_yields(8);
                 self.healthy_at = now + 5_000_000;
             }
+            (Fault::Answer, 1 | 2) if self.plan.engines > 0 => self.catalog.lose_next_answer_to_commit(),
             (Fault::Answer, _) => self.catalog.lose_next_answer(),
             (Fault::Client, _) => self.databases[at].loses_answer = true,
             (Fault::Subscriber, _) => {

@@ -23,10 +23,10 @@ impl Engine {
     /// One deed, for which it tries as hard as its habits say.
     pub(crate) async fn work(self) {
         let habits = [Habits::SendsAgain, Habits::Looks, Habits::HasKey][self.random.below(3)];
-        match self.random.below(8) {
+        match self.random.below(10) {
             0..4 => self.append(habits, &[EVENTS]).await,
             4 | 5 => self.append(habits, &[EVENTS, ECHOES]).await,
-            6 => self.replace_file(habits).await,
+            6 | 7 => self.replace_file(habits).await,
             _ => self.create_with_rows(habits).await,
         }
     }
