@@ -1,6 +1,7 @@
 //! What the lake holds of one database.
 
 use lake_cdc::{Lsn, TimelineId};
+use lake_host::planted;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::FORMER_TIMELINES_MAX;
@@ -91,7 +92,8 @@ impl Shard {
     /// the shard has none, as far as anybody can know, or will have none any more.
     pub(crate) fn stamp_of_last(&self) -> Option<i64> {
         let has_any = self.accepted > 0 || self.committed.is_some();
-        (has_any && !self.ended).then_some(self.stamp)
+        let early = if planted!("lake: a moment is over too early") { 5_000_000 } else { 0 };
+        (has_any && !self.ended).then_some(self.stamp + early)
     }
 
     /// The next transaction to come.

@@ -84,8 +84,9 @@ impl Past {
             Ok(ViewAnswer::Ready(view)) => view.stamps,
             _ => return Ok(()),
         };
-        // Nobody can know of a time that is over for a database that the lake has not heard of.
-        if stamps.len() < databases || stamps.iter().any(|(_, stamp)| stamp.0 <= now - ago) {
+        // Nobody can know of a time that is over for a database that the lake has not heard of, or that has ended and may
+        // be made again.
+        if stamps.len() < databases {
             return Ok(());
         }
         let as_of = json!(lake_cdc::text::print(&lake_cdc::Value::TimestampTz(now - ago)));
@@ -105,7 +106,8 @@ impl Past {
                 // Before a table was, it has the columns of today and no rows.
                 let may_differ = what == "columns" && told.as_of.is_string() && told.rows == json!([]);
                 if answer[what] != *before && !may_differ {
-                    return Err(format!("{request}: {what} were {before}, are {}", answer[what]));
+                    let (before, now) = first_difference(before, &answer[what]);
+                    return Err(format!("{request}: of {what}, {before} is {now}"));
                 }
             }
         }
@@ -220,6 +222,13 @@ fn note(
         rows.extend(items.map(|(id, value)| (database.name().to_owned(), *id, value.clone())));
     }
     is_certain
+}
+
+/// The first element in which two lists differ, in either.
+fn first_difference<'v>(before: &'v Value, now: &'v Value) -> (&'v Value, &'v Value) {
+    let lengths = [before, now].map(|value| value.as_array().map_or(0, Vec::len));
+    let at = (0..lengths[0].max(lengths[1])).find(|at| before[*at] != now[*at]);
+    at.map_or((before, now), |at| (&before[at], &now[at]))
 }
 
 fn text(value: &Value) -> String {

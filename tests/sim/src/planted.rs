@@ -34,6 +34,7 @@ pub const PLANTED: &[PlantedBug] = &[
     bug("index: a run is one flush behind", 100),
     bug("lake: a closed instance writes", 400),
     bug("lake: a settlement takes no epoch", 400),
+    bug("lake: a moment is over too early", 100),
     bug("lake: acknowledged before it is stored", 100),
     bug("lake: no alarm is set", 400),
     bug("lake: the position is stored apart from the rows", 200),

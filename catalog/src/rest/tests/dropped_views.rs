@@ -1,10 +1,12 @@
 //! The files of a dropped view stay for a week, in which it can be registered again, and are gone then.
 
+use futures::FutureExt;
 use lake_host::{Died, alive, arm_fault, disarm_faults};
 
+use super::tables::EVENTS;
 use super::views::make;
 use super::*;
-use crate::limits::{DROPPED_SECONDS, DROPPED_VIEWS_MAX, PURGE_PAUSE_MICROS};
+use crate::limits::{DROPPED_SECONDS, DROPPED_VIEWS_MAX, PURGE_PAUSE_MICROS, PURGE_RETRY_MICROS};
 use crate::storage::dropped_view::{self, DroppedView};
 use lake_host::WriteBatch;
 
@@ -80,6 +82,8 @@ fn a_removal_that_died_goes_on() {
     for point in [
         "before catalog: take up a dropped view",
         "after catalog: take up a dropped view",
+        "before catalog: begin a step of a purge",
+        "after catalog: begin a step of a purge",
         "before catalog: purge an object",
         "after catalog: purge an object",
         "before catalog: end a step of a purge",
@@ -96,6 +100,28 @@ fn a_removal_that_died_goes_on() {
         assert!(world.catalog.storage.keys(b"w/").is_empty(), "{point}");
         assert!(world.catalog.storage.keys(b"p/").is_empty(), "{point}");
     }
+}
+
+#[test]
+fn a_removal_that_dies_goes_on_although_a_later_one_was_begun_meanwhile() {
+    let world = world();
+    world.events();
+    world.store.place("warehouse/default/events/data/0.parquet", b"rows");
+    arm_fault("after catalog: drop a table", 0);
+    assert!(alive(|| world.send("all", "DELETE", &format!("{EVENTS}?purgeRequested=true"))).is_err());
+    disarm_faults();
+    make(&world);
+    let storage = &world.catalog.storage;
+    let due = storage.alarm().unwrap().unwrap();
+    assert!(storage.take_due_alarm(due));
+    world.store.set_yields(1);
+    let mut step = Box::pin(world.catalog.purge_step(&world.store, due));
+    assert_eq!((&mut step).now_or_never(), None);
+    // The alarm at work is none that is set: this one would be for next week, and the only one.
+    world.check("all", "DELETE", VIEW, 204);
+    drop(step);
+    let alarm = storage.alarm().unwrap();
+    assert!(alarm.is_some_and(|at| at <= due + PURGE_RETRY_MICROS), "{alarm:?}");
 }
 
 #[test]
