@@ -10,7 +10,7 @@ use lake_host::{ShardStorage, StorageError, WriteBatch};
 use crate::error::LakeError;
 use crate::index::KeyHasher;
 use crate::state::State;
-use crate::stored::TailBlob;
+use crate::stored::{Shape, TailBlob};
 use crate::tail::{TailIndex, read_blob};
 
 /// The lake of one object.
@@ -101,6 +101,11 @@ impl<S: ShardStorage> Lake<S> {
             return Ok(blob);
         }
         read_blob(&self.storage, index.end, index.blob).map(Rc::new)
+    }
+
+    /// What the values of a row mean.
+    pub(crate) fn shape(&self, number: u32) -> Result<Rc<Shape>, LakeError> {
+        self.state().shape(&self.storage, number)
     }
 
     /// Frames for the connections of databases, since the last call. Deliver them after every event.

@@ -23,6 +23,7 @@ mod ports;
 mod receive;
 mod schedule;
 mod schema;
+mod shapes;
 mod stage;
 mod state;
 mod status;

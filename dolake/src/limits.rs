@@ -158,5 +158,18 @@ pub const TAIL_CACHE_BYTES_MAX: usize = 2 << 20;
 /// Tables whose metadata stays in memory between flushes: a hundred snapshots take about 100 KB.
 pub const METADATA_CACHE_TABLES: usize = 32;
 
-/// Shards' tables that are kept in memory: with thousands of tenants they are read again instead.
-pub const SOURCE_CACHE_TABLES: usize = 4_096;
+/// Shards' tables that are kept in memory, up to 8 KB each: with thousands of tenants they are read again instead.
+pub const SOURCE_CACHE_TABLES: usize = 1_024;
+
+/// Bytes of shapes that are kept in memory. Each rename makes one, of up to 64 KB: they are read again instead.
+pub const SHAPE_CACHE_BYTES_MAX: usize = 2 << 20;
+
+/// Shapes of one table whose places in both of its files a flush keeps in memory, for the same reason.
+pub const FLUSH_SHAPES_MAX: usize = 32;
+
+/// Stored bytes of all tables, which are in memory as a whole: about half as much again there, and read at each wake-up.
+/// Some 5,000 tables of 20 columns. Beyond, a table that is new or gets another column contradicts the lake.
+pub const TABLES_BYTES_MAX: usize = 16 << 20;
+
+/// What a table counts towards the bound above besides its row: its files, and its place in maps.
+pub const TABLE_EXTRA_BYTES: usize = 1 << 10;

@@ -1,5 +1,6 @@
 //! What the lake has in memory: a copy of its storage, read once on waking and kept in step by every write.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,7 +12,8 @@ use lake_host::{ShardStorage, WriteBatch};
 use lake_table::TableName;
 
 use crate::error::LakeError;
-use crate::limits::METADATA_CACHE_TABLES;
+use crate::limits::{METADATA_CACHE_TABLES, TABLE_EXTRA_BYTES};
+use crate::shapes::ShapeCache;
 use crate::stored::{
     FORMAT, Intent, LakeMeta, LakeTable, Shape, Shard, SourceTable, TableFiles, TailBlob, get_json, keys, open_json,
     scan_all, seal_json,
@@ -46,9 +48,11 @@ pub(crate) struct State {
     pub(crate) meta: LakeMeta,
     pub(crate) shards: BTreeMap<String, Shard>,
     pub(crate) tables: BTreeMap<u32, LakeTable>,
+    /// What each counts towards `TABLES_BYTES_MAX`, and all.
+    pub(crate) table_bytes: BTreeMap<u32, usize>,
+    pub(crate) tables_bytes: usize,
     pub(crate) files: BTreeMap<u32, TableFiles>,
-    pub(crate) shapes: HashMap<u32, Rc<Shape>>,
-    pub(crate) shape_numbers: HashMap<Rc<Shape>, u32>,
+    pub(crate) shapes: RefCell<ShapeCache>,
     pub(crate) sources: HashMap<([u8; 16], u32), SourceTable>,
     pub(crate) tail: VecDeque<TailIndex>,
     pub(crate) cache: TailCache,
@@ -86,9 +90,10 @@ impl State {
             meta,
             shards: BTreeMap::new(),
             tables: BTreeMap::new(),
+            table_bytes: BTreeMap::new(),
+            tables_bytes: 0,
             files: BTreeMap::new(),
-            shapes: HashMap::new(),
-            shape_numbers: HashMap::new(),
+            shapes: RefCell::default(),
             sources: HashMap::new(),
             tail: VecDeque::new(),
             cache: TailCache::default(),
@@ -107,19 +112,13 @@ impl State {
             Ok(())
         })?;
         scan_all(storage, keys::tables(), |_, value| {
-            let table: LakeTable = open_json("table", value)?;
-            state.tables.insert(table.number, table);
+            state.put_table(open_json("table", value)?, value.len());
             Ok(())
         })?;
         for number in state.tables.keys() {
             let files = get_json(storage, "files", &keys::files(*number))?.unwrap_or_default();
             state.files.insert(*number, files);
         }
-        scan_all(storage, keys::shapes(), |key, value| {
-            let number = key.get(2..6).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_be_bytes);
-            state.add_shape(number, Rc::new(open_json("shape", value)?));
-            Ok(())
-        })?;
         state.index_tail(storage)?;
         Ok(state)
     }
@@ -137,13 +136,24 @@ impl State {
         Ok(())
     }
 
-    pub(crate) fn add_shape(&mut self, number: u32, shape: Rc<Shape>) {
-        self.shape_numbers.insert(shape.clone(), number);
-        self.shapes.insert(number, shape);
+    /// A table as it is now, in a row of so many bytes.
+    pub(crate) fn put_table(&mut self, table: LakeTable, row_bytes: usize) {
+        let before = self.table_bytes.insert(table.number, row_bytes + TABLE_EXTRA_BYTES);
+        self.tables_bytes = self.tables_bytes - before.unwrap_or_default() + row_bytes + TABLE_EXTRA_BYTES;
+        self.tables.insert(table.number, table);
     }
 
-    pub(crate) fn shape(&self, number: u32) -> Result<Rc<Shape>, LakeError> {
-        self.shapes.get(&number).cloned().ok_or_else(|| LakeError::damaged("shape", "a row has an unknown shape"))
+    /// A shape, from memory or storage.
+    pub(crate) fn shape<S: ShardStorage>(&self, storage: &S, number: u32) -> Result<Rc<Shape>, LakeError> {
+        let known = self.shapes.borrow().get(number);
+        if let Some(shape) = known {
+            return Ok(shape);
+        }
+        let stored = get_json(storage, "shape", &keys::shape(number))?;
+        let shape: Rc<Shape> =
+            stored.map(Rc::new).ok_or_else(|| LakeError::damaged("shape", "a row has an unknown shape"))?;
+        self.shapes.borrow_mut().insert(number, shape.clone());
+        Ok(shape)
     }
 
     /// A shard's table, from memory or storage.

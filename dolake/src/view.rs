@@ -202,7 +202,7 @@ impl<S: ShardStorage> Lake<S> {
                     TailEntry::Delete { shape, before } => (TailOperation::Delete, shape, before),
                     TailEntry::DropTable { .. } | TailEntry::EndOfShard => continue,
                 };
-                let shape = self.state().shape(*shape)?;
+                let shape = self.shape(*shape)?;
                 if shape.table != table.number {
                     continue;
                 }

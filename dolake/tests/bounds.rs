@@ -4,13 +4,15 @@
 
 mod support;
 
-use lake_cdc::{ColumnType, Entry, Frame, Lsn, RefusalReason, Relation, TableId, ViewRequest};
-use lake_dolake::limits::{VIEW_CHANGES_MAX, VIEW_TAIL_BYTES_MAX};
+use lake_cdc::{
+    Change, Column, ColumnType, Entry, Frame, Lsn, RefusalReason, Relation, Row, TableId, Value, ViewRequest,
+};
+use lake_dolake::limits::{TABLES_BYTES_MAX, VIEW_CHANGES_MAX, VIEW_TAIL_BYTES_MAX};
 use lake_dolake::{Connection, Lake, ViewAnswer};
 use lake_host::{Clock, KeyRange, ROW_BYTES_MAX, ShardStorage, WriteBatch, blob};
 use lake_test_host::MemoryStorage;
 use support::shard::{Shard, column};
-use support::{World, receive, send_all};
+use support::{World, read, receive, send_all};
 
 /// A part of the first transaction that is not the last.
 fn middle(part: u32, bytes: usize) -> Frame {
@@ -89,6 +91,109 @@ fn dead_letters_of_many_bytes_are_kept_in_rows_that_fit() {
     assert!((3_000_000..3_100_000).contains(&bytes), "as they came, not as digits: {bytes}");
 }
 
+/// A table of many columns with long names, the first called `first`.
+fn wide(columns: u32, first: &str) -> Vec<Column> {
+    let name = |id: u32| if id == 2 { first.to_owned() } else { format!("c{id:0>62}") };
+    let others = (2..=columns).map(|id| column(id, &name(id), ColumnType::Text));
+    [column(1, "id", ColumnType::Int8)].into_iter().chain(others).collect()
+}
+
+fn insert(shard: &mut Shard, table: &str, id: i64, columns: u32) {
+    let mut values = vec![Value::Int8(id)];
+    values.resize(columns as usize, Value::Null);
+    shard.entry(Entry::Change(Change::Insert { table_id: shard.table_id(table), after: Row(values) }));
+}
+
+#[test]
+fn rows_are_read_as_they_were_written_however_often_their_table_was_altered() {
+    const COLUMNS: u32 = 200;
+    const TIMES: i64 = 150;
+    let world = World::new(18);
+    let mut shard = Shard::new("default", 1);
+    for id in 0..TIMES {
+        let mut columns = wide(COLUMNS, &format!("n{}", id + 1));
+        columns[1].former_names.push(format!("n{id}"));
+        shard.relation("orders", columns);
+        insert(&mut shard, "orders", id, COLUMNS);
+        shard.commit();
+    }
+    send_all(&world, &world.open(), &shard);
+    let lake = world.open();
+    world.flush(&lake).unwrap();
+    assert_eq!(read::rows(&world, "default", "orders").len(), TIMES as usize);
+    let history = read::rows(&world, "default", "orders_history");
+    let mut ids: Vec<i64> = history.iter().map(|row| row["id"].parse().unwrap()).collect();
+    ids.sort_unstable();
+    assert_eq!(ids, (0..TIMES).collect::<Vec<i64>>());
+}
+
+#[test]
+fn databases_with_the_same_table_share_what_is_known_of_its_rows() {
+    let world = World::new(19);
+    for number in 1..=3 {
+        // Each time it is another instance, which has to find it.
+        send_all(&world, &world.open(), &Shard::with_rows(&format!("shard{number}"), number, 0..3));
+    }
+    assert_eq!(world.storage.keys(b"x/").len(), 1);
+    // Another shape with the same hash: its place is taken.
+    let place = world.storage.keys(b"y/").remove(0);
+    let mut batch = WriteBatch::new();
+    let mut other = Shard::new("other", 9);
+    other.relation("others", wide(3, "a"));
+    other.commit();
+    send_all(&world, &world.open(), &other);
+    let number = world.storage.keys(b"x/").remove(1).split_off(2);
+    batch.put(place, number);
+    world.storage.apply(&batch).unwrap();
+    send_all(&world, &world.open(), &Shard::with_rows("shard4", 4, 0..3));
+    assert_eq!(world.storage.keys(b"x/").len(), 3);
+    let lake = world.open();
+    world.flush(&lake).unwrap();
+    assert_eq!(read::rows(&world, "default", "orders").len(), 12);
+}
+
+#[test]
+fn tables_that_would_take_too_much_memory_contradict_the_lake() {
+    let world = World::new(20);
+    let mut shard = Shard::new("default", 1);
+    shard.create("orders");
+    shard.relation("wide", wide(3, "a"));
+    shard.commit();
+    for table in 0..TABLES_BYTES_MAX / 70_000 {
+        shard.relation(&format!("t{table}"), wide(500, "a"));
+        shard.commit();
+    }
+    shard.relation("wide", wide(500, "a"));
+    shard.put("orders", 1, Some("as before"));
+    insert(&mut shard, "wide", 1, 500);
+    shard.commit();
+    send_all(&world, &world.open(), &shard);
+    let lake = world.open();
+    world.flush(&lake).unwrap();
+    let status = lake.status().unwrap();
+    let refused: Vec<&str> = status["shards"][0]["contradictions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|of| of["table"].as_str().unwrap())
+        .collect();
+    assert!(refused.contains(&"wide") && !refused.contains(&"t0") && refused.len() < 60, "{refused:?}");
+    let reason = status["shards"][0]["contradictions"][0]["reason"].as_str().unwrap();
+    assert!(reason.contains(&format!("{TABLES_BYTES_MAX}")), "{reason}");
+    assert_eq!(status["deadLetters"], "1");
+    let stored = world.storage.scan(&KeyRange::prefix(b"t/"), 10_000).unwrap();
+    let bytes = stored.iter().map(|(_, value)| value.len()).sum::<usize>();
+    assert!((TABLES_BYTES_MAX * 9 / 10..TABLES_BYTES_MAX).contains(&bytes), "{bytes}");
+    // What was there goes on, also with the columns it has.
+    assert_eq!(read::rows(&world, "default", "orders").len(), 1);
+    shard.relation("wide", wide(3, "a"));
+    insert(&mut shard, "wide", 2, 3);
+    shard.commit();
+    send_all(&world, &lake, &shard);
+    world.flush(&lake).unwrap();
+    assert_eq!(read::rows(&world, "default", "wide").len(), 1);
+}
+
 #[test]
 fn a_view_of_many_narrow_rows_wants_a_flush_first() {
     let world = World::new(17);
@@ -163,7 +268,7 @@ fn a_row_that_no_storage_takes_is_refused_to_its_shard_only() {
     other.commit();
     send_all(&world, &lake, &other);
     world.flush(&lake).unwrap();
-    assert_eq!(support::read::rows(&world, "default", "things").len(), 1);
+    assert_eq!(read::rows(&world, "default", "things").len(), 1);
 }
 
 #[test]

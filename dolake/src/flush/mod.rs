@@ -289,7 +289,7 @@ impl<S: ShardStorage> Lake<S> {
                     TailEntry::Delete { shape, before } => ("DELETE", shape, before),
                     TailEntry::DropTable { .. } | TailEntry::EndOfShard => continue,
                 };
-                let table = self.state().shape(*shape)?.table;
+                let table = self.shape(*shape)?.table;
                 if let Some(write) = writes.get_mut(&table) {
                     mark.set(operation, position);
                     let row = row.decode().map_err(LakeError::from)?;

@@ -110,7 +110,7 @@ impl FlushFold {
                     }
                     TailEntry::EndOfShard => continue,
                 };
-                let shape = lake.state().shape(*shape)?;
+                let shape = lake.shape(*shape)?;
                 let key = shape.key_bytes(&row.decode()?.0);
                 let table = self.tables.entry(shape.table).or_default();
                 table.changes += 1;

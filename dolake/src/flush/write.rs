@@ -14,7 +14,7 @@ use super::plan::TableFold;
 use crate::error::{FlushError, LakeError};
 use crate::index::{Entry, Location, RunWriter, find};
 use crate::lake::Lake;
-use crate::limits::OPEN_DAYS_MAX;
+use crate::limits::{FLUSH_SHAPES_MAX, OPEN_DAYS_MAX};
 use crate::ports::{StoredFiles, key_of};
 use crate::stored::{FileRow, LakeTable, Shape, TableFiles, keys, system};
 
@@ -185,10 +185,13 @@ impl TableWrite {
         if let Some(known) = self.projections.get(&number) {
             return Ok(known.clone());
         }
-        let shape = lake.state().shape(number)?;
+        let shape = lake.shape(number)?;
         let current = sources(self.metadata.current_schema(), &shape);
         let history = sources(self.history_metadata.current_schema(), &shape);
         let projection = Rc::new(Projection { shape, current, history });
+        if self.projections.len() >= FLUSH_SHAPES_MAX {
+            self.projections.clear();
+        }
         self.projections.insert(number, projection.clone());
         Ok(projection)
     }

@@ -13,7 +13,10 @@ use lake_host::{AlarmChange, ShardStorage, WriteBatch, blob};
 
 use crate::admission::{Admission, admit};
 use crate::error::LakeError;
-use crate::limits::{BLOB_BYTES_MAX, FLUSH_AGE_MICROS, FLUSH_TABLES_MAX, SOURCE_CACHE_TABLES};
+use crate::index::KeyHasher;
+use crate::limits::{
+    BLOB_BYTES_MAX, FLUSH_AGE_MICROS, FLUSH_TABLES_MAX, SOURCE_CACHE_TABLES, TABLE_EXTRA_BYTES, TABLES_BYTES_MAX,
+};
 use crate::schema;
 use crate::state::{Pending, State};
 use crate::stored::{
@@ -44,6 +47,9 @@ pub(crate) struct Stage<'a, S> {
     pub(crate) meta: LakeMeta,
     pub(crate) pending: Pending,
     tables: BTreeMap<u32, LakeTable>,
+    /// What those count that are new or have other columns, and all tables.
+    table_bytes: BTreeMap<u32, usize>,
+    tables_bytes: usize,
     sources: BTreeMap<u32, SourceTable>,
     /// Shape of each source's rows, once looked up: there are many rows for each look-up.
     routes: BTreeMap<u32, Option<u32>>,
@@ -77,6 +83,8 @@ pub(crate) struct Staged {
     pub(crate) shard: Shard,
     pub(crate) meta: LakeMeta,
     tables: BTreeMap<u32, LakeTable>,
+    /// Bytes of their rows.
+    table_rows: BTreeMap<u32, usize>,
     sources: BTreeMap<u32, SourceTable>,
     seen: BTreeMap<u32, SourceTable>,
     shapes: BTreeMap<u32, Rc<Shape>>,
@@ -94,6 +102,8 @@ impl<'a, S: ShardStorage> Stage<'a, S> {
             meta: state.meta.clone(),
             pending: Pending::default(),
             tables: BTreeMap::new(),
+            table_bytes: BTreeMap::new(),
+            tables_bytes: state.tables_bytes,
             sources: BTreeMap::new(),
             routes: BTreeMap::new(),
             seen: BTreeMap::new(),
@@ -276,7 +286,7 @@ impl<'a, S: ShardStorage> Stage<'a, S> {
     }
 
     fn shape(&self, number: u32) -> Result<Rc<Shape>, LakeError> {
-        self.shapes.get(&number).cloned().map_or_else(|| self.state.shape(number), Ok)
+        self.shapes.get(&number).cloned().map_or_else(|| self.state.shape(self.storage, number), Ok)
     }
 
     fn table_number(&self, name: &str) -> Option<u32> {
@@ -309,18 +319,28 @@ impl<'a, S: ShardStorage> Stage<'a, S> {
             // table of the old name, whose key space is the same; dropping the one would remove the rows of both.
             Err(format!("table {} was renamed to {}, which is not supported", table.name, relation.name))
         };
+        let joined = joined.and_then(|shape| {
+            TablePast::note_user(&mut table, &shape, previous.as_deref(), self.stamp);
+            let is_altered = match &known {
+                Some(before) => TablePast::note_alterations(before, &mut table, self.point()),
+                None => {
+                    // No rows before it and none at it: it needs no position of its own.
+                    table.past.created = Some(Point(self.start, self.stamp));
+                    false
+                }
+            };
+            if is_altered || known.is_none() {
+                self.take_room(&table)?;
+            }
+            self.is_turn |= is_altered;
+            Ok(shape)
+        });
         match joined {
             Ok(shape) => {
                 self.meta.next_table = self.meta.next_table.max(table.number + 1);
-                TablePast::note_user(&mut table, &shape, previous.as_deref(), self.stamp);
                 source.table = Some(table.number);
-                source.shape = Some(self.number_shape(shape));
+                source.shape = Some(self.number_shape(shape)?);
                 source.contradiction = None;
-                match &known {
-                    Some(before) => self.is_turn |= TablePast::note_alterations(before, &mut table, self.point()),
-                    // No rows before it and none at it: it needs no position of its own.
-                    None => table.past.created = Some(Point(self.start, self.stamp)),
-                }
                 self.tables.insert(table.number, table);
             }
             Err(reason) => {
@@ -335,18 +355,44 @@ impl<'a, S: ShardStorage> Stage<'a, S> {
         Ok(())
     }
 
-    fn number_shape(&mut self, shape: Shape) -> u32 {
-        let shape = Rc::new(shape);
-        if let Some(number) = self.state.shape_numbers.get(&shape) {
-            return *number;
+    /// Counts a table that is new or has other columns; the contradiction if all tables would take too much.
+    fn take_room(&mut self, table: &LakeTable) -> Result<(), String> {
+        let bytes = serde_json::to_vec(table).map_or(usize::MAX, |json| json.len() + TABLE_EXTRA_BYTES);
+        let staged = self.table_bytes.get(&table.number);
+        let before = staged.or_else(|| self.state.table_bytes.get(&table.number)).copied().unwrap_or_default();
+        let all = self.tables_bytes.saturating_sub(before).saturating_add(bytes);
+        if all > TABLES_BYTES_MAX && bytes > before {
+            return Err(format!(
+                "the lake's tables would take {all} bytes, and {TABLES_BYTES_MAX} is what there is for them"
+            ));
         }
-        if let Some((number, _)) = self.shapes.iter().find(|(_, known)| **known == shape) {
-            return *number;
+        self.table_bytes.insert(table.number, bytes);
+        self.tables_bytes = all;
+        Ok(())
+    }
+
+    /// The number of a shape. Shards that have the same tables share it.
+    fn number_shape(&mut self, shape: Shape) -> Result<u32, LakeError> {
+        if let Some((number, _)) = self.shapes.iter().find(|(_, known)| ***known == shape) {
+            return Ok(*number);
+        }
+        let stored = self.storage.get(&self.key_of_shape(&shape)?)?;
+        if let Some(number) = stored.and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes)
+            && *self.state.shape(self.storage, number)? == shape
+        {
+            return Ok(number);
         }
         let number = self.meta.next_shape;
         self.meta.next_shape += 1;
-        self.shapes.insert(number, shape);
-        number
+        self.shapes.insert(number, Rc::new(shape));
+        Ok(number)
+    }
+
+    /// Where the number of a shape is stored. Of two shapes with one hash the later one has the place.
+    fn key_of_shape(&self, shape: &Shape) -> Result<Vec<u8>, LakeError> {
+        let json = serde_json::to_vec(shape).map_err(|error| LakeError::damaged("shape", error))?;
+        let hash = KeyHasher::new(self.meta.hash_key, u64::MAX).hash(shape.table, &json);
+        Ok(keys::shape_number(shape.table, hash))
     }
 
     fn drop_table(&mut self, table_id: TableId) -> Result<(), Refusal> {
@@ -429,11 +475,15 @@ impl<'a, S: ShardStorage> Stage<'a, S> {
                 batch.put(keys::dead_letter_part(number, index as u32), blob::seal(ENTRIES_FORMAT, part));
             }
         }
+        let mut table_rows = BTreeMap::new();
         for (number, table) in &self.tables {
-            batch.put(keys::table(*number), seal_json("table", table)?);
+            let row = seal_json("table", table)?;
+            table_rows.insert(*number, row.len());
+            batch.put(keys::table(*number), row);
         }
         for (number, shape) in &self.shapes {
             batch.put(keys::shape(*number), seal_json("shape", shape.as_ref())?);
+            batch.put(self.key_of_shape(shape)?, number.to_be_bytes());
         }
         for (table_id, source) in &self.sources {
             batch.put(keys::source(&self.shard.timeline().0, *table_id), seal_json("source", source)?);
@@ -448,6 +498,7 @@ impl<'a, S: ShardStorage> Stage<'a, S> {
             shard: self.shard,
             meta: self.meta,
             tables: self.tables,
+            table_rows,
             sources: self.sources,
             seen: self.seen,
             shapes: self.shapes,
@@ -478,10 +529,11 @@ impl Staged {
         state.shards.insert(self.shard.database.clone(), self.shard);
         for (number, table) in self.tables {
             state.files.entry(number).or_default();
-            state.tables.insert(number, table);
+            let row_bytes = self.table_rows.get(&number).copied().unwrap_or_default();
+            state.put_table(table, row_bytes);
         }
         for (number, shape) in self.shapes {
-            state.add_shape(number, shape);
+            state.shapes.get_mut().insert(number, shape);
         }
         if state.sources.len() >= SOURCE_CACHE_TABLES {
             state.sources.clear();

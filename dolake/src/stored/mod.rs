@@ -8,6 +8,7 @@
 //! r/{timeline}{table id}  SourceTable       how a shard's table maps to the lake's
 //! t/{table}               LakeTable         fields, key, who feeds them
 //! x/{shape}               Shape             what the values of a row mean
+//! y/{table}{hash}         number of the shape whose JSON has this hash
 //! q/{position}{blob}      TailBlob          admitted transactions, by the position of their end
 //! u/{table}               TableFiles        locations, runs of the key index
 //! d/{table}{file}         FileRow           one data file of current rows
@@ -130,8 +131,8 @@ pub(crate) mod keys {
     pub(crate) fn shape(shape: u32) -> Vec<u8> {
         join(b"x/", &[&shape.to_be_bytes()])
     }
-    pub(crate) fn shapes() -> KeyRange {
-        KeyRange::prefix(b"x/")
+    pub(crate) fn shape_number(table: u32, hash: u64) -> Vec<u8> {
+        join(b"y/", &[&table.to_be_bytes(), &hash.to_be_bytes()])
     }
     pub(crate) fn tail(end: u64, blob: u64) -> Vec<u8> {
         join(b"q/", &[&end.to_be_bytes(), &blob.to_be_bytes()])

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::column_type;
 
 /// One value of a row.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ShapeField {
     /// The lake's field.
     pub(crate) field_id: i32,
@@ -18,7 +18,7 @@ pub(crate) struct ShapeField {
 }
 
 /// The values of a row, in order.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Shape {
     pub(crate) table: u32,
     pub(crate) fields: Vec<ShapeField>,
@@ -27,6 +27,12 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
+    /// Bytes in memory, about.
+    pub(crate) fn bytes(&self) -> usize {
+        let names = self.fields.iter().map(|field| field.name.len()).sum::<usize>();
+        size_of::<Shape>() + size_of_val(&*self.fields) + names + size_of_val(&*self.key)
+    }
+
     /// True if `row` has this shape.
     pub(crate) fn admits(&self, row: &Row) -> bool {
         row.0.len() == self.fields.len()

@@ -122,7 +122,7 @@ impl<S: ShardStorage> Batch<'_, S> {
         if !self.subscriber.wants(operation) {
             return Ok(true);
         }
-        let shape = self.lake.state().shape(number)?;
+        let shape = self.lake.shape(number)?;
         let (namespace, table, key) = {
             let state = self.lake.state();
             let Some(table) = state.tables.get(&shape.table) else { return Ok(true) };
