@@ -4,6 +4,8 @@
 //! common order) becomes "anything". Negations are moved down to the tests, as Java does, so that "may match" is all that
 //! has to be answered.
 
+use std::cmp::Ordering;
+
 use iceberg::spec::{PrimitiveType, Schema, Type};
 use serde_json::Value as Json;
 
@@ -168,7 +170,7 @@ fn read_test(operator: &str, json: &Json, columns: &Columns<'_>, is_negated: boo
 /// All values that literals are read as.
 fn either(readings: Vec<(Value, Value)>) -> Vec<Value> {
     let both = |(least, most): (Value, Value)| {
-        let other = (least != most).then_some(most);
+        let other = (least.compare(&most) != Some(Ordering::Equal)).then_some(most);
         std::iter::once(least).chain(other)
     };
     readings.into_iter().flat_map(both).collect()

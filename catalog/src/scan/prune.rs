@@ -312,6 +312,21 @@ mod tests {
     }
 
     #[test]
+    fn zero_has_both_signs() {
+        let test = |kind: &str, zero: f64| json!({"type": kind, "term": "a", "value": zero});
+        for zero in [0.0, -0.0] {
+            // Java finds -0.0 before 0.0, SQL finds it equal.
+            for kind in ["lt", "lt-eq", "eq", "gt-eq"] {
+                assert!(is_kept(&test(kind, zero), -0.0, -0.0), "{kind} {zero}");
+            }
+            for kind in ["gt", "lt-eq", "eq", "gt-eq"] {
+                assert!(is_kept(&test(kind, zero), 0.0, 0.0), "{kind} {zero}");
+            }
+            assert!(!is_kept(&test("lt", zero), 0.0, 1.0) && !is_kept(&test("gt", zero), -1.0, -0.0), "{zero}");
+        }
+    }
+
+    #[test]
     fn a_literal_that_is_no_float_is_between_the_greatest_and_infinity() {
         let beyond = |kind: &str| json!({"type": kind, "term": "a", "value": 1e300});
         for kind in ["eq", "gt", "gt-eq"] {

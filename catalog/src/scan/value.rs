@@ -26,7 +26,8 @@ impl Value {
         match (self, other) {
             (Value::Bool(one), Value::Bool(other)) => Some(one.cmp(other)),
             (Value::Int(one), Value::Int(other)) => Some(one.cmp(other)),
-            (Value::Float(one), Value::Float(other)) => one.partial_cmp(other),
+            // Java has -0.0 before 0.0, others have them as one: literals of zero are read as both.
+            (Value::Float(one), Value::Float(other)) => one.partial_cmp(other).map(|_| one.total_cmp(other)),
             (Value::Text(one), Value::Text(other)) => Some(one.cmp(other)),
             _ => None,
         }
@@ -68,12 +69,14 @@ impl Value {
     ///
     /// They differ for columns of 32-bit floats: a tenth is none of these, and one client takes the float next to it while
     /// another one compares with a tenth. Which neighbour is the nearest also depends on what the text is read as first.
+    /// Zero is read with either sign.
     pub(crate) fn readings(json: &Json, kind: &PrimitiveType) -> Option<(Value, Value)> {
         Some(match (Value::of_json(json, kind)?, kind) {
             (Value::Float(number), PrimitiveType::Float) => {
                 let (below, above) = neighbours(number);
                 (Value::Float(below), Value::Float(above))
             }
+            (Value::Float(0.0), _) => (Value::Float(-0.0), Value::Float(0.0)),
             (value, _) => (value.clone(), value),
         })
     }
@@ -106,6 +109,7 @@ impl Value {
 fn neighbours(number: f64) -> (f64, f64) {
     let nearest = number as f32;
     match f64::from(nearest).partial_cmp(&number) {
+        Some(Ordering::Equal) if number == 0.0 => (-0.0, 0.0),
         Some(Ordering::Less) => (f64::from(nearest), f64::from(nearest.next_up())),
         Some(Ordering::Greater) => (f64::from(nearest.next_down()), f64::from(nearest)),
         _ => (number, number),
