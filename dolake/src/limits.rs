@@ -167,9 +167,9 @@ pub const SHAPE_CACHE_BYTES_MAX: usize = 2 << 20;
 /// Shapes of one table whose places in both of its files a flush keeps in memory, for the same reason.
 pub const FLUSH_SHAPES_MAX: usize = 32;
 
-/// Stored bytes of all tables, which are in memory as a whole: about half as much again there, and read at each wake-up.
-/// Some 5,000 tables of 20 columns. Beyond, a table that is new or gets another column contradicts the lake.
+/// Bytes of all tables, which are in memory as a whole and read at each wake-up: some 3,500 of 20 columns. Beyond, a table
+/// that is new or gets another column contradicts the lake.
 pub const TABLES_BYTES_MAX: usize = 16 << 20;
 
-/// What a table counts towards the bound above besides its row: its files, and its place in maps.
+/// What a table counts towards the bound above besides its columns: its files, and its place in maps.
 pub const TABLE_EXTRA_BYTES: usize = 1 << 10;

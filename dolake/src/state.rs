@@ -12,7 +12,7 @@ use lake_host::{ShardStorage, WriteBatch};
 use lake_table::TableName;
 
 use crate::error::LakeError;
-use crate::limits::{METADATA_CACHE_TABLES, TABLE_EXTRA_BYTES};
+use crate::limits::METADATA_CACHE_TABLES;
 use crate::shapes::ShapeCache;
 use crate::stored::{
     FORMAT, Intent, LakeMeta, LakeTable, Shape, Shard, SourceTable, TableFiles, TailBlob, get_json, keys, open_json,
@@ -48,8 +48,7 @@ pub(crate) struct State {
     pub(crate) meta: LakeMeta,
     pub(crate) shards: BTreeMap<String, Shard>,
     pub(crate) tables: BTreeMap<u32, LakeTable>,
-    /// What each counts towards `TABLES_BYTES_MAX`, and all.
-    pub(crate) table_bytes: BTreeMap<u32, usize>,
+    /// What they count towards `TABLES_BYTES_MAX`.
     pub(crate) tables_bytes: usize,
     pub(crate) files: BTreeMap<u32, TableFiles>,
     pub(crate) shapes: RefCell<ShapeCache>,
@@ -90,7 +89,6 @@ impl State {
             meta,
             shards: BTreeMap::new(),
             tables: BTreeMap::new(),
-            table_bytes: BTreeMap::new(),
             tables_bytes: 0,
             files: BTreeMap::new(),
             shapes: RefCell::default(),
@@ -112,7 +110,7 @@ impl State {
             Ok(())
         })?;
         scan_all(storage, keys::tables(), |_, value| {
-            state.put_table(open_json("table", value)?, value.len());
+            state.put_table(open_json("table", value)?);
             Ok(())
         })?;
         for number in state.tables.keys() {
@@ -136,11 +134,12 @@ impl State {
         Ok(())
     }
 
-    /// A table as it is now, in a row of so many bytes.
-    pub(crate) fn put_table(&mut self, table: LakeTable, row_bytes: usize) {
-        let before = self.table_bytes.insert(table.number, row_bytes + TABLE_EXTRA_BYTES);
-        self.tables_bytes = self.tables_bytes - before.unwrap_or_default() + row_bytes + TABLE_EXTRA_BYTES;
-        self.tables.insert(table.number, table);
+    /// A table as it is now.
+    pub(crate) fn put_table(&mut self, table: LakeTable) {
+        self.tables_bytes += table.bytes();
+        if let Some(before) = self.tables.insert(table.number, table) {
+            self.tables_bytes -= before.bytes();
+        }
     }
 
     /// A shape, from memory or storage.

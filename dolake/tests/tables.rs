@@ -5,12 +5,12 @@
 mod support;
 
 use lake_cdc::limits::TRANSACTION_TABLES_MAX;
-use lake_cdc::{Frame, RefusalReason, ViewRequest};
+use lake_cdc::{Change, ColumnType, Entry, Frame, RefusalReason, Row, Value, ViewRequest};
 use lake_dolake::limits::FLUSH_TABLES_MAX;
 use lake_dolake::{Connection, Lake, ViewAnswer};
 use lake_test_host::MemoryStorage;
 use support::read::rows;
-use support::shard::{Shard, found, model};
+use support::shard::{Shard, column, found, model};
 use support::{World, receive, send_all};
 
 fn name(number: usize) -> String {
@@ -42,7 +42,7 @@ fn send_at_once(world: &World, lake: &Lake<MemoryStorage>, shard: &Shard) {
         _ => Vec::new(),
     });
     let reply = receive(world, lake, &mut connection, &Frame::Changes(parts.collect()));
-    assert!(matches!(reply.replies[..], [Frame::Accepted { .. }]), "{reply:?}");
+    assert!(matches!(reply.replies[..], [Frame::Accepted { .. }, ..]), "{reply:?}");
 }
 
 fn check(world: &World, shard: &Shard, count: usize) {
@@ -65,6 +65,33 @@ fn a_commit_has_no_more_tables_than_its_bound() {
         assert_eq!(world.flush(&lake).unwrap().commits, 3);
         assert_eq!(world.catalog.widest(), FLUSH_TABLES_MAX * 2, "rows and history of each");
         check(&world, &shard, count);
+    }
+}
+
+#[test]
+fn alterations_between_changes_bind_no_transactions_together() {
+    let world = World::new(66);
+    let lake = world.open();
+    let count = FLUSH_TABLES_MAX * 2;
+    let mut shard = filled(count, true);
+    send_all(&world, &lake, &shard);
+    world.flush(&lake).unwrap();
+    for number in 0..count {
+        let more = column(3, "more", ColumnType::Int4);
+        shard.relation(
+            &name(number),
+            vec![column(1, "id", ColumnType::Int8), column(2, "note", ColumnType::Text), more],
+        );
+        shard.commit();
+        let values = vec![Value::Int8(-1), Value::Null, Value::Int4(1)];
+        shard.entry(Entry::Change(Change::Insert { table_id: shard.table_id(&name(number)), after: Row(values) }));
+        shard.commit();
+    }
+    send_at_once(&world, &lake, &shard);
+    assert!(world.flush(&lake).unwrap().commits >= 2);
+    assert_eq!(world.catalog.widest(), FLUSH_TABLES_MAX * 2, "rows and history of each");
+    for number in 0..count {
+        assert_eq!(rows(&world, "default", &name(number)).len(), 2, "{number}");
     }
 }
 

@@ -140,11 +140,10 @@ impl<S: ShardStorage + 'static> Shard<S> {
         self.inner.tell(now, |outbox, facts| outbox.on_timer(facts))
     }
 
-    /// The object's alarm. An error means that storage cannot be read and no other alarm was set: the shell must see to
-    /// it that this one comes again.
-    pub fn on_alarm(&mut self, now: Micros) -> Result<Vec<OutboxStep>, ShardError> {
-        self.inner.refresh()?;
-        Ok(self.inner.tell(now, |outbox, facts| outbox.on_alarm(facts)))
+    /// The object's alarm. An error means that no other alarm was set, though one is needed: the shell must do what is
+    /// to be done all the same, and see to it that this alarm comes again.
+    pub fn on_alarm(&mut self, now: Micros) -> (Vec<OutboxStep>, Result<(), ShardError>) {
+        self.inner.react(now, |outbox, facts| outbox.on_alarm(facts))
     }
 }
 
@@ -476,16 +475,27 @@ impl Inner {
 
     fn tell(&mut self, now: Micros, event: impl FnOnce(&mut Outbox, &Facts<'_>) -> Reaction) -> Vec<OutboxStep> {
         // Until storage can be read again there is nothing true to tell; the next request looks again.
-        if self.refresh().is_err() {
-            return Vec::new();
+        self.react(now, event).0
+    }
+
+    /// As [`Inner::tell`]; an error if storage cannot be read, or the alarm that is needed could not be set.
+    fn react(
+        &mut self,
+        now: Micros,
+        event: impl FnOnce(&mut Outbox, &Facts<'_>) -> Reaction,
+    ) -> (Vec<OutboxStep>, Result<(), ShardError>) {
+        if let Err(error) = self.refresh() {
+            return (Vec::new(), Err(error.into()));
         }
-        let Some(meta) = &self.meta else { return Vec::new() };
+        let Some(meta) = &self.meta else { return (Vec::new(), Ok(())) };
         let facts = Facts { meta, committed: self.store.committed(), now };
         let reaction = event(&mut self.outbox, &facts);
         self.store.set_durable(self.outbox.durable());
+        let mut outcome = Ok(());
         if let Some(at) = reaction.alarm {
             let batch = WriteBatch { alarm: Some(AlarmChange::NoLaterThan(at.0)), ..WriteBatch::new() };
-            if durable!("shard: set the alarm", self.storage.apply(&batch)).is_ok() {
+            outcome = durable!("shard: set the alarm", self.apply(&batch));
+            if outcome.is_ok() {
                 self.outbox.alarm_is_set(Some(at));
             }
         }
@@ -496,7 +506,7 @@ impl Inner {
         if reaction.is_ended && self.wipe().is_err() {
             self.is_stale = true;
         }
-        reaction.steps
+        (reaction.steps, outcome)
     }
 
     /// The lake has everything: stores what it said, trims the log, and gives memory back. Failing, all of it is

@@ -40,8 +40,9 @@ impl<S: ShardStorage> Stage<'_, S> {
         if !self.is_turn || self.position > self.start {
             return;
         }
+        // What came before it in the blob can be in another flush.
         if self.open.as_ref().is_some_and(|(blob, _)| blob.base < self.position) {
-            self.turn_over();
+            self.set_apart();
         }
         if let Some((blob, _)) = &mut self.open {
             blob.base += 1;

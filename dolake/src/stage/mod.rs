@@ -14,9 +14,7 @@ use lake_host::{AlarmChange, ShardStorage, WriteBatch, blob};
 use crate::admission::{Admission, admit};
 use crate::error::LakeError;
 use crate::index::KeyHasher;
-use crate::limits::{
-    BLOB_BYTES_MAX, FLUSH_AGE_MICROS, FLUSH_TABLES_MAX, SOURCE_CACHE_TABLES, TABLE_EXTRA_BYTES, TABLES_BYTES_MAX,
-};
+use crate::limits::{BLOB_BYTES_MAX, FLUSH_AGE_MICROS, FLUSH_TABLES_MAX, SOURCE_CACHE_TABLES, TABLES_BYTES_MAX};
 use crate::schema;
 use crate::state::{Pending, State};
 use crate::stored::{
@@ -47,8 +45,7 @@ pub(crate) struct Stage<'a, S> {
     pub(crate) meta: LakeMeta,
     pub(crate) pending: Pending,
     tables: BTreeMap<u32, LakeTable>,
-    /// What those count that are new or have other columns, and all tables.
-    table_bytes: BTreeMap<u32, usize>,
+    /// What all tables count, these included.
     tables_bytes: usize,
     sources: BTreeMap<u32, SourceTable>,
     /// Shape of each source's rows, once looked up: there are many rows for each look-up.
@@ -83,8 +80,6 @@ pub(crate) struct Staged {
     pub(crate) shard: Shard,
     pub(crate) meta: LakeMeta,
     tables: BTreeMap<u32, LakeTable>,
-    /// Bytes of their rows.
-    table_rows: BTreeMap<u32, usize>,
     sources: BTreeMap<u32, SourceTable>,
     seen: BTreeMap<u32, SourceTable>,
     shapes: BTreeMap<u32, Rc<Shape>>,
@@ -102,7 +97,6 @@ impl<'a, S: ShardStorage> Stage<'a, S> {
             meta: state.meta.clone(),
             pending: Pending::default(),
             tables: BTreeMap::new(),
-            table_bytes: BTreeMap::new(),
             tables_bytes: state.tables_bytes,
             sources: BTreeMap::new(),
             routes: BTreeMap::new(),
@@ -310,6 +304,7 @@ impl<'a, S: ShardStorage> Stage<'a, S> {
             schema::release(&mut table, previous, self.stamp);
             self.tables.insert(table.number, table.clone());
         }
+        let columns = source.columns.clone();
         let joined = if table.name == relation.name {
             schema::join(&mut table, &mut source, &relation, previous.as_deref())
         } else if table.name.eq_ignore_ascii_case(&relation.name) {
@@ -330,7 +325,7 @@ impl<'a, S: ShardStorage> Stage<'a, S> {
                 }
             };
             if is_altered || known.is_none() {
-                self.take_room(&table)?;
+                self.take_room(known.as_ref(), &table)?;
             }
             self.is_turn |= is_altered;
             Ok(shape)
@@ -345,6 +340,8 @@ impl<'a, S: ShardStorage> Stage<'a, S> {
             }
             Err(reason) => {
                 source.shape = None;
+                // Fields that were not made have no ids: others will have these.
+                source.columns = columns;
                 source.contradiction = Some(reason);
             }
         }
@@ -356,17 +353,14 @@ impl<'a, S: ShardStorage> Stage<'a, S> {
     }
 
     /// Counts a table that is new or has other columns; the contradiction if all tables would take too much.
-    fn take_room(&mut self, table: &LakeTable) -> Result<(), String> {
-        let bytes = serde_json::to_vec(table).map_or(usize::MAX, |json| json.len() + TABLE_EXTRA_BYTES);
-        let staged = self.table_bytes.get(&table.number);
-        let before = staged.or_else(|| self.state.table_bytes.get(&table.number)).copied().unwrap_or_default();
-        let all = self.tables_bytes.saturating_sub(before).saturating_add(bytes);
-        if all > TABLES_BYTES_MAX && bytes > before {
+    fn take_room(&mut self, before: Option<&LakeTable>, table: &LakeTable) -> Result<(), String> {
+        let (before, after) = (before.map_or(0, LakeTable::bytes), table.bytes());
+        let all = self.tables_bytes.saturating_sub(before) + after;
+        if all > TABLES_BYTES_MAX && after > before {
             return Err(format!(
                 "the lake's tables would take {all} bytes, and {TABLES_BYTES_MAX} is what there is for them"
             ));
         }
-        self.table_bytes.insert(table.number, bytes);
         self.tables_bytes = all;
         Ok(())
     }
@@ -475,11 +469,8 @@ impl<'a, S: ShardStorage> Stage<'a, S> {
                 batch.put(keys::dead_letter_part(number, index as u32), blob::seal(ENTRIES_FORMAT, part));
             }
         }
-        let mut table_rows = BTreeMap::new();
         for (number, table) in &self.tables {
-            let row = seal_json("table", table)?;
-            table_rows.insert(*number, row.len());
-            batch.put(keys::table(*number), row);
+            batch.put(keys::table(*number), seal_json("table", table)?);
         }
         for (number, shape) in &self.shapes {
             batch.put(keys::shape(*number), seal_json("shape", shape.as_ref())?);
@@ -498,7 +489,6 @@ impl<'a, S: ShardStorage> Stage<'a, S> {
             shard: self.shard,
             meta: self.meta,
             tables: self.tables,
-            table_rows,
             sources: self.sources,
             seen: self.seen,
             shapes: self.shapes,
@@ -529,8 +519,7 @@ impl Staged {
         state.shards.insert(self.shard.database.clone(), self.shard);
         for (number, table) in self.tables {
             state.files.entry(number).or_default();
-            let row_bytes = self.table_rows.get(&number).copied().unwrap_or_default();
-            state.put_table(table, row_bytes);
+            state.put_table(table);
         }
         for (number, shape) in self.shapes {
             state.shapes.get_mut().insert(number, shape);

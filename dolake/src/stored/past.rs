@@ -120,6 +120,16 @@ impl TablePast {
         is_altered
     }
 
+    /// Bytes of the alterations in memory, about.
+    pub(crate) fn alteration_bytes(&self) -> usize {
+        let of_names = |alteration: &Alteration| match &alteration.before {
+            Before::Absent(_) => 0,
+            Before::Named(_, name) => name.len(),
+            Before::Key(fields) => size_of_val(&**fields),
+        };
+        size_of_val(&*self.alterations) + self.alterations.iter().map(of_names).sum::<usize>()
+    }
+
     /// Keeps the latest alterations that are within both bounds.
     fn forget_alterations(&mut self) {
         let (mut kept, mut bytes) = (0, 0);

@@ -12,6 +12,7 @@ use lake_table::TableName;
 use serde::{Deserialize, Serialize};
 
 use super::{TablePast, column_type};
+use crate::limits::TABLE_EXTRA_BYTES;
 
 /// Columns that the lake adds, with field ids that every table shares.
 pub(crate) mod system {
@@ -76,6 +77,16 @@ impl LakeTable {
             users: 0,
             past: TablePast::default(),
         }
+    }
+
+    /// What it counts towards `TABLES_BYTES_MAX`: about its bytes in memory, but for the removals, which have a bound of
+    /// their own and come with every database that is deleted.
+    pub(crate) fn bytes(&self) -> usize {
+        let of_field = |field: &Field| {
+            let former = field.former.iter().map(|name| size_of::<String>() + name.len()).sum::<usize>();
+            size_of::<Field>() + field.name.len() + former
+        };
+        TABLE_EXTRA_BYTES + self.fields.iter().map(of_field).sum::<usize>() + self.past.alteration_bytes()
     }
 
     pub(crate) fn table_name(&self) -> TableName {

@@ -32,6 +32,13 @@ impl Bench {
     }
 
     /// The object dies and wakes again.
+    /// The object's alarm, which can be taken.
+    pub(crate) fn alarm(&mut self) -> Vec<OutboxStep> {
+        let (steps, outcome) = self.shard.on_alarm(self.now);
+        outcome.expect("another alarm is set");
+        steps
+    }
+
     pub(crate) fn restart(&mut self) {
         self.storage.revive();
         self.shard = Shard::open(self.storage.clone(), "shop", self.now, [0; 32]).expect("opens");

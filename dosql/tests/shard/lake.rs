@@ -2,6 +2,7 @@
 
 use lake_cdc::{Frame, HelloReply, Lsn};
 use lake_dosql::OutboxStep;
+use lake_test_host::MemoryStorage;
 
 use crate::bench::{Bench, sent, transactions};
 
@@ -47,7 +48,7 @@ fn an_object_that_was_evicted_with_something_to_say_dials_when_it_wakes() {
     bench.connect(None);
     bench.restart();
     assert!(bench.shard.wants_connection());
-    assert_eq!(bench.shard.on_alarm(bench.now).expect("reads"), [OutboxStep::Connect]);
+    assert_eq!(bench.alarm(), [OutboxStep::Connect]);
     assert!(lake_host::ShardStorage::alarm(&bench.storage).expect("reads").is_some());
 }
 
@@ -113,8 +114,29 @@ fn an_alarm_that_finds_storage_unreadable_asks_to_come_again() {
     let mut bench = table();
     bench.storage.die_after_applies(0);
     assert_eq!(bench.code("INSERT INTO t VALUES (1)"), "58030");
-    let refused = bench.shard.on_alarm(bench.now).map_err(|error| lake_api::ApiError::from(error).code.name());
-    assert_eq!(refused, Err("unavailable"));
+    let (steps, refused) = bench.shard.on_alarm(bench.now);
+    let refused = refused.map_err(|error| lake_api::ApiError::from(error).code.name());
+    assert_eq!((steps, refused), (vec![], Err("unavailable")));
     bench.storage.revive();
-    assert_eq!(bench.shard.on_alarm(bench.now).expect("reads"), [OutboxStep::Connect]);
+    assert_eq!(bench.alarm(), [OutboxStep::Connect]);
+}
+
+#[test]
+fn an_alarm_that_cannot_set_the_next_one_says_what_it_can_and_asks_to_come_again() {
+    for (make_fail, code) in
+        [(MemoryStorage::fill_up as fn(&MemoryStorage), "53100"), (MemoryStorage::fail_next_apply, "58030")]
+    {
+        let mut bench = table();
+        bench.restart();
+        bench.now.0 += 60_000_000;
+        assert!(bench.storage.take_due_alarm(bench.now.0));
+        make_fail(&bench.storage);
+        // The lake makes room when it has what the shard holds.
+        let (steps, refused) = bench.shard.on_alarm(bench.now);
+        let refused = refused.map_err(|error| lake_api::ApiError::from(error).code.name());
+        assert_eq!((steps, refused), (vec![OutboxStep::Connect], Err(code)));
+        bench.storage.revive();
+        assert_eq!(bench.alarm(), []);
+        assert!(lake_host::ShardStorage::alarm(&bench.storage).expect("reads").is_some());
+    }
 }

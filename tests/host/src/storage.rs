@@ -198,7 +198,10 @@ impl State {
         let puts = batch.operations.iter().any(|operation| put_bytes(operation).is_some());
         let put_bytes: u64 = batch.operations.iter().filter_map(put_bytes).sum();
         let over = self.faults.capacity.is_some_and(|capacity| self.size + put_bytes > capacity);
-        if puts && (self.faults.full || over) { Err(StorageError::Full) } else { Ok(()) }
+        // An alarm takes a row too.
+        let is_alarm = matches!(batch.alarm, Some(AlarmChange::NoLaterThan(_) | AlarmChange::Set(_)));
+        let is_full = puts && (self.faults.full || over) || is_alarm && self.faults.full;
+        if is_full { Err(StorageError::Full) } else { Ok(()) }
     }
 
     fn write(&mut self, batch: &WriteBatch) {

@@ -285,14 +285,15 @@ impl Database {
     /// The alarm, also when it comes once more.
     pub(crate) fn alarm(&mut self, turn: &Turn<'_>) {
         let (name, now) = (self.plan.name, self.now(turn));
-        let steps = self.present.open(name, turn.random).and_then(|shard| alive(|| shard.on_alarm(now)).ok()?.ok());
-        match steps {
-            Some(steps) => self.present.carry(name, now, turn.random, |_| steps),
+        let answered = self.present.open(name, turn.random).and_then(|shard| alive(|| shard.on_alarm(now)).ok());
+        let is_taken = matches!(answered, Some((_, Ok(()))));
+        match answered {
+            Some((steps, _)) => self.present.carry(name, now, turn.random, |_| steps),
+            None => self.evict(),
+        }
+        if !is_taken {
             // The platform calls again.
-            None => {
-                self.evict();
-                self.storage.alarm_failed(now.0);
-            }
+            self.storage.alarm_failed(now.0);
         }
     }
 

@@ -41,8 +41,8 @@ struct World {
     appends: Vec<TaskId>,
     past: Past,
     seen: Seen,
-    /// When the faults that last end.
-    healthy_at: i64,
+    /// When the faults that last end, if there are some.
+    healthy_at: Option<i64>,
     has_faults: bool,
 }
 
@@ -128,7 +128,7 @@ impl World {
             catalog,
             engine,
             appends: Vec::new(),
-            healthy_at: clock.now_micros(),
+            healthy_at: None,
             clock,
             simulation,
             bucket: Bucket::new(&store),
@@ -389,14 +389,14 @@ impl World {
     fn advance(&mut self, milliseconds: i64) -> Outcome {
         self.clock.advance_ms(milliseconds);
         let now = self.now();
-        if self.has_faults && self.healthy_at <= now {
-            self.heal();
-        }
         for at in 0..self.databases.len() {
             self.turn(at, |database, turn| database.tick(turn));
         }
         self.catalog.tick(now);
         let ticked = self.lake.tick(self.lakes_now());
+        if self.healthy_at.take_if(|at| *at <= now).is_some() {
+            self.heal();
+        }
         self.after(ticked)
     }
 
@@ -447,7 +447,7 @@ impl World {
             (Fault::Storage, _) => storage.fail_apply_after(passes),
             (Fault::Full, _) => {
                 storage.fill_up();
-                self.healthy_at = now + 5_000_000;
+                self.healthy_at = Some(now + 5_000_000);
             }
             (Fault::Put, 0) => self.store.fail_put_after(passes),
             (Fault::Put, 1) => self.store.lose_response_after(passes),
@@ -455,11 +455,11 @@ impl World {
             (Fault::Read, _) => self.store.fail_get_after(passes),
             (Fault::Down, _) => {
                 self.store.go_down();
-                self.healthy_at = now + 5_000_000;
+                self.healthy_at = Some(now + 5_000_000);
             }
             (Fault::Slow, _) => {
                 self.store.set_yields(8);
-                self.healthy_at = now + 5_000_000;
+                self.healthy_at = Some(now + 5_000_000);
             }
             (Fault::Answer, 1 | 2) if self.plan.engines > 0 => self.catalog.lose_next_answer_to_commit(),
             (Fault::Answer, _) => self.catalog.lose_next_answer(),

@@ -87,9 +87,10 @@ impl DurableObject for DoSql {
             // The database was wiped: nobody is waiting for anything.
             return Response::empty();
         };
-        let steps = self.inner.with_shard(&database, |shard| shard.on_alarm(now()).map_err(Into::into));
-        let steps = steps.map_err(|reason| worker::Error::RustError(format!("{database}: {}", reason.message)))?;
+        let broken = |reason: ApiError| worker::Error::RustError(format!("{database}: {}", reason.message));
+        let (steps, outcome) = self.inner.with_shard(&database, |shard| Ok(shard.on_alarm(now()))).map_err(broken)?;
         Inner::carry_out(&self.inner, &database, steps);
+        outcome.map_err(|reason| broken(reason.into()))?;
         Response::empty()
     }
 }

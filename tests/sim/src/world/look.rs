@@ -61,7 +61,7 @@ impl World {
     /// Somebody notes what is now, and what was a moment ago.
     fn observe(&mut self) -> Outcome {
         // A query that meets a failing bucket has nothing to say.
-        if !self.plan.has_queries || self.has_faults && self.healthy_at > self.now() {
+        if !self.plan.has_queries || self.has_faults && self.healthy_at.is_some() {
             return Ok(());
         }
         let (now, ago) = (self.now(), self.random.below(20_000_000) as i64);

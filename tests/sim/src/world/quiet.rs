@@ -30,7 +30,12 @@ impl World {
         disarm_faults();
         throw_coins(0);
         self.heal();
+        self.healthy_at = None;
         self.catalog.revive();
+        // Sometimes nobody comes to whom an object could say what it left undone.
+        if self.random.one_in(2) {
+            self.rest()?;
+        }
         // What was left behind by a fault may still give up.
         for _ in 0..4 {
             self.settle_round()?;
