@@ -29,7 +29,7 @@ impl Engine {
     pub(crate) async fn chore(self) {
         let none = Value::Null;
         self.ask("POST", "/v1/namespaces", &json!({"namespace": ["chores"], "properties": {}})).await;
-        match self.random.below(7) {
+        match self.random.below(8) {
             0..3 => {
                 self.make_table("t0").await;
                 self.ask("POST", "/v1/tables/rename", &renamed("t0", "t1")).await;
@@ -42,6 +42,7 @@ impl Engine {
                 self.ask("POST", "/v1/namespaces", &json!({"namespace": ["empty"], "properties": {}})).await;
                 self.ask("DELETE", "/v1/namespaces/empty", &none).await;
             }
+            6 => self.tag_a_captured_table().await,
             // A name that a database may want.
             _ => {
                 let namespace = ["shared", "solo"][self.random.below(2)];
@@ -51,6 +52,21 @@ impl Engine {
                 self.ask("POST", &format!("/v1/namespaces/{namespace}/tables"), &body).await;
             }
         }
+    }
+
+    /// A table that databases feed gets a property or a tag, as engines may give it: a flush finds it changed.
+    async fn tag_a_captured_table(&self) {
+        let namespace = ["shared", "solo"][self.random.below(2)];
+        let name = ["items", "transfers", "transfers_history"][self.random.below(3)];
+        let path = format!("/v1/namespaces/{namespace}/tables/{name}");
+        let Some((200, loaded)) = self.send("GET", &path, &Value::Null, None).await else { return };
+        let update = match loaded["metadata"]["current-snapshot-id"].as_i64() {
+            Some(id) if self.random.one_in(2) => {
+                json!({"action": "set-snapshot-ref", "ref-name": "kept", "type": "tag", "snapshot-id": id})
+            }
+            _ => json!({"action": "set-properties", "updates": {"seen": self.random.below(1_000).to_string()}}),
+        };
+        self.ask("POST", &path, &json!({"requirements": [], "updates": [update]})).await;
     }
 
     /// A table with something in it, if there is none of the name.

@@ -1,5 +1,6 @@
 //! A database as the simulation runs it: its object, one or two instances of it, its socket and its client.
 
+use lake_api::ApiError;
 use lake_api::scope::Access;
 use lake_cdc::{Micros, TimelineId};
 use lake_dosql::{OutboxStep, Shard};
@@ -25,6 +26,8 @@ pub(crate) struct Instance {
     storage: MemoryStorage,
     shard: Option<Shard<MemoryStorage>>,
     pub(crate) link: Option<Link>,
+    /// Sockets that the shard has done with, as long as the lake does not know: what was sent over them still arrives.
+    former: Vec<Link>,
     timers: Vec<i64>,
 }
 
@@ -129,7 +132,12 @@ impl Database {
         let answered = alive(|| shard.create(options.as_bytes(), timeline, now));
         match answered {
             Ok(Ok(_)) => self.is_created = !self.loses_answer,
-            Ok(Err(_)) => {}
+            Ok(Err(error)) => {
+                let error = ApiError::from(error);
+                if !passes(&error) {
+                    return Err(format!("{error:?} for its creation"));
+                }
+            }
             Err(_died) => self.evict(),
         }
         Ok(())
@@ -149,7 +157,7 @@ impl Database {
         if self.loses_answer {
             return Ok(());
         }
-        match answered.map_err(lake_api::ApiError::from) {
+        match answered.map_err(ApiError::from) {
             Ok(_) if request.refused.is_some() => Err(format!("was not refused: {}", request.body)),
             Ok(answer) => {
                 self.pending = None;
@@ -159,9 +167,7 @@ impl Database {
                 self.pending = None;
                 Ok(())
             }
-            // Full, for the moment; or nobody knows.
-            Err(error) if matches!(error.code.name(), "53100" | "53400") => Ok(()),
-            Err(error) if error.code.is_retryable() || !error.code.has_no_side_effects() => Ok(()),
+            Err(error) if passes(&error) => Ok(()),
             Err(error) => Err(format!("{error:?} for {}", request.body)),
         }
     }
@@ -186,9 +192,11 @@ impl Database {
             return Ok(());
         };
         // That it is not there is the answer to a second request when that to the first was lost.
-        let is_gone = match answered.map_err(lake_api::ApiError::from) {
+        let is_gone = match answered.map_err(ApiError::from) {
             Ok(_) => !self.loses_answer,
-            Err(error) => error.code.name() == "database_not_found",
+            Err(error) if error.code.name() == "database_not_found" => true,
+            Err(error) if passes(&error) => false,
+            Err(error) => return Err(format!("{error:?} for its end")),
         };
         if is_gone {
             self.model.end();
@@ -218,7 +226,7 @@ impl Database {
         let answer = match shard.sql(body.as_bytes(), None, Access::Read, timeline, now, seed) {
             Ok(answer) => answer,
             Err(error) => {
-                let error = lake_api::ApiError::from(error);
+                let error = ApiError::from(error);
                 // Its client has not made it again yet.
                 let is_none = error.code.name() == "42P01";
                 return if is_none { Ok(Vec::new()) } else { Err(format!("{error:?}")) };
@@ -314,10 +322,19 @@ impl Database {
 
     /// Its sockets, those of an instance left behind too.
     pub(crate) fn links(&mut self) -> impl Iterator<Item = &mut Link> {
-        let left = self.left.as_mut().and_then(|left| left.link.as_mut());
-        self.present.link.as_mut().into_iter().chain(left)
+        self.present.links().chain(self.left.iter_mut().flat_map(Instance::links))
+    }
+
+    /// Forgets sockets of which nothing can come any more.
+    pub(crate) fn forget_links(&mut self) {
+        for instance in std::iter::once(&mut self.present).chain(&mut self.left) {
+            instance.former.retain(|link| !link.is_over());
+        }
     }
 }
+
+/// Sockets that are kept of those that the shard has done with.
+const FORMER_MAX: usize = 4;
 
 impl Instance {
     fn new(storage: &MemoryStorage) -> Instance {
@@ -331,6 +348,18 @@ impl Instance {
             self.shard = alive(|| Shard::open(storage, name, Micros(0), seed(random))).ok()?.ok();
         }
         self.shard.as_mut()
+    }
+
+    fn links(&mut self) -> impl Iterator<Item = &mut Link> {
+        self.link.iter_mut().chain(&mut self.former)
+    }
+
+    /// The shard has done with its socket. The lake hears of it behind what was sent.
+    fn leave_link(&mut self) {
+        if let Some(link) = self.link.take().filter(|link| link.has_lake && !link.is_silent) {
+            self.former.push(link.left_by_shard());
+            self.former.drain(..self.former.len().saturating_sub(FORMER_MAX));
+        }
     }
 
     fn lose_memory(&mut self) {
@@ -376,7 +405,10 @@ impl Instance {
         let Ok(steps) = alive(|| decide(shard)) else { return self.lose_memory() };
         for step in steps {
             match step {
-                OutboxStep::Connect => self.link = Some(Link::dialled()),
+                OutboxStep::Connect => {
+                    self.leave_link();
+                    self.link = Some(Link::dialled());
+                }
                 OutboxStep::Send(message) => {
                     assert!(message.len() <= lake_host::MESSAGE_BYTES_MAX, "a frame of {} bytes", message.len());
                     if let Some(link) = &mut self.link {
@@ -384,16 +416,20 @@ impl Instance {
                     }
                 }
                 OutboxStep::Close => {
-                    if let Some(link) = &mut self.link {
-                        // The lake sees the end after what was sent; the shard at its next turn.
-                        link.has_lake = false;
-                        link.to_shard.clear();
-                    }
+                    // The shard sees the end at its next turn.
+                    self.leave_link();
+                    self.link = Some(Link::closing());
                 }
                 OutboxStep::WakeIn { millis } => self.timers.push(now.0 + i64::from(millis) * 1_000),
             }
         }
     }
+}
+
+/// True of an error after which a client tries again: full, for the moment; or nobody knows. Never of one that is our bug.
+fn passes(error: &ApiError) -> bool {
+    let code = error.code;
+    matches!(code.name(), "53100" | "53400" | "58030" | "08007") || code.is_retryable()
 }
 
 fn text(value: &Value) -> String {

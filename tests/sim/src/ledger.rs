@@ -61,9 +61,9 @@ impl Ledger {
         self.deeds[deed].told = told;
     }
 
-    /// Deeds that were begun.
-    pub(crate) fn len(&self) -> usize {
-        self.deeds.len()
+    /// Deeds that hold.
+    pub(crate) fn done(&self) -> usize {
+        self.deeds.iter().filter(|deed| deed.told == Told::Done).count()
     }
 
     /// Rows of a table that are there for certain and that nobody else is removing.

@@ -33,6 +33,16 @@ impl Link {
         link
     }
 
+    /// What the shard sees of a socket that it closes, until it hears that it is closed.
+    pub(crate) fn closing() -> Link {
+        Link { has_lake: false, is_open: true, ..Link::dialled() }
+    }
+
+    /// What the lake sees of one that the shard has done with.
+    pub(crate) fn left_by_shard(self) -> Link {
+        Link { has_shard: false, to_shard: VecDeque::new(), ..self }
+    }
+
     pub(crate) fn connection(&self) -> Connection {
         serde_json::from_str(&self.attachment).expect("what was written")
     }

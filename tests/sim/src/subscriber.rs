@@ -38,7 +38,7 @@ pub(crate) struct Client {
     /// Databases it has heard of since the last resync.
     heard: BTreeSet<String>,
     /// It was told to go on from a later position.
-    pub(crate) ends_in_gap: bool,
+    ends_in_gap: bool,
 }
 
 impl Client {
@@ -113,6 +113,11 @@ impl Client {
             }
             ServerMessage::Subscribed { .. } | ServerMessage::Relation { .. } => Ok(()),
         }
+    }
+
+    /// True if it has heard of the database since the last resync: then it has heard of everything since.
+    pub(crate) fn knows_end_of(&self, database: &str) -> bool {
+        !self.ends_in_gap || self.heard.contains(database)
     }
 
     /// True if nothing is on its way.

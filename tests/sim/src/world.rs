@@ -1,6 +1,7 @@
 //! Everything together, and what can happen to it next.
 
 use std::any::Any;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
@@ -63,7 +64,7 @@ pub struct Run {
     pub told: usize,
     /// Events that subscribers consumed.
     pub events: usize,
-    /// What foreign engines began: appends, replaced files, tables made with rows.
+    /// What foreign engines did and were told so: appends, replaced files, tables made with rows.
     pub appends: usize,
 }
 
@@ -75,6 +76,9 @@ const APPENDS_MAX: usize = 4;
 
 /// Turns of tasks in which what was asked with nothing going wrong comes to its end.
 const TURNS_MAX: usize = 100_000;
+
+/// Steps between two looks at positions and bounds.
+const GLANCE_STEPS: usize = 6;
 
 /// Steps between two looks at everything.
 const LOOK_STEPS: usize = 60;
@@ -95,7 +99,7 @@ pub fn run(plan: &Plan) -> Run {
         removals: lives(&world),
         commits: check::last_commit(&world.store).unwrap_or_default() as usize,
         told: world.past.told(),
-        appends: world.engine.ledger.borrow().len(),
+        appends: world.engine.ledger.borrow().done(),
         events: world.clients.iter().map(|client| client.positions.len()).sum(),
         trace: world.simulation.trace(),
     }
@@ -147,11 +151,28 @@ impl World {
             self.step()?;
             if step % LOOK_STEPS == LOOK_STEPS - 1 {
                 self.look()?;
+            } else if step % GLANCE_STEPS == GLANCE_STEPS - 1 {
+                self.glance()?;
             }
         }
         self.settle()?;
         self.check_end()?;
-        self.rest_catalog()
+        self.rest_catalog()?;
+        self.simulation.trace_line(format!("all that is stored: {:016x}", self.digest()));
+        Ok(())
+    }
+
+    /// Of every row and every object.
+    fn digest(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        let storages = self.databases.iter().map(|database| &database.storage);
+        for storage in storages.chain([&self.lake.storage, &self.catalog.storage]) {
+            storage.rows().hash(&mut hasher);
+        }
+        for key in self.store.keys() {
+            (&key, self.store.bytes(&key)).hash(&mut hasher);
+        }
+        hasher.finish()
     }
 
     fn now(&self) -> i64 {
@@ -222,6 +243,7 @@ impl World {
         for number in 0..count {
             self.deliver_link(at, number)?;
         }
+        self.databases[at].forget_links();
         Ok(())
     }
 

@@ -62,6 +62,20 @@ impl Engine {
         Ok(Told::Never)
     }
 
+    /// With nothing going wrong, a commit to a table is acknowledged.
+    pub(crate) async fn append_at_the_end(self) {
+        for table in [EVENTS, ECHOES] {
+            let Some(Some(_)) = self.load(NAMESPACE, table).await else { continue };
+            let ids = self.ledger.borrow_mut().new_rows(1);
+            let deed = self.ledger.borrow_mut().begin(rows(table, &ids), Vec::new());
+            let told = self.try_append(Habits::Looks, &[table], &ids).await;
+            if !matches!(told, Ok(Told::Done)) {
+                self.break_off(format!("with nothing going wrong a commit to {table} does not hold"));
+            }
+            self.end(deed, told);
+        }
+    }
+
     /// A file of a table makes way for one in which a row is gone and another one is new.
     async fn replace_file(&self, habits: Habits) {
         let certain = self.ledger.borrow().certain(EVENTS);

@@ -17,6 +17,11 @@ impl World {
             check::bounds_hold(&status, &mut self.databases)?;
         }
         if let Some(record) = &record {
+            for number in self.seen.last + 1..last {
+                let passed = check::record(&self.store, number)?;
+                check::commit_is_one_state(&self.bucket, &passed, &self.databases, &mut self.seen)?;
+            }
+            self.seen.last = last;
             check::commit_is_one_state(&self.bucket, record, &self.databases, &mut self.seen)?;
             check::snapshots_stay(&self.bucket, record, &self.random, &mut self.seen)?;
             // Each was the last one once, and is what it was.
@@ -31,6 +36,15 @@ impl World {
         check::bucket_is_in_order(&self.store)?;
         self.look_at_catalog(&[NAMESPACE.to_owned(), CHORES.to_owned()])?;
         self.observe()
+    }
+
+    /// What must hold at any time and costs little to see, of those who are in memory.
+    pub(super) fn glance(&mut self) -> Outcome {
+        let Some(status) = self.lake.status() else { return Ok(()) };
+        let last = check::last_commit(&self.store)?;
+        let record = (last > 0).then(|| check::record(&self.store, last)).transpose()?;
+        check::positions_are_in_order(&status, record.as_ref(), &self.databases)?;
+        check::bounds_hold(&status, &mut self.databases)
     }
 
     /// What the catalog shows in these namespaces is there, also of dropped tables that can come back, and engines were
@@ -52,6 +66,8 @@ impl World {
 
     /// Everything that the catalog has, once nobody asks for anything: an engine can load it, and it is there.
     pub(super) fn look_at_all(&mut self) -> Outcome {
+        self.simulation.spawn("engine", self.engine.clone().append_at_the_end());
+        self.simulation.run_until_idle(TURNS_MAX);
         self.simulation.spawn("engine", self.engine.clone().load_all());
         self.simulation.run_until_idle(TURNS_MAX);
         let Some(still) = self.catalog.still() else { return Ok(()) };
