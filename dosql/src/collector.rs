@@ -100,6 +100,11 @@ impl Collector {
     /// Records how tables changed: rows that follow have their new shape.
     pub(crate) fn schema_changed(&self, catalog: Catalog) {
         let mut state = self.state.borrow_mut();
+        if state.failure.is_some() {
+            // One statement can change a table thousands of times before anybody asks for the failure.
+            state.catalog = catalog;
+            return;
+        }
         let (before, after) = (relations(&state.catalog), relations(&catalog));
         for table in before.keys().filter(|table| !after.contains_key(table)) {
             state.touch(*table);
@@ -253,5 +258,56 @@ impl RowObserver for Collector {
 
     fn image_failed(&self) {
         self.fail(CollectError::OutOfMemory);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lake_cdc::ColumnType;
+    use rusqlite::Connection;
+
+    use super::*;
+    use crate::schema::{Table, TableColumn};
+
+    /// A catalog with one wide table, whose last column has this name.
+    fn catalog_of(last: &str) -> Catalog {
+        let column = |id: u32| TableColumn {
+            id,
+            name: if id == 450 { last.to_owned() } else { format!("{id:063}") },
+            former_names: Vec::new(),
+            column_type: ColumnType::Int8,
+            not_null: false,
+            default: None,
+            identity: None,
+        };
+        let table = Table {
+            id: 1,
+            name: "t".to_owned(),
+            columns: (1..=450).map(column).collect(),
+            next_column_id: 451,
+            captured: true,
+            primary_key: None,
+            unique: Vec::new(),
+            checks: Vec::new(),
+            foreign_keys: Vec::new(),
+            indexes: Vec::new(),
+        };
+        let connection = Connection::open_in_memory().expect("SQLite opens");
+        Catalog::install(&connection).expect("the catalog is made");
+        Catalog::store(&connection, &table).expect("the table is stored");
+        Catalog::load(&connection).expect("the catalog loads")
+    }
+
+    #[test]
+    fn a_record_over_its_limit_does_not_grow_with_further_changes_of_tables() {
+        let collector = Collector::new(StepBudget::default());
+        let (one, other) = (catalog_of("one"), catalog_of("other"));
+        collector.begin(Lsn::FIRST, Micros(0), one.clone());
+        for _ in 0..400 {
+            collector.schema_changed(other.clone());
+            collector.schema_changed(one.clone());
+        }
+        assert_eq!(collector.check(), Err(CollectError::TooLarge));
+        assert!(collector.finish().len() < TRANSACTION_BYTES_MAX + (64 << 10));
     }
 }
