@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use lake_api::answer::{AnswerColumn, AnswerTooLarge, RowWriter};
-use lake_api::limits::ANSWER_BYTES_MAX;
 use lake_dialect::{SqlError, sqlstate};
 use rusqlite::types::{Value as SqliteValue, ValueRef};
 use rusqlite::{Connection, Statement};
@@ -189,11 +188,7 @@ fn write_rows(
         writer.begin_row();
         for (index, output) in outputs.iter().enumerate() {
             let value = row.get_ref(index + skipped).map_err(|error| failure.explain(error))?;
-            // Several values of 16 MiB do not fit in memory before they are found to be too many.
-            if writer.len() + super::output::bytes_at_least(value) > ANSWER_BYTES_MAX {
-                return Err(too_large(AnswerTooLarge));
-            }
-            super::output::write(writer, value, &output.ty);
+            super::output::write(writer, value, &output.ty).map_err(too_large)?;
         }
         writer.end_row().map_err(too_large)?;
     }

@@ -74,6 +74,17 @@ pub(crate) fn to_value(stored: ValueRef<'_>, ty: &PgType) -> Value {
     }
 }
 
+/// How long a value is at least when it is printed. Most bytes of a long one are in texts, of which none is left out, and
+/// in those of a `bytea`, each of which is two digits.
+pub(crate) fn printed_bytes_at_least(value: &Value) -> usize {
+    match value {
+        Value::Text(text) => text.len(),
+        Value::Bytea(bytes) => 2 + bytes.len() * 2,
+        Value::Array(elements) => elements.iter().map(printed_bytes_at_least).sum(),
+        _ => 0,
+    }
+}
+
 /// As Postgres prints it.
 pub(crate) fn print(stored: ValueRef<'_>, ty: &PgType) -> String {
     lake_cdc::text::print(&to_value(stored, ty))

@@ -24,8 +24,10 @@ pub(super) use cast::cast_text_number;
 use super::decimal::{Decimal, compare_texts};
 use super::environment::Environment;
 use super::failure::Carried;
+use super::input::{printed_bytes_at_least, to_value};
 use super::interval::Interval;
 use super::limits::{DIGIT_PAIRS_PER_WORK, TEXT_BYTES_MAX};
+use super::pg_type::PgType;
 use crate::budget::StepBudget;
 
 /// Makes the functions and collations of translated SQL known to a connection.
@@ -235,6 +237,15 @@ pub(super) fn fits(bytes: usize) -> Result<(), SqlError> {
         return Err(SqlError::new(sqlstate::PROGRAM_LIMIT, "requested length too large"));
     }
     Ok(())
+}
+
+/// The text of a value, if it fits: bytes and arrays can be longer in print than they are stored.
+pub(super) fn printed(value: ValueRef<'_>, ty: &PgType) -> Result<String, SqlError> {
+    let value = to_value(value, ty);
+    fits(printed_bytes_at_least(&value))?;
+    let text = lake_cdc::text::print(&value);
+    fits(text.len())?;
+    Ok(text)
 }
 
 /// An error on its way through SQLite.

@@ -5,10 +5,10 @@ use lake_cdc::limits::ARRAY_ELEMENTS_MAX;
 use lake_dialect::{SqlError, sqlstate};
 use rusqlite::types::{Value as SqliteValue, ValueRef};
 
-use super::super::input::{print, to_sqlite, to_value};
+use super::super::input::{to_sqlite, to_value};
 use super::super::pg_type::PgType;
 use super::cast::{decode_array, encode_array};
-use super::{Registry, blob_of, boolean, fits, int_of, integer, owned, str_of, string};
+use super::{Registry, blob_of, boolean, fits, int_of, integer, owned, printed, str_of, string};
 use crate::budget::Meter;
 
 pub(super) fn elements(value: ValueRef<'_>) -> Result<Vec<Value>, SqlError> {
@@ -95,18 +95,18 @@ pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
         let mut text = String::new();
         let mut count = 0;
         for element in elements(a[1])? {
-            let printed = if element.is_null() {
+            let part = if element.is_null() {
                 let Some(null) = null else { continue };
                 null.to_owned()
             } else {
                 let stored = to_sqlite(element);
-                print((&stored).into(), &ty)
+                printed((&stored).into(), &ty)?
             };
-            fits(text.len() + separator.len() + printed.len())?;
+            fits(text.len() + separator.len() + part.len())?;
             if count > 0 {
                 text.push_str(separator);
             }
-            text.push_str(&printed);
+            text.push_str(&part);
             count += 1;
         }
         Ok(string(text))

@@ -11,7 +11,7 @@ use super::super::interval::Interval;
 use super::super::pg_type::PgType;
 use super::{
     Registry, boolean, bytes_of, decimal, decimal_of, digit_work, float_of, int_of, integer, interval_of, out_of_range,
-    str_of, string,
+    printed, str_of, string,
 };
 
 pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
@@ -72,7 +72,7 @@ fn cast(from: &PgType, to: &PgType, value: ValueRef<'_>) -> Result<SqliteValue, 
     match (from, to) {
         (T::Array(from), T::Array(to)) => array(from, to, value),
         (T::Bool, T::Text | T::Varchar) => Ok(string(if int_of(a, 0)? != 0 { "true" } else { "false" })),
-        (_, T::Text | T::Varchar) => Ok(string(input::print(value, from))),
+        (_, T::Text | T::Varchar) => Ok(string(printed(value, from)?)),
         (T::Text | T::Varchar, to) => input::parse(to, str_of(a, 0)?),
         (from, to) if from.is_integer() && to.is_integer() => to_integer(Some(int_of(a, 0)?), to),
         (from, T::Float4) if from.is_integer() => to_float4(int_of(a, 0)? as f64),

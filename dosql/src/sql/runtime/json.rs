@@ -10,7 +10,7 @@ use rusqlite::types::{Value as SqliteValue, ValueRef};
 use super::super::decimal::compare_texts;
 use super::super::input::{from_text_error, print};
 use super::super::pg_type::PgType;
-use super::{Registry, array, boolean, fits, int_of, integer, str_of, string};
+use super::{Registry, array, boolean, fits, int_of, integer, printed, str_of, string};
 use crate::budget::{Meter, StepBudget};
 
 fn read(text: &str) -> Result<Json, SqlError> {
@@ -18,7 +18,7 @@ fn read(text: &str) -> Result<Json, SqlError> {
 }
 
 /// A `jsonb` that was put together, if it can be read again.
-fn printed(json: Json) -> Result<SqliteValue, SqlError> {
+fn jsonb(json: Json) -> Result<SqliteValue, SqlError> {
     Ok(string(json.bounded().map_err(from_text_error)?.to_string()))
 }
 
@@ -381,7 +381,7 @@ pub(super) fn to_json(ty: &PgType, value: ValueRef<'_>) -> Result<String, SqlErr
             }
             text.close("]")
         }
-        _ => quoted(&print(value, ty))?,
+        _ => quoted(&printed(value, ty)?)?,
     })
 }
 
@@ -418,18 +418,17 @@ pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
     }
     registry.strict("pg_jsonb_delete_path", 3, |a| {
         let path = path_of(a[1])?.unwrap_or_default();
-        printed(set(read(str_of(a, 0)?)?, &path, None, false)?)
+        jsonb(set(read(str_of(a, 0)?)?, &path, None, false)?)
     })?;
     registry.strict("pg_jsonb_set", -1, |a| {
         let create = if a.len() > 3 { int_of(a, 3)? != 0 } else { true };
         let path = path_of(a[1])?.unwrap_or_default();
-        printed(set(read(str_of(a, 0)?)?, &path, Some(&read(str_of(a, 2)?)?), create)?)
+        jsonb(set(read(str_of(a, 0)?)?, &path, Some(&read(str_of(a, 2)?)?), create)?)
     })?;
     let budget = registry.budget.clone();
-    registry.strict("pg_jsonb_delete", 2, move |a| {
-        printed(delete(read(str_of(a, 0)?)?, a[1], &mut Meter::new(&budget))?)
-    })?;
-    registry.strict("pg_jsonb_concat", 2, |a| printed(concat(read(str_of(a, 0)?)?, read(str_of(a, 1)?)?)?))?;
+    registry
+        .strict("pg_jsonb_delete", 2, move |a| jsonb(delete(read(str_of(a, 0)?)?, a[1], &mut Meter::new(&budget))?))?;
+    registry.strict("pg_jsonb_concat", 2, |a| jsonb(concat(read(str_of(a, 0)?)?, read(str_of(a, 1)?)?)?))?;
     let budget = registry.budget.clone();
     registry.strict("pg_jsonb_contains", 2, move |a| {
         Ok(boolean(contains(&read(str_of(a, 0)?)?, &read(str_of(a, 1)?)?, &mut Meter::new(&budget))?))
@@ -473,7 +472,7 @@ pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
             if a[index + 1] == ValueRef::Null {
                 return Err(SqlError::new(sqlstate::INVALID_PARAMETER, "argument 1: key must not be null"));
             }
-            let key = quoted(&print(a[index + 1], &typed(a, index)?))?;
+            let key = quoted(&printed(a[index + 1], &typed(a, index)?)?)?;
             text.push(&format!("{key} : {}", to_json(&typed(a, index + 2)?, a[index + 3])?))?;
         }
         finished(text.close("}"), is_canonical)
