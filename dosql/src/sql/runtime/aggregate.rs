@@ -382,12 +382,11 @@ impl Accumulator for StringAgg {
         match &mut self.text {
             None => self.text = Some(part.to_owned()),
             Some(text) => {
-                if text.len() + part.len() > TEXT_BYTES_MAX {
+                let separator = if a.get(1).is_none_or(|it| *it == ValueRef::Null) { "" } else { str_of(a, 1)? };
+                if text.len() + separator.len() + part.len() > TEXT_BYTES_MAX {
                     return Err(SqlError::new(sqlstate::PROGRAM_LIMIT, "the text of string_agg() is too long"));
                 }
-                if a.get(1).is_some_and(|separator| *separator != ValueRef::Null) {
-                    text.push_str(str_of(a, 1)?);
-                }
+                text.push_str(separator);
                 text.push_str(part);
             }
         }

@@ -7,14 +7,30 @@ use super::{Registry, blob_of, boolean, fits, int_of, integer, str_of, string};
 use crate::budget::StepBudget;
 
 /// The characters from `start` on, `count` of them or all.
-fn slice(text: &str, start: i64, count: Option<i64>) -> Result<String, SqlError> {
+fn slice(text: &str, start: i64, count: Option<i64>) -> Result<&str, SqlError> {
     if count.is_some_and(|count| count < 0) {
         return Err(SqlError::new(sqlstate::SUBSTRING_ERROR, "negative substring length not allowed"));
     }
     let end = count.map(|count| start.saturating_add(count));
     let from = start.max(1);
     let take = end.map_or(i64::MAX, |end| (end - from).max(0));
-    Ok(text.chars().skip((from - 1) as usize).take(take as usize).collect())
+    let rest = &text[place(text, from - 1)..];
+    Ok(&rest[..place(rest, take)])
+}
+
+/// Where the characters after the first `count` begin.
+fn place(text: &str, count: i64) -> usize {
+    text.char_indices().nth(count as usize).map_or(text.len(), |(at, _)| at)
+}
+
+/// A text of these characters, which can have more bytes than those they were made of.
+fn collected(characters: impl Iterator<Item = char>) -> Result<SqliteValue, SqlError> {
+    let mut text = String::new();
+    for character in characters {
+        fits(text.len() + character.len_utf8())?;
+        text.push(character);
+    }
+    Ok(string(text))
 }
 
 fn pad(a: &[ValueRef<'_>], left: bool) -> Result<SqliteValue, SqlError> {
@@ -65,8 +81,8 @@ pub(super) fn lower(character: char) -> char {
 }
 
 pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
-    registry.strict("pg_lower", 1, |a| Ok(string(str_of(a, 0)?.chars().map(lower).collect::<String>())))?;
-    registry.strict("pg_upper", 1, |a| Ok(string(str_of(a, 0)?.chars().map(upper).collect::<String>())))?;
+    registry.strict("pg_lower", 1, |a| collected(str_of(a, 0)?.chars().map(lower)))?;
+    registry.strict("pg_upper", 1, |a| collected(str_of(a, 0)?.chars().map(upper)))?;
     registry.strict("pg_initcap", 1, |a| {
         let mut inside = false;
         let capitalised = str_of(a, 0)?.chars().map(|character| {
@@ -74,7 +90,7 @@ pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
             inside = character.is_alphanumeric();
             mapped
         });
-        Ok(string(capitalised.collect::<String>()))
+        collected(capitalised)
     })?;
     registry
         .strict("pg_ascii", 1, |a| Ok(integer(str_of(a, 0)?.chars().next().map_or(0, |c| i64::from(u32::from(c))))))?;
@@ -135,7 +151,8 @@ pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
         if from.is_empty() {
             return Ok(string(text));
         }
-        fits(text.len().max((text.len() / from.len()).saturating_mul(to.len())))?;
+        let all_replaced = (text.len() / from.len()).saturating_mul(to.len()).saturating_add(text.len() % from.len());
+        fits(text.len().max(all_replaced))?;
         Ok(string(text.replace(from, to)))
     })?;
     let budget = registry.budget.clone();
@@ -146,7 +163,7 @@ pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
             None => Some(character),
             Some(index) => to.chars().nth(index),
         });
-        Ok(string(translated.collect::<String>()))
+        collected(translated)
     })?;
     registry.strict("pg_repeat", 2, |a| {
         let (text, count) = (str_of(a, 0)?, int_of(a, 1)?.max(0) as usize);
@@ -178,10 +195,11 @@ pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
         if from < 1 {
             return Err(SqlError::new(sqlstate::SUBSTRING_ERROR, "negative substring length not allowed"));
         }
-        fits(text.len() + new.len())?;
         let head = slice(text, 1, Some(from - 1))?;
+        // A negative count repeats what is before the place.
         let tail = slice(text, from.saturating_add(count), None)?;
-        Ok(string(head + new + &tail))
+        fits(head.len() + new.len() + tail.len())?;
+        Ok(string([head, new, tail].concat()))
     })?;
     registry.strict("pg_to_hex4", 1, |a| Ok(string(format!("{:x}", int_of(a, 0)? as i32))))?;
     registry.strict("pg_to_hex8", 1, |a| Ok(string(format!("{:x}", int_of(a, 0)?))))?;

@@ -9,7 +9,7 @@ use super::super::environment::Environment;
 use super::super::input::from_text_error;
 use super::super::interval::Interval;
 use super::cast::day_in_range;
-use super::{Registry, boolean, float_of, int_of, integer, interval_of, str_of, string};
+use super::{Registry, boolean, fits, float_of, int_of, integer, interval_of, str_of, string};
 
 fn timestamp(micros: Option<i64>) -> Result<SqliteValue, SqlError> {
     let out = || SqlError::new(sqlstate::DATETIME_OVERFLOW, "timestamp out of range");
@@ -103,16 +103,18 @@ fn to_char(micros: i64, template: &str) -> Result<String, SqlError> {
     'template: while let Some(first) = rest.chars().next() {
         if first == '"' {
             let end = rest[1..].find('"').map_or(rest.len(), |end| end + 1);
+            fits(text.len() + end)?;
             text.push_str(&rest[1..end]);
             rest = rest.get(end + 1..).unwrap_or("");
             continue;
         }
         for (pattern, value) in &patterns {
-            let fits = rest.starts_with(pattern)
+            let is_next = rest.starts_with(pattern)
                 || (pattern.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
                     && !matches!(*pattern, "MONTH" | "MON" | "DAY" | "DY" | "AM" | "PM")
                     && rest.get(..pattern.len()).is_some_and(|head| head.eq_ignore_ascii_case(pattern)));
-            if fits {
+            if is_next {
+                fits(text.len() + value.len())?;
                 text.push_str(value);
                 rest = &rest[pattern.len()..];
                 continue 'template;
@@ -121,6 +123,7 @@ fn to_char(micros: i64, template: &str) -> Result<String, SqlError> {
         if first.is_ascii_alphabetic() {
             return Err(SqlError::unsupported(format!("the template \"{rest}\" of to_char()")));
         }
+        fits(text.len() + first.len_utf8())?;
         text.push(first);
         rest = &rest[first.len_utf8()..];
     }
