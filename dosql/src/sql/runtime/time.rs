@@ -10,6 +10,7 @@ use super::super::input::from_text_error;
 use super::super::interval::Interval;
 use super::cast::day_in_range;
 use super::{Registry, boolean, fits, float_of, int_of, integer, interval_of, str_of, string};
+use crate::budget::StepBudget;
 
 fn timestamp(micros: Option<i64>) -> Result<SqliteValue, SqlError> {
     let out = || SqlError::new(sqlstate::DATETIME_OVERFLOW, "timestamp out of range");
@@ -55,7 +56,7 @@ const MONTHS: [&str; 12] = [
 const WEEKDAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
 /// A useful part of Postgres' templates; the rest is refused.
-fn to_char(micros: i64, template: &str) -> Result<String, SqlError> {
+fn to_char(micros: i64, template: &str, budget: &StepBudget) -> Result<String, SqlError> {
     let day = micros.div_euclid(DAY_MICROS);
     let time = micros.rem_euclid(DAY_MICROS);
     let (year, month, day_of_month) = civil_from_days(day);
@@ -98,6 +99,8 @@ fn to_char(micros: i64, template: &str) -> Result<String, SqlError> {
         ("PM", if hour < 12 { "AM" } else { "PM" }.to_owned()),
         ("am", if hour < 12 { "am" } else { "pm" }.to_owned()),
     ];
+    // Each byte can be compared with all of them.
+    budget.charge(template.len() as u64 * patterns.len() as u64)?;
     let mut text = String::new();
     let mut rest = template;
     'template: while let Some(first) = rest.chars().next() {
@@ -244,7 +247,8 @@ pub(super) fn register(registry: &Registry<'_>, environment: &Environment) -> ru
             ..interval
         }))
     })?;
-    registry.strict("pg_to_char", 2, |a| Ok(string(to_char(int_of(a, 0)?, str_of(a, 1)?)?)))?;
+    let budget = registry.budget.clone();
+    registry.strict("pg_to_char", 2, move |a| Ok(string(to_char(int_of(a, 0)?, str_of(a, 1)?, &budget)?)))?;
     registry.strict("pg_extract", 3, |a| Ok(string(extract(str_of(a, 0)?, str_of(a, 1)?, a[2])?)))
 }
 
@@ -253,5 +257,21 @@ fn number(arguments: &[ValueRef<'_>], index: usize) -> Result<f64, SqlError> {
     match arguments.get(index) {
         Some(ValueRef::Text(_)) => Ok(super::decimal_of(arguments, index)?.to_f64()),
         _ => float_of(arguments, index),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_is_charged_for_all_patterns_at_each_of_its_bytes() {
+        let run = |steps: u64| {
+            let budget = StepBudget::default();
+            budget.grant_steps(steps);
+            to_char(0, &"-".repeat(8_000), &budget).map(|text| text.len()).map_err(|error| error.sqlstate)
+        };
+        assert_eq!(run(34_000), Ok(8_000));
+        assert_eq!(run(33_999), Err("57014".to_owned()));
     }
 }
