@@ -148,4 +148,5 @@ fn what_grows_with_the_square_is_charged() {
     let digits = "CAST(repeat('9', 19000) AS numeric)";
     check(&format!("SELECT sum(length(CAST({digits} AS text))) FROM generate_series(1, 3)"), r#"[["57000"]]"#);
     check(&format!("SELECT max({digits} + i) FROM generate_series(1, 1000) AS g(i)"), "57014");
+    check("SELECT count(*) FROM generate_series(1, 2000) AS g(i) WHERE '' ~ (repeat('(a)', 95) || i)", "57014");
 }

@@ -51,6 +51,13 @@ pub(crate) const REGEX_TEXT_BYTES_MAX: usize = 32 << 10;
 /// could be in at each byte it is in few.
 pub(crate) const REGEX_BYTES_PER_WORK: u64 = 16;
 
+/// Work of reading one byte of a regular expression, once for each size that is tried: its tree is built anew.
+pub(crate) const REGEX_WORK_PER_BYTE: u64 = 64;
+
+/// Groups of a regular expression times its compiled size. The engine has room for the ends of every group in every
+/// state: some 6 MB of memory at this bound, where a thousand groups would take 80.
+pub(crate) const REGEX_GROUP_BYTES_MAX: usize = 8 << 20;
+
 /// Digits of a numeric that, multiplied with as many, are one unit of work: they are read, multiplied and printed in
 /// words of nineteen.
 pub(crate) const DIGIT_PAIRS_PER_WORK: u64 = 64;

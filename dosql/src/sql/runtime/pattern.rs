@@ -7,7 +7,8 @@ use lake_dialect::SqlError;
 use regex_lite::{Regex, RegexBuilder};
 
 use super::super::limits::{
-    REGEX_BYTES_MAX, REGEX_BYTES_MIN, REGEX_BYTES_PER_WORK, REGEX_DEPTH_MAX, REGEX_TEXT_BYTES_MAX,
+    REGEX_BYTES_MAX, REGEX_BYTES_MIN, REGEX_BYTES_PER_WORK, REGEX_DEPTH_MAX, REGEX_GROUP_BYTES_MAX,
+    REGEX_TEXT_BYTES_MAX, REGEX_WORK_PER_BYTE,
 };
 use super::text::lower;
 use super::{Registry, boolean, str_of};
@@ -161,6 +162,13 @@ struct Compiled {
     bytes: usize,
 }
 
+impl Compiled {
+    /// Its states are entered once more than the text has bytes, so an empty text is not for nothing.
+    fn match_work(&self, text: &str) -> u64 {
+        (text.len() as u64 + 1) * self.bytes as u64 / REGEX_BYTES_PER_WORK
+    }
+}
+
 pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
     for (name, folds_case) in [("pg_like", false), ("pg_ilike", true)] {
         let budget = registry.budget.clone();
@@ -179,10 +187,10 @@ pub(super) fn register(registry: &Registry<'_>) -> rusqlite::Result<()> {
         let known = last.take().filter(|last| last.pattern == pattern && last.ignores_case == ignores_case);
         let known = match known {
             Some(known) => known,
-            None => compile(pattern, ignores_case)?,
+            None => compile(pattern, ignores_case, &budget)?,
         };
         let known = last.insert(known);
-        budget.charge(text.len() as u64 * known.bytes as u64 / REGEX_BYTES_PER_WORK)?;
+        budget.charge(known.match_work(text))?;
         Ok(boolean(known.regex.is_match(text)))
     })
 }
@@ -212,14 +220,20 @@ fn check_regex(text: &str, pattern: &str, ignore_case: bool) -> Result<(), SqlEr
     Ok(())
 }
 
-fn compile(pattern: &str, ignores_case: bool) -> Result<Compiled, SqlError> {
+/// Each size that is tried costs that size, and the pattern is read again for it.
+fn compile(pattern: &str, ignores_case: bool, budget: &StepBudget) -> Result<Compiled, SqlError> {
     let invalid =
         |reason: &dyn std::fmt::Display| SqlError::new("2201B", format!("invalid regular expression: {reason}"));
     if pattern.len() > REGEX_TEXT_BYTES_MAX {
         return Err(invalid(&"it is too long"));
     }
+    let groups = 1 + pattern.bytes().filter(|byte| *byte == b'(').count();
     let mut bytes = REGEX_BYTES_MIN;
     loop {
+        if groups.saturating_mul(bytes) > REGEX_GROUP_BYTES_MAX {
+            return Err(invalid(&"it has too many groups"));
+        }
+        budget.charge(bytes as u64 + pattern.len() as u64 * REGEX_WORK_PER_BYTE)?;
         let built = RegexBuilder::new(pattern)
             .case_insensitive(ignores_case)
             .dot_matches_new_line(true)
@@ -227,7 +241,10 @@ fn compile(pattern: &str, ignores_case: bool) -> Result<Compiled, SqlError> {
             .size_limit(bytes)
             .build();
         match built {
-            Ok(regex) => return Ok(Compiled { pattern: pattern.to_owned(), ignores_case, regex, bytes }),
+            Ok(regex) => {
+                budget.charge((groups * bytes) as u64)?;
+                return Ok(Compiled { pattern: pattern.to_owned(), ignores_case, regex, bytes });
+            }
             Err(error) if bytes >= REGEX_BYTES_MAX => return Err(invalid(&error)),
             Err(_) => bytes *= 2,
         }
@@ -239,6 +256,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::limits::WORK_PER_STEP;
 
     fn granted(steps: u64) -> StepBudget {
         let budget = StepBudget::default();
@@ -248,7 +266,7 @@ mod tests {
 
     fn regex(text: &str, pattern: &str, ignores_case: bool) -> Result<bool, SqlError> {
         check_regex(text, pattern, ignores_case)?;
-        Ok(compile(pattern, ignores_case)?.regex.is_match(text))
+        Ok(compile(pattern, ignores_case, &granted(1_000_000))?.regex.is_match(text))
     }
 
     fn like(text: &str, pattern: &str, folds_case: bool) -> Result<bool, SqlError> {
@@ -302,10 +320,43 @@ mod tests {
 
     #[test]
     fn a_regular_expression_has_a_size_that_its_texts_are_charged_with() {
-        assert_eq!(compile("abc", false).map(|compiled| compiled.bytes), Ok(REGEX_BYTES_MIN));
-        assert!(compile("a{1000}", false).is_ok_and(|compiled| compiled.bytes > 16 * REGEX_BYTES_MIN));
-        for pattern in ["(a{100}){1000}".to_owned(), "a".repeat(REGEX_TEXT_BYTES_MAX), "a".repeat(1 << 20)] {
-            assert_eq!(compile(&pattern, false).map(|_| ()).map_err(|error| error.sqlstate), Err("2201B".to_owned()));
+        let compile = |pattern: &str| compile(pattern, false, &granted(10_000_000)).map_err(|error| error.sqlstate);
+        assert_eq!(compile("abc").map(|compiled| compiled.bytes), Ok(REGEX_BYTES_MIN));
+        assert!(compile("a{1000}").is_ok_and(|compiled| compiled.bytes > 16 * REGEX_BYTES_MIN));
+        assert!(compile(&"(a)".repeat(100)).is_ok());
+        for pattern in [
+            "(a{100}){1000}".to_owned(),
+            "a".repeat(REGEX_TEXT_BYTES_MAX),
+            "a".repeat(1 << 20),
+            "(a)".repeat(1_500),
+            "()".repeat(10_000),
+        ] {
+            assert_eq!(compile(&pattern).map(|_| ()), Err("2201B".to_owned()), "{}", shown(&pattern));
+        }
+    }
+
+    #[test]
+    fn what_is_compiled_and_what_is_matched_with_an_empty_text_is_charged() {
+        /// The fewest steps that a pattern can be compiled with.
+        fn price(pattern: &str) -> u64 {
+            let (mut too_few, mut enough) = (0, 1_000_000);
+            while enough - too_few > 1 {
+                let steps = (too_few + enough) / 2;
+                match compile(pattern, false, &granted(steps)) {
+                    Ok(_) => enough = steps,
+                    Err(_) => too_few = steps,
+                }
+            }
+            enough
+        }
+        for (pattern, groups) in [("a{1000}".to_owned(), 1), ("a".repeat(1_000), 1), ("(a)".repeat(100), 101)] {
+            let compiled = compile(&pattern, false, &granted(1_000_000)).expect("it is small enough");
+            let sizes = std::iter::successors(Some(REGEX_BYTES_MIN), |size| Some(size * 2))
+                .take_while(|size| *size <= compiled.bytes)
+                .map(|size| size as u64 + pattern.len() as u64 * REGEX_WORK_PER_BYTE);
+            let work = sizes.sum::<u64>() + groups * compiled.bytes as u64;
+            assert_eq!(price(&pattern), work / WORK_PER_STEP, "{}", shown(&pattern));
+            assert_eq!(compiled.match_work(""), compiled.bytes as u64 / REGEX_BYTES_PER_WORK);
         }
     }
 
