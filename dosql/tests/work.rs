@@ -150,3 +150,37 @@ fn what_grows_with_the_square_is_charged() {
     check(&format!("SELECT max({digits} + i) FROM generate_series(1, 1000) AS g(i)"), "57014");
     check("SELECT count(*) FROM generate_series(1, 2000) AS g(i) WHERE '' ~ (repeat('(a)', 95) || i)", "57014");
 }
+
+#[test]
+fn aggregates_and_comparisons_of_numerics_are_charged_for_their_digits() {
+    let digits = "CAST(repeat('9', 19000) AS numeric)";
+    for aggregate in ["sum", "avg"] {
+        // The value is computed once.
+        let of = |value: &str, count: usize| {
+            format!(
+                "SELECT count(*) FROM (SELECT {aggregate}({value}) AS s FROM generate_series(1, {count}) AS g(i)) AS x WHERE s > 0"
+            )
+        };
+        check(&of(digits, 20), r#"[["1"]]"#);
+        check(&of(digits, 100), "57014");
+        // A short value is added to a long sum.
+        check(&of(&format!("CASE WHEN i = 1 THEN {digits} ELSE 1.5 END"), 300), "57014");
+        let over = |value: &str, frame: &str, count: usize| {
+            format!(
+                "SELECT count(s) FROM (SELECT {aggregate}({value}) OVER (ORDER BY i {frame}) AS s FROM generate_series(1, {count}) AS g(i)) AS x"
+            )
+        };
+        // What does not change is given with each row, and what a frame leaves is taken out of it.
+        check(&over(&format!("CASE WHEN i = 1 THEN {digits} ELSE 0 END"), "", 300), "57014");
+        check(&over(digits, "", 40), r#"[["40"]]"#);
+        check(&over(digits, "ROWS BETWEEN 1 PRECEDING AND CURRENT ROW", 40), "57014");
+    }
+    // A comparison cannot fail, but what comes after it does.
+    let compared = |count: usize| {
+        format!(
+            "SELECT length(repeat('a', 100 + CAST(count(*) AS integer))) FROM generate_series(1, {count}) AS g(i) WHERE CASE WHEN i > 0 THEN {digits} END < {digits}"
+        )
+    };
+    check(&compared(100), "[[100]]");
+    check(&compared(60_000), "57014");
+}

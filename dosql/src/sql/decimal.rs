@@ -123,6 +123,15 @@ impl Decimal {
         }
     }
 
+    /// How many digits it has at most, with those after the point that are zero.
+    pub(crate) fn digits(&self) -> u64 {
+        match self {
+            // A digit is more than three bits.
+            Decimal::Finite { unscaled, scale } => unscaled.bits() / 3 + u64::from(*scale),
+            Decimal::NaN => 0,
+        }
+    }
+
     pub(crate) fn to_f64(&self) -> f64 {
         match self {
             Decimal::NaN => f64::NAN,

@@ -32,11 +32,12 @@ use crate::budget::StepBudget;
 
 /// Makes the functions and collations of translated SQL known to a connection.
 pub fn register_functions(connection: &Connection, environment: &Environment) -> rusqlite::Result<()> {
-    connection.create_collation("pg_numeric", compare_texts)?;
     connection.create_collation("pg_interval", interval_order)?;
     let budget = environment.budget();
-    let at = budget.clone();
-    connection.create_collation("pg_jsonb", move |a, b| json::collate(&at, a, b))?;
+    for (name, order) in [("pg_numeric", compare_texts as fn(&str, &str) -> Ordering), ("pg_jsonb", json::compare)] {
+        let at = budget.clone();
+        connection.create_collation(name, move |a, b| collate(&at, order, a, b))?;
+    }
     let registry = Registry { connection, budget };
     number::register(&registry, environment)?;
     text::register(&registry)?;
@@ -121,6 +122,12 @@ fn compare(ty: &str, a: ValueRef<'_>, b: ValueRef<'_>) -> Ordering {
         (_, ValueRef::Text(_)) => Ordering::Less,
         _ => Ordering::Equal,
     }
+}
+
+/// The order in SQLite, which compares in one step however large the values are. Without steps any order will do: the
+/// statement is refused.
+fn collate(budget: &StepBudget, order: fn(&str, &str) -> Ordering, a: &str, b: &str) -> Ordering {
+    if budget.spend(a.len() as u64 + b.len() as u64) { order(a, b) } else { a.cmp(b) }
 }
 
 fn interval_order(a: &str, b: &str) -> Ordering {

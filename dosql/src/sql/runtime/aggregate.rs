@@ -19,7 +19,8 @@ use super::super::limits::{ARRAY_BYTES_MAX, TEXT_BYTES_MAX};
 use super::super::pg_type::PgType;
 use super::cast::encode_array;
 use super::{
-    bytes_of, carry, decimal, decimal_of, float_of, int_of, integer, interval_of, out_of_range, str_of, string,
+    bytes_of, carry, decimal, decimal_of, digit_work, float_of, int_of, integer, interval_of, out_of_range, str_of,
+    string,
 };
 use crate::budget::StepBudget;
 
@@ -30,6 +31,14 @@ trait Accumulator: Default + Send + UnwindSafe + RefUnwindSafe + 'static {
         Err(SqlError::unsupported("this aggregate over a frame that does not begin at UNBOUNDED PRECEDING"))
     }
     fn result(&self) -> Result<SqliteValue, SqlError>;
+    /// What the last change took, besides looking at its arguments.
+    fn change_work(&self) -> u64 {
+        0
+    }
+    /// What a result takes, besides looking at its bytes.
+    fn result_work(&self) -> u64 {
+        0
+    }
 }
 
 /// Drives an accumulator for SQLite. `SEES_NULLS`: NULL is a value like others.
@@ -39,8 +48,21 @@ struct Driver<A, const SEES_NULLS: bool> {
 }
 
 impl<A: Accumulator, const SEES_NULLS: bool> Driver<A, SEES_NULLS> {
+    fn add(&self, arguments: &[ValueRef<'_>], accumulator: &mut A) -> Result<(), SqlError> {
+        self.budget.charge(bytes_of(arguments))?;
+        accumulator.add(arguments)?;
+        self.budget.charge(accumulator.change_work())
+    }
+
+    fn remove(&self, arguments: &[ValueRef<'_>], accumulator: &mut A) -> Result<(), SqlError> {
+        self.budget.charge(bytes_of(arguments))?;
+        accumulator.remove(arguments)?;
+        self.budget.charge(accumulator.change_work())
+    }
+
     /// Over a window a result is asked for with every row.
     fn result(&self, accumulator: &A) -> rusqlite::Result<SqliteValue> {
+        self.budget.charge(accumulator.result_work()).map_err(carry)?;
         let value = accumulator.result().map_err(carry)?;
         self.budget.charge(bytes_of(&[(&value).into()])).map_err(carry)?;
         Ok(value)
@@ -62,15 +84,13 @@ impl<A: Accumulator, const SEES_NULLS: bool> Aggregate<A, SqliteValue> for Drive
             if value == ValueRef::Null && !SEES_NULLS {
                 return Ok(());
             }
-            self.budget.charge(bytes_of(&[value])).map_err(carry)?;
-            return accumulator.add(&[value]).map_err(carry);
+            return self.add(&[value], accumulator).map_err(carry);
         }
         let arguments = arguments(context);
         if !SEES_NULLS && arguments[0] == ValueRef::Null {
             return Ok(());
         }
-        self.budget.charge(bytes_of(&arguments)).map_err(carry)?;
-        accumulator.add(&arguments).map_err(carry)
+        self.add(&arguments, accumulator).map_err(carry)
     }
 
     fn finalize(&self, _: &mut Context<'_>, accumulator: Option<A>) -> rusqlite::Result<SqliteValue> {
@@ -91,7 +111,7 @@ impl<A: Accumulator, const SEES_NULLS: bool> WindowAggregate<A, SqliteValue> for
         if !SEES_NULLS && arguments[0] == ValueRef::Null {
             return Ok(());
         }
-        accumulator.remove(&arguments).map_err(carry)
+        self.remove(&arguments, accumulator).map_err(carry)
     }
 }
 
@@ -132,6 +152,8 @@ struct Exact {
     nan_count: i64,
     /// The greatest scale that was added: what the sum shows.
     scale: u32,
+    /// What the last change took.
+    work: u64,
 }
 
 /// Digits and scale of a decimal text that fits 30 digits.
@@ -167,6 +189,7 @@ impl Exact {
             _ => None,
         };
         self.count += sign;
+        self.work = 0;
         if let Some((digits, scale)) = small {
             self.scale = self.scale.max(scale);
             if self.count == sign && self.small == 0 {
@@ -179,6 +202,7 @@ impl Exact {
                 return Ok(());
             }
         }
+        self.work = digit_work(bytes_of(&[value]) + self.large_digits());
         let number = decimal_of(&[value], 0)?;
         if matches!(number, Decimal::NaN) {
             self.nan_count += sign;
@@ -191,6 +215,10 @@ impl Exact {
             None => number,
         });
         Ok(())
+    }
+
+    fn large_digits(&self) -> u64 {
+        self.large.as_ref().map_or(0, Decimal::digits)
     }
 
     fn sum(&self) -> Decimal {
@@ -221,6 +249,14 @@ impl Accumulator for SumNumeric {
     fn result(&self) -> Result<SqliteValue, SqlError> {
         Ok(if self.0.count == 0 { SqliteValue::Null } else { decimal(&self.0.sum()) })
     }
+
+    fn change_work(&self) -> u64 {
+        self.0.work
+    }
+
+    fn result_work(&self) -> u64 {
+        digit_work(self.0.large_digits())
+    }
 }
 
 #[derive(Default)]
@@ -240,6 +276,14 @@ impl Accumulator for AvgNumeric {
             return Ok(SqliteValue::Null);
         }
         Ok(decimal(&self.0.sum().divide(&Decimal::from_integer(self.0.count))?))
+    }
+
+    fn change_work(&self) -> u64 {
+        self.0.work
+    }
+
+    fn result_work(&self) -> u64 {
+        digit_work(self.0.large_digits())
     }
 }
 

@@ -22,12 +22,6 @@ fn jsonb(json: Json) -> Result<SqliteValue, SqlError> {
     Ok(string(json.bounded().map_err(from_text_error)?.to_string()))
 }
 
-/// The order in SQLite, which compares in one step however large the values are. Without steps any order will do: the
-/// statement is refused.
-pub(super) fn collate(budget: &StepBudget, a: &str, b: &str) -> Ordering {
-    if budget.spend(a.len() as u64 + b.len() as u64) { compare(a, b) } else { a.cmp(b) }
-}
-
 /// The order of `jsonb`: by kind, then by size, then by content.
 pub(super) fn compare(a: &str, b: &str) -> Ordering {
     match (Json::parse_jsonb(a), Json::parse_jsonb(b)) {
