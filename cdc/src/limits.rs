@@ -30,8 +30,11 @@ pub const NUMERIC_DEFAULT: (u8, u8) = (38, 9);
 pub const JSON_DEPTH_MAX: usize = 128;
 
 /// Greatest exponent of a number in a JSON text: written out, as in a `jsonb`, it must not blow a few bytes up to
-/// gigabytes. The text of the number may be eight times as long.
-pub const JSON_NUMBER_DIGITS_MAX: i64 = 2_000;
+/// gigabytes.
+pub const JSON_EXPONENT_MAX: i64 = 2_000;
+
+/// Longest number of a `jsonb`, as it is written and written out: what was stored can be read again.
+pub const JSON_NUMBER_BYTES_MAX: usize = 16_000;
 
 /// Values and keys of a JSON text that is taken apart. Each is some 30 bytes in memory besides its text, where two bytes
 /// of text can be one: a text of 16 MiB would be 256 MB of an isolate's 128.

@@ -55,6 +55,10 @@ fn a_jsonb_has_at_most_so_many_values_and_a_json_is_only_checked() {
     check(&format!("SELECT jsonb_set(CAST({list} AS jsonb), '{{0}}', CAST({list} AS jsonb))"), "54000");
     check("SELECT length(CAST(json_agg(1) AS text)) FROM generate_series(1, 300000)", "[[900000]]");
     check("SELECT jsonb_agg(1) FROM generate_series(1, 300000)", "54000");
+    let deep = "CAST(repeat('[', 129) || repeat(']', 129) AS jsonb)";
+    check(&format!("SELECT jsonb_typeof({deep})"), r#"[["array"]]"#);
+    check(&format!("SELECT jsonb_set('{{\"p\": 0}}', '{{p}}', {deep})"), "54001");
+    check(&format!("SELECT jsonb_typeof(jsonb_set('{{\"p\": 0}}', '{{p}}', {deep} -> 0))"), r#"[["object"]]"#);
     check("SELECT jsonb_array_length(CAST('[' || repeat('1e1999,', 100000) || '0]' AS jsonb))", "54000");
     let mut session = Session::new();
     let text = json!(format!("[{}0]", "0,".repeat(5_000_000)));
@@ -91,6 +95,7 @@ fn no_function_builds_a_text_longer_than_an_answer() {
         "jsonb_typeof(to_jsonb(repeat(chr(1), 3000000)))".to_owned(),
         "json_typeof(to_json(decode(repeat('ff', 8400000), 'hex')))".to_owned(),
         format!("json_typeof(json_build_array({long}, {long}))"),
+        format!("jsonb_typeof(to_jsonb({long}) || to_jsonb({long}))"),
         format!("json_typeof(json_build_object('a', {long}, 'b', {long}))"),
     ] {
         check(&format!("SELECT {json}"), "54000");

@@ -6,7 +6,7 @@
 use std::fmt::{self, Write as _};
 
 use super::TextError;
-use crate::limits::{JSON_DEPTH_MAX, JSON_GROWTH_BYTES_MAX, JSON_NUMBER_DIGITS_MAX, JSON_VALUES_MAX};
+use crate::limits::{JSON_DEPTH_MAX, JSON_EXPONENT_MAX, JSON_GROWTH_BYTES_MAX, JSON_NUMBER_BYTES_MAX, JSON_VALUES_MAX};
 
 /// A JSON value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,16 +33,27 @@ impl Json {
 
     /// Refuses what grew beyond what can be read again.
     pub fn bounded(self) -> Result<Json, TextError> {
-        if self.count() > JSON_VALUES_MAX { Err(too_many_values()) } else { Ok(self) }
+        if self.count(0)? > JSON_VALUES_MAX { Err(too_many_values()) } else { Ok(self) }
     }
 
-    /// Values and keys in it.
-    fn count(&self) -> usize {
+    /// Values and keys in it, which is itself so deep in another one.
+    fn count(&self, depth: usize) -> Result<usize, TextError> {
+        expect_depth(depth)?;
+        let mut count = 1;
         match self {
-            Json::Array(elements) => 1 + elements.iter().map(Json::count).sum::<usize>(),
-            Json::Object(members) => 1 + members.iter().map(|(_, value)| 1 + value.count()).sum::<usize>(),
-            Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => 1,
+            Json::Array(elements) => {
+                for element in elements {
+                    count += element.count(depth + 1)?;
+                }
+            }
+            Json::Object(members) => {
+                for (_, value) in members {
+                    count += 1 + value.count(depth + 1)?;
+                }
+            }
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
         }
+        Ok(count)
     }
 
     /// What `json_typeof` calls it.
@@ -161,6 +172,13 @@ fn too_many_values() -> TextError {
     TextError::new("54000", format!("a JSON text has at most {JSON_VALUES_MAX} values and keys"))
 }
 
+fn expect_depth(depth: usize) -> Result<(), TextError> {
+    if depth > JSON_DEPTH_MAX {
+        return Err(TextError::new("54001", "the JSON text is nested too deeply"));
+    }
+    Ok(())
+}
+
 /// What becomes of what is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Reading {
@@ -229,9 +247,7 @@ impl<'a> Parser<'a> {
     }
 
     fn value(&mut self, depth: usize) -> Result<Json, TextError> {
-        if depth > JSON_DEPTH_MAX {
-            return Err(TextError::new("54001", "the JSON text is nested too deeply"));
-        }
+        expect_depth(depth)?;
         self.count_value()?;
         match self.peek() {
             Some(b'"') => self.string().map(Json::String),
@@ -440,8 +456,9 @@ fn plain_decimal(written: &str) -> Result<String, TextError> {
         None => (unsigned, 0),
     };
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    if exponent.saturating_abs() > JSON_NUMBER_DIGITS_MAX || (written.len() as i64) > JSON_NUMBER_DIGITS_MAX * 8 {
-        return Err(TextError::new("22003", "value overflows numeric format"));
+    let overflow = || TextError::new("22003", "value overflows numeric format");
+    if exponent.saturating_abs() > JSON_EXPONENT_MAX || written.len() > JSON_NUMBER_BYTES_MAX {
+        return Err(overflow());
     }
     let mut digits = format!("{whole}{fraction}");
     let mut point = whole.len() as i64 + exponent;
@@ -458,5 +475,6 @@ fn plain_decimal(written: &str) -> Result<String, TextError> {
         other => other,
     };
     let sign = if negative && digits.bytes().any(|byte| byte != b'0') { "-" } else { "" };
-    Ok(if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") })
+    let plain = if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") };
+    if plain.len() > JSON_NUMBER_BYTES_MAX { Err(overflow()) } else { Ok(plain) }
 }

@@ -2,7 +2,9 @@ use proptest::prelude::*;
 
 use super::{parse, print, print_float4, print_float8};
 use crate::column_type::ColumnType as T;
-use crate::limits::{ARRAY_ELEMENTS_MAX, JSON_GROWTH_BYTES_MAX, JSON_VALUES_MAX};
+use crate::limits::{
+    ARRAY_ELEMENTS_MAX, JSON_DEPTH_MAX, JSON_GROWTH_BYTES_MAX, JSON_NUMBER_BYTES_MAX, JSON_VALUES_MAX,
+};
 
 fn types() -> Vec<T> {
     let mut types = vec![
@@ -210,6 +212,36 @@ fn what_is_taken_apart_has_a_bound_and_what_is_only_checked_has_none() {
         let column_type = T::Array(Box::new(element));
         assert_eq!(sqlstate(&column_type, &array("1", ARRAY_ELEMENTS_MAX)), None);
         assert_eq!(sqlstate(&column_type, &array("NULL", ARRAY_ELEMENTS_MAX + 1)), Some("54000"));
+    }
+}
+
+#[test]
+fn a_jsonb_that_is_kept_can_be_read_again() {
+    use super::json::Json;
+    let again = |json: &Json| Json::parse_jsonb(&json.to_string()).map(|_| ()).map_err(|error| error.sqlstate);
+    let mut array = Json::Null;
+    let mut object = Json::Null;
+    for depth in 1..=JSON_DEPTH_MAX + 1 {
+        array = Json::Array(vec![array]);
+        object = Json::Object(vec![("a".to_owned(), object)]);
+        for json in [&array, &object] {
+            let kept = json.clone().bounded().map(|_| ()).map_err(|error| error.sqlstate);
+            assert_eq!(kept, if depth > JSON_DEPTH_MAX { Err("54001") } else { Ok(()) });
+            assert_eq!(kept, again(json));
+        }
+    }
+    for (digits, exponent, is_kept) in [
+        (JSON_NUMBER_BYTES_MAX - 1_999, "e1999", true),
+        (JSON_NUMBER_BYTES_MAX - 1_998, "e1999", false),
+        (JSON_NUMBER_BYTES_MAX - 6, "e-1999", true),
+        (JSON_NUMBER_BYTES_MAX, "", true),
+        (JSON_NUMBER_BYTES_MAX + 1, "", false),
+    ] {
+        let read = Json::parse_jsonb(&("9".repeat(digits) + exponent));
+        match read {
+            Ok(number) => assert!(is_kept && again(&number).is_ok(), "{digits} {exponent}"),
+            Err(error) => assert!(!is_kept && error.sqlstate == "22003", "{digits} {exponent}: {error}"),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! `json` and `jsonb`.
 
 use std::cmp::Ordering;
+use std::fmt::{self, Write as _};
 
 use lake_cdc::Value;
 use lake_cdc::text::json::{Json, canonical, parse_json, quote};
@@ -19,7 +20,22 @@ fn read(text: &str) -> Result<Json, SqlError> {
 
 /// A `jsonb` that was put together, if it can be read again.
 fn jsonb(json: Json) -> Result<SqliteValue, SqlError> {
-    Ok(string(json.bounded().map_err(from_text_error)?.to_string()))
+    let mut text = Bounded(String::new());
+    match write!(text, "{}", json.bounded().map_err(from_text_error)?) {
+        Ok(()) => Ok(string(text.0)),
+        Err(fmt::Error) => Err(SqlError::new(sqlstate::PROGRAM_LIMIT, "the jsonb is too long")),
+    }
+}
+
+/// Takes as much of a text as fits.
+struct Bounded(String);
+
+impl fmt::Write for Bounded {
+    fn write_str(&mut self, part: &str) -> fmt::Result {
+        fits(self.0.len() + part.len()).map_err(|_| fmt::Error)?;
+        self.0.push_str(part);
+        Ok(())
+    }
 }
 
 /// The order of `jsonb`: by kind, then by size, then by content.
