@@ -30,7 +30,7 @@ pub use error::{ReadError, ReadFile, TableError};
 pub use evolve::{apply_updates, plan_schema};
 pub use manifest::{Entry, read_manifest, read_manifest_list};
 pub use position_delete::{read_position_deletes, referenced_data_file, write_position_deletes};
-pub use reader_options::reader_options;
+pub use reader_options::{check_footer, reader_options};
 pub use rebase::{Rebase, Rebased, rebase_append};
 pub use scan::{FieldRange, ScanFile, plan_scan, scan_of};
 pub use snapshot::{RowDelta, StagedSnapshot, stage_row_delta};

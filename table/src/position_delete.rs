@@ -16,7 +16,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::data_file::{NewFile, writer_properties};
 use crate::error::TableError;
-use crate::reader_options::reader_options;
+use crate::reader_options::{check_footer, reader_options};
 
 /// Reserved field id of `file_path`.
 const FILE_PATH_ID: i32 = i32::MAX - 101;
@@ -78,7 +78,9 @@ pub fn write_position_deletes(
 
 /// The positions in a delete file that are about `data_file`, ascending.
 pub fn read_position_deletes(bytes: Bytes, data_file: &str) -> Result<Vec<u64>, TableError> {
-    let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, reader_options())?.build()?;
+    let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, reader_options())?;
+    check_footer(builder.metadata())?;
+    let reader = builder.build()?;
     let mut positions = Vec::new();
     for batch in reader {
         let batch = batch?;
@@ -120,7 +122,7 @@ pub fn referenced_data_file(file: &DataFile) -> Option<String> {
 mod tests {
     use super::*;
     use parquet::arrow::arrow_writer::ArrowWriterOptions;
-    use parquet::file::metadata::KeyValue;
+    use parquet::file::metadata::{KeyValue, ParquetMetaDataBuilder, ParquetMetaDataReader, ParquetMetaDataWriter};
     use parquet::file::properties::WriterProperties;
 
     #[test]
@@ -153,6 +155,28 @@ mod tests {
         let bytes = Bytes::from(writer.into_inner().unwrap());
         assert!(ParquetRecordBatchReaderBuilder::try_new(bytes.clone()).is_err(), "nonsense");
         assert_eq!(read_position_deletes(bytes, "a").unwrap(), [4]);
+    }
+
+    /// The reader would panic.
+    #[test]
+    fn a_footer_with_a_column_of_negative_length_is_refused() {
+        let location = "s3://b/t/data/d.parquet";
+        let bytes =
+            write_position_deletes(location, "s3://b/t/data/a.parquet", Struct::empty(), 0, &[3]).unwrap().bytes;
+        let footer = u32::from_le_bytes(bytes[bytes.len() - 8..bytes.len() - 4].try_into().unwrap()) as usize;
+        let metadata = ParquetMetaDataReader::new().parse_and_finish(&Bytes::from(bytes.clone())).unwrap();
+        let group = metadata.row_group(0);
+        let columns = group
+            .columns()
+            .iter()
+            .cloned()
+            .map(|column| column.into_builder().set_total_compressed_size(-1).build().unwrap());
+        let group = group.clone().into_builder().set_column_metadata(columns.collect()).build().unwrap();
+        let metadata = ParquetMetaDataBuilder::new(metadata.file_metadata().clone()).add_row_group(group).build();
+        let mut changed = bytes[..bytes.len() - 8 - footer].to_vec();
+        ParquetMetaDataWriter::new(&mut changed, &metadata).finish().unwrap();
+        let read = read_position_deletes(changed.into(), "s3://b/t/data/a.parquet");
+        assert!(matches!(&read, Err(TableError::Parquet(error)) if error.to_string().contains("nonsense")), "{read:?}");
     }
 
     #[test]

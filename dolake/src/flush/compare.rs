@@ -7,7 +7,7 @@ use arrow::array::{
 use arrow::datatypes::DataType;
 use lake_cdc::{Numeric, Value, Writer};
 use lake_host::ObjectStore;
-use lake_table::{ReadFile, TableError, reader_options};
+use lake_table::{ReadFile, TableError, check_footer, reader_options};
 use parquet::arrow::PARQUET_FIELD_ID_META_KEY;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReaderBuilder, RowSelection, RowSelector};
 
@@ -28,6 +28,7 @@ pub(crate) async fn find_row<O: ObjectStore>(
         let bytes = StoredFiles(store).read(path).await.map_err(TableError::Read)?;
         let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, reader_options());
         let builder = builder.map_err(TableError::Parquet)?;
+        check_footer(builder.metadata()).map_err(TableError::Parquet)?;
         let row = location.row as usize;
         let selection = RowSelection::from(vec![RowSelector::skip(row), RowSelector::select(1)]);
         let reader = builder.with_row_selection(selection).build().map_err(TableError::Parquet)?;

@@ -11,7 +11,7 @@ use datafusion::error::{DataFusionError, Result};
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use lake_host::ByteRange;
-use lake_table::reader_options;
+use lake_table::{check_footer, reader_options};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, RowSelection, RowSelector};
 use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStreamBuilder};
@@ -230,7 +230,9 @@ impl AsyncFileReader for FileReader {
             let hint = usize::try_from(FOOTER_READ_BYTES.min(self.size)).unwrap_or_default();
             let size = self.size;
             let reader = ParquetMetaDataReader::new().with_prefetch_hint(Some(hint));
-            Ok(Arc::new(reader.load_and_finish(self, size).await?))
+            let metadata = reader.load_and_finish(self, size).await?;
+            check_footer(&metadata)?;
+            Ok(Arc::new(metadata))
         }
         .boxed()
     }
