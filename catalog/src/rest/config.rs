@@ -1,6 +1,9 @@
 //! `GET /v1/config`: what a client should know before anything else.
 //!
 //! No `prefix`: clients disagree on how to encode one. Those that then take the warehouse's name for one are answered too.
+//!
+//! `token-exchange-enabled`: Java's client exchanges its token before that ends, which the OAuth2 address does not know,
+//! and has none that is valid from then on. Told not to, it asks for a new one with its credential.
 
 use lake_host::ShardStorage;
 use serde_json::json;
@@ -20,7 +23,7 @@ impl<S: ShardStorage> Catalog<S> {
             }
             _ => Ok(RestResponse::value(&json!({
                 "defaults": {},
-                "overrides": {},
+                "overrides": {"token-exchange-enabled": "false"},
                 "endpoints": endpoints(),
                 "idempotency-key-lifetime": IDEMPOTENCY_LIFETIME,
             }))),
