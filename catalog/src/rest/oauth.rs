@@ -25,7 +25,7 @@ pub fn is_token_request(method: &str, path: &str) -> bool {
 
 /// Answers it.
 pub fn token(request: &RestRequest, keys: &Keys, now_micros: i64) -> RestResponse {
-    match narrow(request, keys, now_micros) {
+    let mut response = match narrow(request, keys, now_micros) {
         Ok((claims, seconds)) => {
             let scope: Vec<String> = claims.scopes.iter().map(Scope::to_string).collect();
             RestResponse::value(&json!({
@@ -40,7 +40,13 @@ pub fn token(request: &RestRequest, keys: &Keys, now_micros: i64) -> RestRespons
             let body = json!({"error": code, "error_description": description});
             RestResponse::json(status, body.to_string().into_bytes())
         }
+    };
+    // RFC 6749, 5.1 and 5.2.
+    response.headers.push(("pragma".to_owned(), "no-cache".to_owned()));
+    if response.status == 401 {
+        response.headers.push(("www-authenticate".to_owned(), "Basic realm=\"lake\"".to_owned()));
     }
+    response
 }
 
 type Refusal = (u16, &'static str, String);
@@ -54,8 +60,9 @@ fn narrow(request: &RestRequest, keys: &Keys, now_micros: i64) -> Result<(Claims
         Some(_) => return Err((400, "unsupported_grant_type", "only client_credentials is known".to_owned())),
         None => return Err(invalid("grant_type is missing")),
     }
-    let secret = match basic_secret(request) {
-        Some(secret) => secret,
+    let secret = match basic_credentials(request) {
+        Some(encoded) => secret_in(encoded)
+            .ok_or_else(|| (401, "invalid_client", "the Basic authorization cannot be read".to_owned()))?,
         None => form.find("client_secret").map(str::to_owned).ok_or_else(|| invalid("client_secret is missing"))?,
     };
     let held = verify(&secret, keys, now_micros).map_err(|error| (401, "invalid_client", error.to_string()))?;
@@ -83,13 +90,15 @@ fn narrow_scopes(held: &[Scope], wanted: &str) -> Result<Vec<Scope>, Refusal> {
     Ok(scopes)
 }
 
-/// The password of a Basic authorization.
-fn basic_secret(request: &RestRequest) -> Option<String> {
+/// What a Basic authorization says; `None` if the request has none.
+fn basic_credentials(request: &RestRequest) -> Option<&str> {
     let header = request.headers.get("authorization")?;
-    let (scheme, encoded) = header.split_once(' ')?;
-    if !scheme.eq_ignore_ascii_case("basic") {
-        return None;
-    }
+    let (scheme, encoded) = header.split_once(' ').unwrap_or((header, ""));
+    scheme.eq_ignore_ascii_case("basic").then_some(encoded)
+}
+
+/// The password in it.
+fn secret_in(encoded: &str) -> Option<String> {
     let text = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
     let (_, secret) = text.split_once(':')?;
     // Both parts are form-encoded before they are joined (RFC 6749, 2.3.1); a token has nothing to decode.
