@@ -6,6 +6,7 @@
 
 mod codec;
 mod items;
+mod partition;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use items::Tally;
 const MAGIC: &[u8] = b"Obj\x01";
 const CODEC: &[u8] = b"avro.codec";
 const SCHEMA: &[u8] = b"avro.schema";
+const SPEC: &[u8] = b"partition-spec";
 const SYNC_BYTES: usize = 16;
 
 const BROKEN: TableError = TableError::Unsupported("an Avro file that is not as the spec says");
@@ -57,7 +59,7 @@ pub(crate) fn deflate(file: &Bytes) -> Result<Bytes, TableError> {
 
 /// What the header of a file is asked for: Avro's schema, and what Iceberg says of a manifest.
 const HEADER_KEYS: [&[u8]; 7] =
-    [SCHEMA, b"schema", b"schema-id", b"partition-spec", b"partition-spec-id", b"format-version", b"content"];
+    [SCHEMA, b"schema", b"schema-id", SPEC, b"partition-spec-id", b"format-version", b"content"];
 
 /// The same items without compression, written anew from parts that were looked at.
 ///
@@ -72,19 +74,57 @@ pub(crate) fn plain(file: &[u8], content: Content) -> Result<Bytes, TableError> 
     }
     let sync = reader.take(SYNC_BYTES)?;
     let codec = Codec::of(find(&metadata, CODEC)?)?;
-    let (kind, schema) = schema::parse(find(&metadata, SCHEMA)?.ok_or(BROKEN)?)?;
+    let mut schema = schema::json(find(&metadata, SCHEMA)?.ok_or(BROKEN)?)?;
+    let mut spec = find(&metadata, SPEC)?.map(header_json).transpose()?;
+    let filled = match spec.as_mut().filter(|_| content == Content::Files) {
+        Some(spec) => partition::name_by_id(&mut schema, spec)?,
+        None => 0,
+    };
+    let (kind, schema) = schema::parse(&schema)?;
+    let spec = spec.map(|spec| spec.to_string());
     let mut kept = Vec::new();
     for key in HEADER_KEYS {
-        if let Some(value) = find(&metadata, key)? {
-            if matches!(key, b"schema" | b"partition-spec") {
-                check_ids(value)?;
-            }
-            kept.push((key, if key == SCHEMA { schema.as_slice() } else { value }));
+        let Some(value) = find(&metadata, key)? else { continue };
+        if key == b"schema" {
+            header_json(value)?;
         }
+        let value = match (key, &spec) {
+            (SCHEMA, _) => schema.as_slice(),
+            (SPEC, Some(spec)) => spec.as_bytes(),
+            _ => value,
+        };
+        kept.push((key, value));
     }
-    let mut out = Vec::with_capacity(file.len());
+    // First how long it becomes: a copy that grows is there twice.
+    let mut length = 0;
+    let mut tally = Tally::new(content, filled);
+    each_block(Reader(reader.0), codec, sync, |count, block| {
+        length += block.len() + BLOCK_FRAME_BYTES;
+        tally.walk(&kind, count, block)
+    })?;
+    let mut out = Vec::new();
     put_header(&mut out, &kept, sync);
-    let mut tally = Tally::new(content);
+    out.reserve_exact(length);
+    each_block(reader, codec, sync, |count, block| {
+        // The library takes a block without items for the end.
+        if count > 0 {
+            put_block(&mut out, count, block, sync);
+        }
+        Ok(())
+    })?;
+    Ok(Bytes::from(out))
+}
+
+/// Two longs and the marker around a block.
+const BLOCK_FRAME_BYTES: usize = 2 * 10 + SYNC_BYTES;
+
+/// Calls with each block's count of items and its bytes without compression.
+fn each_block(
+    mut reader: Reader<'_>,
+    codec: Codec,
+    sync: &[u8],
+    mut act: impl FnMut(i64, &[u8]) -> Result<(), TableError>,
+) -> Result<(), TableError> {
     let mut block = Vec::new();
     while !reader.0.is_empty() {
         let count = reader.long()?;
@@ -92,19 +132,16 @@ pub(crate) fn plain(file: &[u8], content: Content) -> Result<Bytes, TableError> 
         if reader.take(SYNC_BYTES)? != sync {
             return Err(BROKEN);
         }
-        tally.walk(&kind, count, &block)?;
-        // The library takes a block without items for the end.
-        if count > 0 {
-            put_block(&mut out, count, &block, sync);
-        }
+        act(count, &block)?;
     }
-    Ok(Bytes::from(out))
+    Ok(())
 }
 
-/// Refuses negative ids of fields: the library makes names of some of them, and panics at one with a sign in it.
-fn check_ids(value: &[u8]) -> Result<(), TableError> {
+/// A schema or spec in a header, whose ids have no sign: the library makes names of some of them, and panics at one with a
+/// sign in it.
+fn header_json(value: &[u8]) -> Result<Json, TableError> {
     let json: Json = serde_json::from_slice(value).map_err(|_| BROKEN)?;
-    if has_negative_id(&json) { Err(BROKEN) } else { Ok(()) }
+    if has_negative_id(&json) { Err(BROKEN) } else { Ok(json) }
 }
 
 /// How deep it goes is bounded by who parsed the JSON.

@@ -9,6 +9,9 @@ use super::{BROKEN, Reader, TOO_LARGE};
 use crate::error::TableError;
 use crate::limits::{AVRO_HELD_BYTES_MAX, AVRO_VALUE_BYTES_MAX};
 
+/// What a byte of a text or a block counts: all else is estimated with pointers of 64 bits, of which a script's take half.
+const TEXT_WEIGHT: u64 = 2;
+
 /// What a value of the library takes, with its box if it is optional.
 const VALUE_BYTES: u64 = 64;
 
@@ -20,6 +23,9 @@ const MADE_BYTES: u64 = 1_200;
 
 /// A value of a file's partition, also a null.
 const PARTITION_BYTES: u64 = 88;
+
+/// A null that is put where a partition has no value: with its box, in a field with a name of 20 letters.
+const FILLED_BYTES: u64 = 2 * VALUE_BYTES + FIELD_BYTES + 20;
 
 /// Records around that value: the entry, the file, and the partition.
 const PARTITION_DEPTH: usize = 3;
@@ -60,6 +66,8 @@ impl Place {
 /// The bytes that reading a file takes, added up while its items are walked.
 pub(super) struct Tally {
     content: Content,
+    /// Values that each item gets besides those it has.
+    filled: u64,
     /// The blocks.
     blocks: u64,
     /// The largest of them, of which there are two copies besides.
@@ -73,8 +81,10 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn new(content: Content) -> Tally {
-        Tally { content, blocks: 0, largest_block: 0, values: 0, largest_item: 0, made: 0 }
+    /// `filled` is how many fields of its partition an item has not, and gets with a null.
+    pub(super) fn new(content: Content, filled: usize) -> Tally {
+        let filled = filled as u64;
+        Tally { content, filled, blocks: 0, largest_block: 0, values: 0, largest_item: 0, made: 0 }
     }
 
     /// Walks over all of a block.
@@ -93,6 +103,7 @@ impl Tally {
             if data.0.len() == before {
                 return Err(BROKEN);
             }
+            self.add(self.filled * FILLED_BYTES, self.filled * PARTITION_BYTES)?;
             self.made += MADE_BYTES;
             if self.content == Content::Files {
                 self.largest_item = self.largest_item.max(self.values);
@@ -173,7 +184,8 @@ impl Tally {
             // A file has room for it.
             Place::Records(_) => 0,
         };
-        self.add(VALUE_BYTES + length as u64, made + length as u64)
+        let text = TEXT_WEIGHT * length as u64;
+        self.add(VALUE_BYTES + text, made + text)
     }
 
     fn add(&mut self, value: u64, made: u64) -> Result<(), TableError> {
@@ -185,7 +197,7 @@ impl Tally {
                 2 * self.values.max(self.largest_item)
             }
         };
-        let total = self.blocks + 2 * self.largest_block + values + self.made;
+        let total = TEXT_WEIGHT * (self.blocks + 2 * self.largest_block) + values + self.made;
         if total > AVRO_HELD_BYTES_MAX { Err(TOO_LARGE) } else { Ok(()) }
     }
 }

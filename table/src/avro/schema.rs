@@ -1,8 +1,11 @@
 //! The schema of an Avro file: as much of Avro as Iceberg's files use.
 //!
 //! What is read here is written anew for the library that reads the file, so that nothing of a schema gets there that was
-//! not understood here: no defaults, no aliases, no attributes. Names of types that were defined before are refused: for
-//! manifests the library looks for them in its own schema and not in the file's. So a schema cannot contain itself.
+//! not understood here: no defaults, no aliases, no attributes. Names of records that were defined before are refused: for
+//! manifests the library looks for them in its own schema and not in the file's. So a schema cannot contain itself. For the
+//! name of a type of fixed length the type is written again.
+
+use std::collections::HashMap;
 
 use serde_json::{Map, Value as Json, json};
 
@@ -11,7 +14,7 @@ use crate::error::TableError;
 use crate::limits::{AVRO_SCHEMA_BYTES_MAX, AVRO_SCHEMA_DEPTH_MAX};
 
 /// A type, as far as it says how its values are encoded.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Null,
     Boolean,
@@ -28,38 +31,66 @@ pub(super) enum Kind {
     Record(Vec<(usize, Kind)>),
 }
 
-/// Reads a schema, and gives it back in the words of this module.
-pub(super) fn parse(bytes: &[u8]) -> Result<(Kind, Vec<u8>), TableError> {
+/// The JSON of a schema.
+pub(super) fn json(bytes: &[u8]) -> Result<Json, TableError> {
     if bytes.len() > AVRO_SCHEMA_BYTES_MAX {
         return Err(BROKEN);
     }
-    let json: Json = serde_json::from_slice(bytes).map_err(|_| BROKEN)?;
-    let (kind, json) = read(&json, 0)?;
+    serde_json::from_slice(bytes).map_err(|_| BROKEN)
+}
+
+/// Reads a schema, and gives it back in the words of this module.
+pub(super) fn parse(json: &Json) -> Result<(Kind, Vec<u8>), TableError> {
+    let (kind, json) = read(json, 0, &mut Defined::default())?;
     Ok((kind, json.to_string().into_bytes()))
 }
 
-fn read(json: &Json, depth: usize) -> Result<(Kind, Json), TableError> {
+/// The types of fixed length that were defined so far: writers say such a type once, however many fields have it.
+#[derive(Default)]
+struct Defined {
+    by_name: HashMap<String, (Kind, Json)>,
+    /// How many there are in the schema that is written.
+    written: usize,
+}
+
+impl Defined {
+    /// A type that was defined, once more, under a name that no other has: the library refuses a second definition.
+    fn write(&mut self, name: &str) -> Option<(Kind, Json)> {
+        let (kind, mut json) = self.by_name.get(name)?.clone();
+        json["name"] = format!("_fixed_{}", self.written).into();
+        self.written += 1;
+        Some((kind, json))
+    }
+}
+
+fn read(json: &Json, depth: usize, defined: &mut Defined) -> Result<(Kind, Json), TableError> {
     if depth > AVRO_SCHEMA_DEPTH_MAX {
         return Err(BROKEN);
     }
     match json {
-        Json::String(name) => Ok((primitive(name)?, json.clone())),
+        Json::String(name) => match defined.write(name) {
+            Some(found) => Ok(found),
+            None => Ok((primitive(name)?, json.clone())),
+        },
         Json::Array(variants) => {
-            let variants = variants.iter().map(|variant| read(variant, depth + 1));
+            let variants = variants.iter().map(|variant| read(variant, depth + 1, defined));
             let (kinds, jsons) = variants.collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
             Ok((Kind::Union(kinds), Json::Array(jsons)))
         }
         Json::Object(schema) => match schema.get("type") {
             Some(Json::String(name)) => match name.as_str() {
-                "record" => read_record(schema, depth),
+                "record" => read_record(schema, depth, defined),
                 "array" => {
-                    let (items, json) = read(schema.get("items").ok_or(BROKEN)?, depth + 1)?;
+                    let (items, json) = read(schema.get("items").ok_or(BROKEN)?, depth + 1, defined)?;
                     Ok((Kind::Array(Box::new(items)), json!({"type": "array", "items": json})))
                 }
-                "fixed" => read_fixed(schema),
-                primitive => read_primitive(primitive, schema),
+                "fixed" => read_fixed(schema, defined),
+                name => match defined.write(name) {
+                    Some(found) => Ok(found),
+                    None => read_primitive(name, schema),
+                },
             },
-            Some(inner) => read(inner, depth + 1),
+            Some(inner) => read(inner, depth + 1, defined),
             None => Err(BROKEN),
         },
         _ => Err(BROKEN),
@@ -78,12 +109,12 @@ fn primitive(name: &str) -> Result<Kind, TableError> {
     }
 }
 
-fn read_record(schema: &Map<String, Json>, depth: usize) -> Result<(Kind, Json), TableError> {
+fn read_record(schema: &Map<String, Json>, depth: usize, defined: &mut Defined) -> Result<(Kind, Json), TableError> {
     let name = name_of(schema)?;
     let fields = schema.get("fields").and_then(Json::as_array).ok_or(BROKEN)?;
     let fields = fields.iter().map(|field| {
         let name = field.get("name").and_then(Json::as_str).ok_or(BROKEN)?;
-        let (kind, json) = read(field.get("type").ok_or(BROKEN)?, depth + 1)?;
+        let (kind, json) = read(field.get("type").ok_or(BROKEN)?, depth + 1, defined)?;
         Ok(((name.len(), kind), json!({"name": name, "type": json})))
     });
     let (kinds, jsons): (Vec<_>, Vec<Json>) = fields.collect::<Result<Vec<_>, TableError>>()?.into_iter().unzip();
@@ -91,11 +122,17 @@ fn read_record(schema: &Map<String, Json>, depth: usize) -> Result<(Kind, Json),
 }
 
 /// Of the logical types the library decodes some in another way than the type below: only decimals are kept.
-fn read_fixed(schema: &Map<String, Json>) -> Result<(Kind, Json), TableError> {
+fn read_fixed(schema: &Map<String, Json>, defined: &mut Defined) -> Result<(Kind, Json), TableError> {
+    let name = name_of(schema)?;
     let size = schema.get("size").and_then(Json::as_u64).ok_or(BROKEN)?;
-    let mut json = json!({"type": "fixed", "name": name_of(schema)?, "size": size});
+    let mut json = json!({"type": "fixed", "size": size});
     annotate(&mut json, schema, &["decimal"]);
-    Ok((Kind::Fixed(usize::try_from(size).map_err(|_| BROKEN)?), json))
+    let kind = Kind::Fixed(usize::try_from(size).map_err(|_| BROKEN)?);
+    if primitive(name).is_ok() {
+        return Err(BROKEN);
+    }
+    defined.by_name.insert(name.to_owned(), (kind, json));
+    defined.write(name).ok_or(BROKEN)
 }
 
 fn read_primitive(name: &str, schema: &Map<String, Json>) -> Result<(Kind, Json), TableError> {
