@@ -18,7 +18,7 @@ use crate::cache::MetadataFile;
 use crate::catalog::{Catalog, metadata_location};
 use crate::error::CatalogError;
 use crate::limits::{
-    COMMIT_TABLES_MAX, ENGINES_METADATA_BYTES_MAX, FLUSH_ID_BYTES_MAX, METADATA_BYTES_MAX, WRITES_AT_ONCE,
+    COMMIT_TABLES_MAX, FLUSH_ID_BYTES_MAX, LAKE_METADATA_BYTES_MAX, METADATA_BYTES_MAX, WRITES_AT_ONCE,
 };
 use crate::metadata::{Metadata, retention};
 use crate::storage::commit_record::{CommitRecord, RecordedTable};
@@ -250,12 +250,12 @@ impl<S: ShardStorage> Catalog<S> {
 
 /// A file that can be read again: a large one forgets some of its past. One that nobody can read would stop every flush.
 fn fitting(file: MetadataFile, table: &TableName) -> Result<MetadataFile, CatalogError> {
-    if file.json().len() as u64 <= ENGINES_METADATA_BYTES_MAX {
+    if file.json().len() as u64 <= LAKE_METADATA_BYTES_MAX {
         return Ok(file);
     }
     let refused = |refused: &dyn std::fmt::Display| CatalogError::Invalid(refused.to_string());
     let mut tree = Metadata::parse(file.json()).map_err(|error| refused(&error))?;
-    retention::shrink(&mut tree, ENGINES_METADATA_BYTES_MAX).map_err(|error| refused(&error))?;
+    retention::shrink(&mut tree, LAKE_METADATA_BYTES_MAX).map_err(|error| refused(&error))?;
     let file = MetadataFile::of_tree(tree).map_err(|error| refused(&error))?;
     let size = file.json().len();
     if size as u64 > METADATA_BYTES_MAX {

@@ -90,8 +90,11 @@ pub const CACHE_ENTRIES_MAX: usize = 64;
 pub const METADATA_BYTES_MAX: u64 = 8 << 20;
 
 /// Up to where engines may let the metadata of a table that databases feed grow, in bytes, and from where on a flush lets it
-/// forget old schemas and snapshots: what tags hold on to is in one half, and the other is for the next schema.
-pub const ENGINES_METADATA_BYTES_MAX: u64 = METADATA_BYTES_MAX / 2;
+/// forget old schemas and snapshots. A flush holds that of up to 64 tables; a schema alone may be larger.
+pub const LAKE_METADATA_BYTES_MAX: u64 = METADATA_BYTES_MAX / 8;
+
+/// Up to where engines may fill the properties, branches and tags of such a table, in bytes: no flush can forget them.
+pub const LAKE_PROPERTIES_BYTES_MAX: usize = 64 << 10;
 
 /// Largest page of a REST listing.
 pub const PAGE_MAX: usize = 1_000;

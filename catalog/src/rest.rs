@@ -27,6 +27,7 @@ mod register;
 mod rename;
 mod route;
 mod sign;
+mod size;
 mod stage;
 mod tables;
 mod views;

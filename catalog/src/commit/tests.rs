@@ -168,7 +168,7 @@ fn a_table_that_changes_for_ever_forgets_old_schemas_before_nobody_can_read_it()
         committed(world.commit(&flush).unwrap());
         let location = world.load("orders").metadata_location;
         let size = world.store.size(location.strip_prefix("s3://lakehouse/").unwrap()).unwrap();
-        assert!(size as u64 <= ENGINES_METADATA_BYTES_MAX, "{number}: {size}");
+        assert!(size as u64 <= LAKE_METADATA_BYTES_MAX, "{number}: {size}");
     }
     let metadata = world.load("orders").metadata;
     assert_eq!((metadata.current_snapshot_id(), metadata.current_schema_id()), (Some(30), 30));

@@ -12,11 +12,12 @@ use lake_table::TableName;
 
 use super::idempotency::Once;
 use super::route::display;
+use super::size;
 use super::tables::name;
 use super::{Caller, RestError};
 use crate::cache::MetadataFile;
 use crate::catalog::{Catalog, metadata_location};
-use crate::limits::{ENGINES_METADATA_BYTES_MAX, METADATA_BYTES_MAX, REFS_MAX, WRITES_AT_ONCE};
+use crate::limits::{REFS_MAX, WRITES_AT_ONCE};
 use crate::location::key_of;
 use crate::metadata::requirement::Requirement;
 use crate::metadata::update::Update;
@@ -248,7 +249,7 @@ impl<S: ShardStorage> Catalog<S> {
             owner: stage.before.as_ref().map_or(Owner::Engine, |before| before.owner),
         };
         let file = MetadataFile::of_tree(metadata)?;
-        check_size(&file, stage.file.as_deref(), pointer.owner)?;
+        size::check(&file, stage.file.as_deref(), pointer.owner)?;
         if pointer.owner == Owner::Lake {
             // A flush reads it by the types of the crate, and one table that it cannot read stops all.
             file.metadata().map_err(|error| RestError::BadRequest(format!("The lake could not read it: {error}")))?;
@@ -398,22 +399,6 @@ fn check_move(location: &str, updates: &[Update]) -> Result<(), RestError> {
 pub(super) fn is_below(file: &str, location: &str) -> bool {
     let rest = file.strip_prefix(location).and_then(|rest| rest.strip_prefix('/'));
     rest.is_some_and(|rest| rest.split('/').all(|segment| !matches!(segment, "." | "..")))
-}
-
-/// Refuses to make a table's metadata larger than what is read of it. What is too large may become smaller.
-fn check_size(file: &MetadataFile, before: Option<&MetadataFile>, owner: Owner) -> Result<(), RestError> {
-    let most = match owner {
-        Owner::Engine => METADATA_BYTES_MAX,
-        Owner::Lake => ENGINES_METADATA_BYTES_MAX,
-    };
-    let size = file.json().len();
-    if size as u64 <= most || before.is_some_and(|before| size <= before.json().len()) {
-        return Ok(());
-    }
-    Err(RestError::BadRequest(format!(
-        "The table's metadata would have {size} bytes, and at most {most} are read: remove properties, or schemas that \
-         no snapshot has, first"
-    )))
 }
 
 /// What a foreign engine may do to a table that databases feed: nothing that touches its rows.

@@ -1,16 +1,16 @@
 //! What is too large or too long is refused before it stands in the way of what is there.
 
-use super::commits::commit;
+use super::commits::{commit, flush};
 use super::tables::{EVENTS, TABLES, wanted};
 use super::*;
-use crate::limits::{ENGINES_METADATA_BYTES_MAX, METADATA_BYTES_MAX};
+use crate::limits::{LAKE_METADATA_BYTES_MAX, LAKE_PROPERTIES_BYTES_MAX, METADATA_BYTES_MAX};
 
 const ORDERS: &str = "/v1/namespaces/default/tables/orders";
 
-/// A property of about 900 kB.
-fn large(number: usize) -> Value {
+/// A property of so many bytes.
+fn property(number: usize, bytes: usize) -> Value {
     let name = format!("p{number}");
-    json!({"requirements": [], "updates": [{"action": "set-properties", "updates": {name: "x".repeat(900_000)}}]})
+    json!({"requirements": [], "updates": [{"action": "set-properties", "updates": {name: "x".repeat(bytes)}}]})
 }
 
 fn removed(number: usize) -> Value {
@@ -18,32 +18,76 @@ fn removed(number: usize) -> Value {
 }
 
 /// Sets properties until one is refused; how many were taken.
-fn fill(world: &World, table: &str) -> usize {
-    (0..20).find(|number| world.post("all", table, &large(*number)).0 == 400).unwrap()
+fn fill(world: &World, table: &str, bytes: usize) -> usize {
+    (0..20).find(|number| world.post("all", table, &property(*number, bytes)).0 == 400).unwrap()
 }
 
 #[test]
 fn metadata_does_not_grow_beyond_what_is_read() {
     let world = world();
     world.events();
-    for (table, most) in [(EVENTS, METADATA_BYTES_MAX), (ORDERS, ENGINES_METADATA_BYTES_MAX)] {
-        let taken = fill(&world, table);
-        assert_eq!(taken as u64, most / 900_000, "{table}");
-        world.refused(table, &large(taken), 400, "BadRequestException", "The table's metadata would have");
+    let orders = "The table's properties, branches and tags would have";
+    for (table, most, bytes, why) in [
+        (EVENTS, METADATA_BYTES_MAX as usize, 900_000, "The table's metadata would have"),
+        (ORDERS, LAKE_PROPERTIES_BYTES_MAX, 9_000, orders),
+    ] {
+        let taken = fill(&world, table, bytes);
+        assert_eq!(taken, most / bytes, "{table}");
+        let more = property(taken, bytes);
+        world.refused(table, &more, 400, "BadRequestException", why);
         assert_eq!(world.get(table)["metadata"]["properties"].get(format!("p{taken}")), None);
         world.posted(table, &removed(0));
-        world.posted(table, &large(taken));
+        world.posted(table, &more);
     }
+}
+
+/// A table of the lake with a snapshot, whose schema alone is larger than what a flush lets a table have, and a
+/// property of 20 kB.
+fn wide() -> World {
+    let world = world();
+    let name = TableName { namespace: "default".into(), name: "wide".into() };
+    let schema = json!({"type": "struct", "schema-id": 0, "fields": [
+        {"id": 1, "name": "id", "type": "long", "required": true, "doc": "x".repeat(LAKE_METADATA_BYTES_MAX as usize)}]});
+    let wanted = EnsureTable {
+        table: name.clone(),
+        schema: serde_json::from_value(schema).unwrap(),
+        partition_spec: serde_json::from_value(json!({"fields": []})).unwrap(),
+        properties: [("p".to_owned(), "x".repeat(20_000))].into(),
+        created_ms: NOW / 1_000,
+        epoch: 1,
+    };
+    run(world.catalog.ensure_table(&world.store, &SeededRandom::new(8), NOW, &wanted)).unwrap();
+    let mut flush = flush(1, None, &[]);
+    flush.tables[0].table = name;
+    let outcome = run(world.catalog.commit_flush(&world.store, &SeededRandom::new(9), NOW, &flush)).unwrap();
+    assert!(matches!(outcome, lake_table::FlushOutcome::Committed(_)), "{outcome:?}");
+    world
+}
+
+#[test]
+fn no_snapshot_of_a_large_table_of_the_lake_is_held_that_could_be_forgotten() {
+    let world = wide();
+    let wide = "/v1/namespaces/default/tables/wide";
+    let updates = |updates: Value| json!({"requirements": [], "updates": updates});
+    let tag = |name: &str| json!({"action": "set-snapshot-ref", "ref-name": name, "type": "tag", "snapshot-id": 1});
+    let less = json!({"action": "remove-properties", "removals": ["p"]});
+    let exchange = updates(json!([less, tag("a")]));
+    world.refused(wide, &exchange, 400, "BadRequestException", "no branch or tag is set until it has less");
+    world.refused(wide, &property(1, 1), 400, "BadRequestException", "The table's metadata would have");
+    world.posted(wide, &updates(json!([less])));
+    assert_eq!(world.get(wide)["metadata"]["properties"].get("p"), None);
 }
 
 #[test]
 fn a_commit_is_not_refused_for_those_that_came_at_the_same_time() {
     let world = world();
-    let taken = fill(&world, ORDERS);
+    let taken = fill(&world, ORDERS, 9_000);
     world.posted(ORDERS, &removed(0));
     // There is room for one of these.
-    let requests = [taken, taken + 1]
-        .map(|number| RestRequest { body: large(number).to_string().into_bytes(), ..request("POST", ORDERS) });
+    let requests = [taken, taken + 1].map(|number| RestRequest {
+        body: property(number, 9_000).to_string().into_bytes(),
+        ..request("POST", ORDERS)
+    });
     let (claims, random) = (claims("all"), SeededRandom::new(7));
     world.store.set_yields(2);
     let answers =

@@ -475,7 +475,7 @@ fn metadata_stays_small_however_many_commits_there_are() {
 }
 
 /// A flush of the lake that gives `orders` one more snapshot, staged on what it knew of the table.
-fn flush(number: u64, parent: Option<i64>, removed: &[i64]) -> lake_table::FlushCommit {
+pub(super) fn flush(number: u64, parent: Option<i64>, removed: &[i64]) -> lake_table::FlushCommit {
     let id = number as i64;
     let mut snapshot = json!({
         "snapshot-id": id, "sequence-number": id, "timestamp-ms": NOW / 1_000 + id, "schema-id": 0,
