@@ -4,6 +4,7 @@
 //!
 //! The key of a change is stored in the very batch that makes it, that of a refusal before the client is told.
 
+use lake_api::scope::Access;
 use lake_host::{ObjectStore, ShardStorage, WriteBatch, durable};
 use lake_table::TableName;
 use sha2::{Digest, Sha256};
@@ -114,7 +115,7 @@ impl<S: ShardStorage> Catalog<S> {
 
     /// The answer to a request that was carried out under its key and shows a table: as it is now, wherever it is now. It
     /// may have got another name since or be dropped, and a client that is told "not found" removes the files of what it
-    /// committed.
+    /// committed. So does one that is told that nothing was changed: what cannot be shown is not known.
     pub(super) async fn answer_done(
         &self,
         once: &Once,
@@ -123,22 +124,29 @@ impl<S: ShardStorage> Catalog<S> {
         caller: &Caller<'_>,
         store: &impl ObjectStore,
     ) -> Result<RestResponse, RestError> {
-        let done = idempotency::read(&self.storage, &once.id, caller.now_micros)?;
-        let folder = done.and_then(|done| done.folder);
+        let folder = idempotency::read(&self.storage, &once.id, caller.now_micros)
+            .map_err(cannot_show)?
+            .and_then(|done| done.folder);
         let is_it = |pointer: &Pointer| match &folder {
             Some(folder) => key_of(&pointer.location, &self.settings.bucket) == Some(folder),
             // Noted by a build that did not note it.
             None => true,
         };
-        let named = pointer::read(&self.storage, table)?.filter(is_it);
+        let named = pointer::read(&self.storage, table).map_err(cannot_show)?.filter(is_it);
         let has_its_name = named.is_some();
-        let pointer = match (named, &folder) {
-            (Some(pointer), _) => Some(pointer),
-            (None, Some(folder)) => self.find_moved(folder)?.filter(is_it),
+        let found = match (named, &folder) {
+            (Some(pointer), _) => Some((table.clone(), pointer)),
+            (None, Some(folder)) => self.find_moved(folder).map_err(cannot_show)?,
             (None, None) => None,
         };
-        let pointer = pointer.ok_or_else(|| RestError::NoSuchTable(name(table)))?;
-        let file = self.read_metadata(store, &pointer.metadata_location).await?;
+        let (present, pointer) = found.ok_or_else(|| RestError::NoSuchTable(name(table)))?;
+        if !has_its_name && self.must_be_allowed(&present, caller.claims, Access::Read).is_err() {
+            return Err(RestError::StateUnknown(format!(
+                "The change of {} was made, and the table has a name since that the token does not allow to read",
+                name(table)
+            )));
+        }
+        let file = self.read_metadata(store, &pointer.metadata_location).await.map_err(cannot_show)?;
         // What the token may do is said of names.
         let storage = match shows_storage && has_its_name {
             true => Some(self.storage_config(table, &pointer.location, pointer.owner, caller)?),
@@ -148,15 +156,15 @@ impl<S: ShardStorage> Catalog<S> {
     }
 
     /// The table at a folder, under whatever name it is or was dropped; `None` if its files are removed.
-    fn find_moved(&self, folder: &str) -> Result<Option<Pointer>, RestError> {
+    fn find_moved(&self, folder: &str) -> Result<Option<(TableName, Pointer)>, CatalogError> {
         let is_there = |pointer: &Pointer| key_of(&pointer.location, &self.settings.bucket) == Some(folder);
-        let owner = used_location::read(&self.storage, folder)?;
-        let pointer = owner.map(|owner| pointer::read(&self.storage, &owner)).transpose()?.flatten();
-        if let Some(pointer) = pointer.filter(is_there) {
-            return Ok(Some(pointer));
+        if let Some(owner) = used_location::read(&self.storage, folder)?
+            && let Some(pointer) = pointer::read(&self.storage, &owner)?.filter(is_there)
+        {
+            return Ok(Some((owner, pointer)));
         }
         let dropped = dropped::all(&self.storage)?.into_iter().rev().filter(|dropped| !dropped.is_purged);
-        Ok(dropped.map(|dropped| dropped.pointer).find(is_there))
+        Ok(dropped.map(|dropped| (dropped.table, dropped.pointer)).find(|(_, pointer)| is_there(pointer)))
     }
 
     /// Notes that a request with a key is refused for good. `Ok(false)` if a copy of it was carried out meanwhile.
@@ -178,4 +186,9 @@ impl<S: ShardStorage> Catalog<S> {
         durable!("catalog: note a refusal", self.apply(&batch))?;
         Ok(true)
     }
+}
+
+/// Why what was carried out cannot be shown. "Unavailable" would say that nothing was changed.
+pub(super) fn cannot_show(error: CatalogError) -> RestError {
+    RestError::StateUnknown(format!("The change was made, and what it made cannot be read: {error}"))
 }

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::idempotency::Once;
+use super::idempotency::{Once, cannot_show};
 use super::namespaces::{join, levels};
 use super::query::Query;
 use super::route::{ViewRoute, display};
@@ -98,6 +98,18 @@ impl<S: ShardStorage> Catalog<S> {
         Ok(answer(&pointer, &file))
     }
 
+    /// As [`Catalog::load_view`], for who asks again for a change that was made.
+    async fn show_done_view(
+        &self,
+        view: &TableName,
+        caller: &Caller<'_>,
+        store: &impl ObjectStore,
+    ) -> Result<RestResponse, RestError> {
+        let pointer = self.must_read_view(view, caller.claims)?;
+        let file = self.read_metadata(store, &pointer.metadata_location).await.map_err(cannot_show)?;
+        Ok(answer(&pointer, &file))
+    }
+
     async fn create_view(
         &self,
         namespace: &str,
@@ -109,7 +121,7 @@ impl<S: ShardStorage> Catalog<S> {
         self.must_be_allowed_view(&view, caller.claims, Access::Write)?;
         let once = self.once(caller)?;
         if self.was_done(once.as_ref(), caller)? {
-            return self.load_view(&view, caller, store).await;
+            return self.show_done_view(&view, caller, store).await;
         }
         self.must_be_free(&view, caller.claims)?;
         let uuid = random_uuid(caller);
@@ -134,7 +146,7 @@ impl<S: ShardStorage> Catalog<S> {
         self.must_be_allowed_view(&view, caller.claims, Access::Write)?;
         let once = self.once(caller)?;
         if self.was_done(once.as_ref(), caller)? {
-            return self.load_view(&view, caller, store).await;
+            return self.show_done_view(&view, caller, store).await;
         }
         self.must_be_free(&view, caller.claims)?;
         let key = self.must_reach(namespace, &asked.metadata_location, caller.claims)?.to_owned();
@@ -165,7 +177,7 @@ impl<S: ShardStorage> Catalog<S> {
         let asked: CommitView = caller.body()?;
         let once = self.once(caller)?;
         if self.was_done(once.as_ref(), caller)? {
-            return self.load_view(view, caller, store).await;
+            return self.show_done_view(view, caller, store).await;
         }
         for _attempt in 0..VIEW_COMMIT_ATTEMPTS {
             let before = self.must_find_view(view)?;

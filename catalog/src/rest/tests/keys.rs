@@ -99,6 +99,55 @@ fn a_table_that_was_made_is_shown_to_who_asks_again_under_its_new_name() {
     assert_eq!(again.get("config"), None);
 }
 
+#[test]
+fn a_table_that_has_a_name_since_that_the_token_does_not_open_is_not_shown() {
+    let world = world();
+    world.events();
+    let request = keyed("POST", EVENTS, KEY, &commit(1, None));
+    let again = |scopes: &str| {
+        let answer = world.send_as(&request, &claims(scopes));
+        let body: Value = serde_json::from_slice(&answer.body).unwrap();
+        (answer.status, body["error"]["type"].as_str().map(str::to_owned), body["metadata"].is_object())
+    };
+    let (shown, unknown) = ((200, None, true), (500, Some("CommitStateUnknownException".to_owned()), false));
+    let narrow = "table:default.events:write";
+    assert_eq!(again(narrow), shown);
+    let name = |namespace: &str, name: &str| json!({"namespace": [namespace], "name": name});
+    let rename = json!({"source": name("default", "events"), "destination": name("sales", "hidden")});
+    world.posted("/v1/tables/rename", &rename);
+    assert_eq!((again(narrow), again("all")), (unknown.clone(), shown.clone()));
+    assert_eq!(again(&format!("{narrow} table:sales.hidden:read")), shown);
+    // Another table has the name that the token opens.
+    world.events();
+    assert_eq!((again(narrow), again("all")), (unknown.clone(), shown.clone()));
+    world.check("all", "DELETE", "/v1/namespaces/sales/tables/hidden", 204);
+    assert_eq!((again(narrow), again("all")), (unknown, shown));
+}
+
+#[test]
+fn what_was_made_and_cannot_be_read_is_not_called_unchanged() {
+    let world = world();
+    world.events();
+    let view = views::new_view("v");
+    let views = "/v1/namespaces/default/views";
+    let (table, view) =
+        (keyed("POST", EVENTS, KEY, &commit(1, None)), keyed("POST", views, &KEY.replace('0', "3"), &view));
+    for request in [table, view] {
+        assert_eq!(world.send_as(&request, &claims("all")).status, 200);
+        let fresh = Catalog::open(world.catalog.storage.clone(), world.catalog.settings.clone()).unwrap();
+        let again = || {
+            let (claims, random) = (claims("all"), SeededRandom::new(2));
+            let answer = fresh.respond(&request, &claims, &world.keys, &world.store, &random, NOW);
+            let answer = run(answer);
+            let body: Value = serde_json::from_slice(&answer.body).unwrap();
+            (answer.status, body["error"]["type"].clone())
+        };
+        world.store.fail_next_get();
+        assert_eq!(again(), (500, json!("CommitStateUnknownException")), "{}", request.path);
+        assert_eq!(again(), (200, Value::Null), "{}", request.path);
+    }
+}
+
 /// Drops the table under a key, step by step.
 fn with_drop(act: impl FnOnce(&World, &Caller<'_>)) {
     let world = world();

@@ -18,7 +18,7 @@ fn version(id: i32, schema_id: i32, dialect: &str, sql: &str) -> Value {
         "default-namespace": ["default"], "representations": [{"type": "sql", "sql": sql, "dialect": dialect}]})
 }
 
-fn new_view(name: &str) -> Value {
+pub(super) fn new_view(name: &str) -> Value {
     json!({"name": name, "schema": schema(7, "a"), "view-version": version(5, 7, "spark", "select 1"),
         "properties": {"comment": "c"}})
 }
