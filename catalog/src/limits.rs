@@ -105,6 +105,10 @@ pub const LIST_MAX: usize = 100_000;
 /// Largest body of a REST request in bytes.
 pub const REST_BODY_BYTES_MAX: usize = 1 << 20;
 
+/// Largest body of a request for a token in bytes: it is held before anybody knows who sent it. A client secret of 7 KiB,
+/// and as much for the scopes.
+pub const OAUTH_BODY_BYTES_MAX: usize = 16 << 10;
+
 /// How long vended storage credentials live, in seconds. Engines ask again after a refusal.
 pub const CREDENTIALS_SECONDS: i64 = 3_600;
 

@@ -33,7 +33,7 @@ mod tables;
 mod views;
 
 pub use credentials::StorageConfig;
-pub use door::{AtDoor, goes_as_it_came};
+pub use door::{AtDoor, body_bytes_max, goes_as_it_came};
 pub use error::RestError;
 pub(crate) use queue::Queue;
 pub use route::{Shown, shows};

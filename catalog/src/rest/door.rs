@@ -1,7 +1,7 @@
 //! Which requests of engines need nobody but the catalog.
 
-use super::{Shown, shows};
-use crate::limits::REST_BODY_BYTES_MAX;
+use super::{Shown, oauth, shows};
+use crate::limits::{OAUTH_BODY_BYTES_MAX, REST_BODY_BYTES_MAX};
 
 /// What is seen of a request before anything of it is read.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +18,11 @@ pub struct AtDoor<'a> {
     pub upgrades: bool,
 }
 
+/// Largest body that is let through to an address.
+pub fn body_bytes_max(method: &str, path: &str) -> usize {
+    if oauth::is_token_request(method, path) { OAUTH_BODY_BYTES_MAX } else { REST_BODY_BYTES_MAX }
+}
+
 /// True for a request that the catalog is asked alone, as it came: it checks the token itself.
 ///
 /// Engines ask more often than all others, and each object that is called costs as much as the rest of the answer. Where
@@ -26,7 +31,7 @@ pub fn goes_as_it_came(seen: &AtDoor<'_>) -> bool {
     let is_read = matches!(seen.method, "GET" | "HEAD");
     // The object holds all bodies at once: one that does not say how long it is would have to be held to be refused.
     let length = seen.content_length.and_then(|length| length.parse::<usize>().ok());
-    let is_bounded = is_read || length.is_some_and(|length| length <= REST_BODY_BYTES_MAX);
+    let is_bounded = is_read || length.is_some_and(|length| length <= body_bytes_max(seen.method, seen.path));
     // A token may be elsewhere, and who asks for a WebSocket is taken for one who reads.
     if !is_bounded || !seen.is_authorised || seen.upgrades {
         return false;
@@ -78,6 +83,18 @@ mod tests {
         for length in [None, Some(more.as_str()), Some("-1"), Some(""), Some("99999999999999999999999")] {
             assert!(!goes_as_it_came(&post(length)), "{length:?}");
         }
+    }
+
+    #[test]
+    fn a_stranger_who_wants_a_token_sends_little() {
+        let post = |length: usize| {
+            let length = length.to_string();
+            let path = "/v1/oauth/tokens";
+            goes_as_it_came(&AtDoor { content_length: Some(&length), ..seen("POST", path) })
+        };
+        assert!(post(OAUTH_BODY_BYTES_MAX) && !post(OAUTH_BODY_BYTES_MAX + 1));
+        assert_eq!(body_bytes_max("POST", "/v1/oauth/tokens"), OAUTH_BODY_BYTES_MAX);
+        assert_eq!(body_bytes_max("POST", TABLE), REST_BODY_BYTES_MAX);
     }
 
     #[test]

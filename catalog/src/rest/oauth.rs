@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::query::Query;
 use super::{RestRequest, RestResponse};
-use crate::limits::OAUTH_TOKEN_SECONDS;
+use crate::limits::{OAUTH_BODY_BYTES_MAX, OAUTH_TOKEN_SECONDS};
 
 /// Scopes that clients send unless told otherwise.
 const SENT_BY_DEFAULT: [&str; 2] = ["catalog", "PRINCIPAL_ROLE:ALL"];
@@ -53,6 +53,9 @@ type Refusal = (u16, &'static str, String);
 
 fn narrow(request: &RestRequest, keys: &Keys, now_micros: i64) -> Result<(Claims, i64), Refusal> {
     let invalid = |why: &str| (400, "invalid_request", why.to_owned());
+    if request.body.len() > OAUTH_BODY_BYTES_MAX {
+        return Err((413, "invalid_request", "the form is too large".to_owned()));
+    }
     let form = std::str::from_utf8(&request.body).map_err(|_| invalid("the form is not UTF-8"))?;
     let form = Query::parse(form).map_err(|_| invalid("the form is not UTF-8"))?;
     match form.find("grant_type") {

@@ -16,6 +16,7 @@ mod views;
 
 use super::*;
 use crate::catalog::Settings;
+use crate::limits::OAUTH_BODY_BYTES_MAX;
 use lake_api::scope::Scope;
 use lake_api::token::mint;
 use lake_table::{EnsureTable, TableName};
@@ -390,6 +391,8 @@ fn bad_grants_are_refused_in_the_words_of_oauth() {
     check_oauth("all", "client_secret=SECRET", Err(400));
     check_oauth("all", "grant_type=client_credentials", Err(400));
     check_oauth("all", "grant_type=client_credentials&client_secret=SECRETx", Err(401));
+    let long = format!("grant_type=client_credentials&client_secret=SECRET&x={}", "x".repeat(OAUTH_BODY_BYTES_MAX));
+    check_oauth("all", &long, Err(413));
 }
 
 #[test]

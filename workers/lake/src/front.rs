@@ -5,8 +5,7 @@ use lake_api::route::{Method, Route, engines_path, route};
 use lake_api::scope::Action;
 use lake_api::token::Claims;
 use lake_api::{ApiError, ErrorCode};
-use lake_catalog::limits::REST_BODY_BYTES_MAX;
-use lake_catalog::rest::{AtDoor, RestError};
+use lake_catalog::rest::{AtDoor, RestError, body_bytes_max};
 use lake_host::Clock;
 use lake_platform::http::{self, REQUEST_ID};
 use lake_platform::{HeaderNames, RequestHead, WorkerClock, WorkerRandom, memory};
@@ -306,7 +305,8 @@ async fn iceberg(request: &mut Request, env: &Env, path: &str, claims: Option<&C
     let authorization = request.headers().get(AUTHORIZATION)?.unwrap_or_default();
     let mut extra = vec![(AUTHORIZATION, authorization.as_str())];
     extra.extend(is_behind.then_some((BEHIND, "1")));
-    answer_engine(ask(request, catalog(env)?, &target, claims, &extra, id, REST_BODY_BYTES_MAX).await?, id)
+    let most = body_bytes_max(request.method().as_ref(), path);
+    answer_engine(ask(request, catalog(env)?, &target, claims, &extra, id, most).await?, id)
 }
 
 /// The catalog's answer as it is: it carries the request's id already, and its body does not come through here.
