@@ -138,15 +138,15 @@ fn said_earlier(json: &[u8]) -> (&[u8], String, &[u8]) {
     (json, String::new(), &[])
 }
 
-/// The metadata without the snapshots that no branch or tag names.
+/// The metadata without the snapshots that no branch or tag names. The present one stays: a file that was registered may
+/// have no branches, and clients refuse one whose present snapshot is not there.
 pub(super) fn keep_referenced(json: &[u8]) -> Result<Vec<u8>, RestError> {
     let damaged = |error: serde_json::Error| RestError::Internal(format!("a metadata.json is damaged: {error}"));
     let mut metadata: Value = serde_json::from_slice(json).map_err(damaged)?;
     let id = |value: &Value| value.get("snapshot-id").and_then(Value::as_i64);
-    let referenced: Vec<i64> = match metadata.get("refs").and_then(Value::as_object) {
-        Some(refs) => refs.values().filter_map(id).collect(),
-        None => Vec::new(),
-    };
+    let refs = metadata.get("refs").and_then(Value::as_object);
+    let mut referenced: Vec<i64> = refs.into_iter().flat_map(|refs| refs.values()).filter_map(id).collect();
+    referenced.extend(metadata.get("current-snapshot-id").and_then(Value::as_i64));
     if let Some(snapshots) = metadata.get_mut("snapshots").and_then(Value::as_array_mut) {
         snapshots.retain(|snapshot| id(snapshot).is_some_and(|id| referenced.contains(&id)));
     }

@@ -260,6 +260,10 @@ fn the_present_metadata_is_loaded_with_all_snapshots_or_those_referenced() {
     );
     let kept: Value = serde_json::from_slice(&kept.unwrap()).unwrap();
     assert_eq!(kept["snapshots"], json!([{"snapshot-id": 2}]));
+    let kept =
+        load_table::keep_referenced(br#"{"current-snapshot-id":1,"snapshots":[{"snapshot-id":1},{"snapshot-id":2}]}"#);
+    let kept: Value = serde_json::from_slice(&kept.unwrap()).unwrap();
+    assert_eq!(kept["snapshots"], json!([{"snapshot-id": 1}]));
 }
 
 #[test]
