@@ -64,10 +64,18 @@ impl<S: ShardStorage> Catalog<S> {
         let unsigned = Unsigned::read(&asked.method, &asked.uri, &asked.headers)?;
         let keys = touched(&unsigned, &asked)?;
         let table = match route {
-            SignRoute::Table(table) => table.clone(),
-            SignRoute::Any => self.table_at(keys.first().map(String::as_str).unwrap_or_default())?,
+            SignRoute::Table(table) => {
+                self.must_be_allowed(table, caller.claims, access)?;
+                table.clone()
+            }
+            SignRoute::Any => {
+                let table = self.table_at(keys.first().map(String::as_str).unwrap_or_default())?;
+                // Who may not does not learn whose file it is.
+                table.filter(|table| self.must_be_allowed(table, caller.claims, access).is_ok()).ok_or_else(|| {
+                    RestError::Forbidden(format!("The address is of no table's file that the caller may {access}"))
+                })?
+            }
         };
-        self.must_be_allowed(&table, caller.claims, access)?;
         let folder = self.folder_of(&table, &keys, access)?;
         let is_inside = |key: &String| key.strip_prefix(&folder).is_some_and(|rest| rest.starts_with('/'));
         if unsigned.bucket() != self.settings.bucket || !keys.iter().all(is_inside) {
@@ -89,14 +97,14 @@ impl<S: ShardStorage> Catalog<S> {
     }
 
     /// The table whose folder a key is in.
-    fn table_at(&self, key: &str) -> Result<TableName, RestError> {
+    fn table_at(&self, key: &str) -> Result<Option<TableName>, RestError> {
         let slashes = key.char_indices().filter(|(_, character)| *character == '/');
         for (at, _) in slashes {
             if let Some(table) = used_location::read(&self.storage, key.get(..at).unwrap_or_default())? {
-                return Ok(table);
+                return Ok(Some(table));
             }
         }
-        Err(RestError::Forbidden("The address is of no table's file".to_owned()))
+        Ok(None)
     }
 
     /// The key of a table's location. A table that is being made has one that only it can get.
