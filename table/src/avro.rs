@@ -10,6 +10,7 @@ mod partition;
 mod schema;
 #[cfg(test)]
 mod tests;
+pub(crate) mod uuid;
 
 use std::io::Write;
 
@@ -26,6 +27,8 @@ use items::Tally;
 const MAGIC: &[u8] = b"Obj\x01";
 const CODEC: &[u8] = b"avro.codec";
 const SCHEMA: &[u8] = b"avro.schema";
+/// The table's own.
+const COLUMNS: &[u8] = b"schema";
 const SPEC: &[u8] = b"partition-spec";
 const SYNC_BYTES: usize = 16;
 
@@ -59,7 +62,7 @@ pub(crate) fn deflate(file: &Bytes) -> Result<Bytes, TableError> {
 
 /// What the header of a file is asked for: Avro's schema, and what Iceberg says of a manifest.
 const HEADER_KEYS: [&[u8]; 7] =
-    [SCHEMA, b"schema", b"schema-id", SPEC, b"partition-spec-id", b"format-version", b"content"];
+    [SCHEMA, COLUMNS, b"schema-id", SPEC, b"partition-spec-id", b"format-version", b"content"];
 
 /// The same items without compression, written anew from parts that were looked at.
 ///
@@ -75,22 +78,25 @@ pub(crate) fn plain(file: &[u8], content: Content) -> Result<Bytes, TableError> 
     let sync = reader.take(SYNC_BYTES)?;
     let codec = Codec::of(find(&metadata, CODEC)?)?;
     let mut schema = schema::json(find(&metadata, SCHEMA)?.ok_or(BROKEN)?)?;
+    let mut columns = find(&metadata, COLUMNS)?.map(header_json).transpose()?;
     let mut spec = find(&metadata, SPEC)?.map(header_json).transpose()?;
-    let filled = match spec.as_mut().filter(|_| content == Content::Files) {
-        Some(spec) => partition::name_by_id(&mut schema, spec)?,
-        None => 0,
-    };
+    let (mut filled, mut has_uuids) = (0, false);
+    if let Some(spec) = spec.as_mut().filter(|_| content == Content::Files) {
+        filled = partition::name_by_id(&mut schema, spec)?;
+        if let Some(columns) = &mut columns {
+            has_uuids = uuid::to_bytes(columns, spec)?;
+        }
+    }
     let (kind, schema) = schema::parse(&schema)?;
+    let columns = columns.filter(|_| has_uuids).map(|columns| columns.to_string());
     let spec = spec.map(|spec| spec.to_string());
     let mut kept = Vec::new();
     for key in HEADER_KEYS {
         let Some(value) = find(&metadata, key)? else { continue };
-        if key == b"schema" {
-            header_json(value)?;
-        }
-        let value = match (key, &spec) {
-            (SCHEMA, _) => schema.as_slice(),
-            (SPEC, Some(spec)) => spec.as_bytes(),
+        let value = match key {
+            SCHEMA => schema.as_slice(),
+            COLUMNS => columns.as_ref().map_or(value, |columns| columns.as_bytes()),
+            SPEC => spec.as_ref().map_or(value, |spec| spec.as_bytes()),
             _ => value,
         };
         kept.push((key, value));

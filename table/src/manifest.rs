@@ -10,7 +10,7 @@ use iceberg::spec::{
     ManifestStatus, ManifestWriterBuilder, PartitionSpec, SchemaRef, TableMetadata,
 };
 
-use crate::avro::{Content, deflate, plain};
+use crate::avro::{Content, deflate, plain, uuid};
 use crate::error::{ReadFile, TableError, unreadable};
 
 /// Where the writers of the `iceberg` crate put their bytes before they are taken out again.
@@ -69,7 +69,15 @@ pub async fn read_manifest<R: ReadFile>(files: &R, file: &ManifestFile) -> Resul
 /// The entries of a manifest, which anybody may have written.
 pub(crate) fn parse_entries(bytes: &[u8]) -> Result<Vec<Arc<Entry>>, TableError> {
     let file = plain(bytes, Content::Files)?;
-    Ok(Manifest::parse_avro(&file).map_err(unreadable)?.into_parts().0)
+    let (mut entries, metadata) = Manifest::parse_avro(&file).map_err(unreadable)?.into_parts();
+    let spec = metadata.partition_spec();
+    if uuid::has_bytes(spec) {
+        for entry in &mut entries {
+            let entry = Arc::make_mut(entry);
+            entry.data_file = uuid::from_bytes(&entry.data_file, spec)?;
+        }
+    }
+    Ok(entries)
 }
 
 /// What happens to a file in the manifest that is written.

@@ -174,6 +174,80 @@ fn values_that_the_library_puts_in_are_counted() {
     check(AVRO_PARTITION_FIELDS_MAX + 1, 1, false);
 }
 
+/// The same file with other columns in the schema of its table.
+fn with_columns(written: &[u8], change: impl Fn(&mut serde_json::Value)) -> Vec<u8> {
+    let mut reader = Reader(written);
+    let mut metadata = reader.header().unwrap();
+    let mut schema: serde_json::Value = serde_json::from_slice(find(&metadata, COLUMNS).unwrap().unwrap()).unwrap();
+    schema["fields"].as_array_mut().unwrap().iter_mut().for_each(change);
+    let schema = schema.to_string();
+    metadata.retain(|(key, _)| *key != COLUMNS);
+    metadata.push((COLUMNS, schema.as_bytes()));
+    let mut out = Vec::new();
+    put_header(&mut out, &metadata, reader.take(SYNC_BYTES).unwrap());
+    out.extend_from_slice(reader.0);
+    out
+}
+
+#[test]
+fn a_partition_by_uuids_is_read() {
+    let bytes: [u8; 16] = std::array::from_fn(|at| 0xf0 + at as u8);
+    let id = Literal::Primitive(iceberg::spec::PrimitiveLiteral::UInt128(u128::from_be_bytes(bytes)));
+    let check = |value: Option<Literal>, expected: Option<Literal>| {
+        let written = partitioned(&[
+            part("string", "a", Some(Literal::string("eu"))),
+            part("fixed[16]", "order-id", value),
+            part("long", "n", Some(Literal::long(-7))),
+        ]);
+        // As Java writes it.
+        let javas = with(&written, |schema, _| {
+            let kind = json!({"type": "fixed", "name": "uuid_fixed", "size": 16, "logicalType": "uuid"});
+            fields(schema)[1]["type"] = json!(["null", kind]);
+        });
+        let javas = with_columns(&javas, |column| {
+            if column["id"] == 2 {
+                column["type"] = "uuid".into();
+            }
+        });
+        assert_eq!(partitions(&javas).unwrap(), [Some(Literal::string("eu")), expected, Some(Literal::long(-7))]);
+    };
+    check(Some(Literal::fixed(bytes)), Some(id.clone()));
+    check(None, None);
+}
+
+#[test]
+fn a_file_whose_partition_is_made_of_bytes_keeps_all_else() {
+    let counts = |count: u64| HashMap::from([(1, count)]);
+    let file = DataFileBuilder::default()
+        .content(DataContentType::PositionDeletes)
+        .file_path("s3://b/t/1.puffin".to_owned())
+        .file_format(DataFileFormat::Puffin)
+        .partition([Some(Literal::long(1)), None].into_iter().collect::<Struct>())
+        .partition_spec_id(3)
+        .record_count(4)
+        .file_size_in_bytes(5)
+        .column_sizes(counts(6))
+        .value_counts(counts(7))
+        .null_value_counts(counts(8))
+        .nan_value_counts(counts(9))
+        .lower_bounds(HashMap::from([(1, Datum::long(10))]))
+        .upper_bounds(HashMap::from([(1, Datum::long(11))]))
+        .key_metadata(Some(vec![12]))
+        .split_offsets(Some(vec![13]))
+        .equality_ids(Some(vec![14]))
+        .sort_order_id(15)
+        .first_row_id(Some(16))
+        .referenced_data_file(Some("s3://b/t/17.parquet".to_owned()))
+        .content_offset(Some(18))
+        .content_size_in_bytes(Some(19))
+        .build()
+        .unwrap();
+    let field =
+        |id: i32| json!({"field-id": 999 + id, "source-id": id, "name": id.to_string(), "transform": "identity"});
+    let spec: PartitionSpec = serde_json::from_value(json!({"spec-id": 3, "fields": [field(1), field(2)]})).unwrap();
+    assert_eq!(uuid::from_bytes(&file, &spec).unwrap(), file);
+}
+
 #[test]
 fn a_type_that_is_said_once_is_read_wherever_its_name_is() {
     let price = || Some(Literal::decimal(-5));
