@@ -162,7 +162,7 @@ impl World {
         Ok(())
     }
 
-    /// Of every row and every object.
+    /// Of every row and every object's name, and of what is in the objects.
     fn digest(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         let storages = self.databases.iter().map(|database| &database.storage);
@@ -170,7 +170,9 @@ impl World {
             storage.rows().hash(&mut hasher);
         }
         for key in self.store.keys() {
-            (&key, self.store.bytes(&key)).hash(&mut hasher);
+            // The libraries that write metadata have maps whose order is the process'.
+            let is_the_same = !key.ends_with(".avro") && !key.ends_with(".metadata.json");
+            (&key, is_the_same.then(|| self.store.bytes(&key))).hash(&mut hasher);
         }
         hasher.finish()
     }
