@@ -107,7 +107,7 @@ def trino_catalog(name, endpoint=URL):
 
 
 def spark(catalogs):
-    """A session with these catalogs: their names, and settings beyond address, token and warehouse."""
+    """A session with these catalogs: their names, and settings beyond address, token and warehouse; None takes one away."""
     os.environ["JAVA_HOME"] = os.environ["LAKE_SPARK_JDK"]
     from pyspark.sql import SparkSession
 
@@ -125,7 +125,8 @@ def spark(catalogs):
         own = {"type": "rest", "uri": URL + "/iceberg", "warehouse": "lake", "token": TOKEN,
                "header.X-Iceberg-Access-Delegation": "vended-credentials", "rest.client.max-retries": "1"}
         settings[f"spark.sql.catalog.{name}"] = "org.apache.iceberg.spark.SparkCatalog"
-        settings.update({f"spark.sql.catalog.{name}.{key}": value for key, value in (own | extra).items()})
+        own = {key: value for key, value in (own | extra).items() if value is not None}
+        settings.update({f"spark.sql.catalog.{name}.{key}": value for key, value in own.items()})
     for key, value in settings.items():
         builder = builder.config(key, value)
     return builder.getOrCreate()

@@ -3,16 +3,49 @@
 `dolake` is on vended credentials, `signed` has each storage request signed by the catalog, `planned` has scans planned there.
 """
 
+import json
 import threading
+import time
 
 from _cases import equal, refused, run
-from _clients import load_table, plain_rows, sql
+from _clients import TOKEN, URL, load_table, plain_rows, sql
 from _engines import spark as open_spark
+from _faults import Proxy
+
+
+class ShortTokens(Proxy):
+    """Says that tokens end after some seconds, and remembers how requests for them were answered.
+
+    The client reads the end of a token out of the token if it can, so it is given another text for it.
+    """
+
+    SECONDS = 10
+
+    def __init__(self, target):
+        super().__init__(target)
+        self.statuses = []
+        self.token = ""
+
+    def forward(self, handler, body):
+        if handler.headers.get("authorization") == "Bearer short":
+            handler.headers.replace_header("authorization", f"Bearer {self.token}")
+        status, headers, text = super().forward(handler, body)
+        if handler.path.endswith("/oauth/tokens"):
+            self.statuses.append(status)
+            if status == 200:
+                answer = json.loads(text)
+                self.token = answer["access_token"]
+                text = json.dumps(answer | {"access_token": "short", "expires_in": self.SECONDS}).encode()
+        return status, headers, text
+
+
+tokens = ShortTokens(URL)
 
 session = open_spark({
     "dolake": {"cache-enabled": "false"},
     "signed": {"header.X-Iceberg-Access-Delegation": "remote-signing", "cache-enabled": "false"},
     "planned": {"scan-planning-mode": "server", "cache-enabled": "false"},
+    "by_credential": {"uri": tokens.url + "/iceberg", "token": None, "credential": f"anybody:{TOKEN}", "cache-enabled": "false"},
 })
 
 
@@ -188,6 +221,15 @@ def case_scans_are_planned_by_the_catalog():
     equal(rows("SELECT id FROM planned.default.orders WHERE region = 'south'"), [["2"]])
     sql("default", "INSERT INTO orders VALUES (4, 'east', 1)")
     equal(rows("SELECT count(*) FROM planned.default.orders"), [["4"]])
+
+
+def case_another_token_is_had_with_the_credential_before_one_ends():
+    rows("SHOW NAMESPACES IN by_credential")
+    before = len(tokens.statuses)
+    time.sleep(2 * ShortTokens.SECONDS)
+    equal(len(tokens.statuses) > before >= 1, True, f"{tokens.statuses}")
+    equal(set(tokens.statuses), {200})
+    rows("SHOW NAMESPACES IN by_credential")
 
 
 def case_captured_tables_take_no_foreign_rows():
