@@ -22,6 +22,7 @@ use super::{Caller, RestError, RestResponse};
 use crate::cache::MetadataFile;
 use crate::catalog::{Catalog, get_at_most, metadata_location};
 use crate::create::check_name;
+use crate::error::CatalogError;
 use crate::limits::{DROPPED_SECONDS, VIEW_BYTES_MAX, VIEW_COMMIT_ATTEMPTS};
 use crate::location::{WAREHOUSE, key_of, namespace_folder, view_folder};
 use crate::storage::dropped_view::{self, DroppedView};
@@ -67,7 +68,7 @@ impl<S: ShardStorage> Catalog<S> {
         match route {
             ViewRoute::List(namespace) => self.list_views(namespace, query, caller.claims),
             ViewRoute::Create(namespace) => self.create_view(namespace, caller, store).await,
-            ViewRoute::Load(view) => self.load_view(view, caller, store).await,
+            ViewRoute::Load(view) => self.show_view(view, caller, store, RestError::from).await,
             ViewRoute::Exists(view) => self.must_read_view(view, caller.claims).map(|_| RestResponse::no_content()),
             ViewRoute::Commit(view) => self.commit_view(view, caller, store).await,
             ViewRoute::Drop(view) => self.drop_view(view, caller),
@@ -87,26 +88,16 @@ impl<S: ShardStorage> Catalog<S> {
         Ok(RestResponse::value(&json!({"identifiers": identifiers, "next-page-token": next})))
     }
 
-    async fn load_view(
+    /// The view; `unreadable` is what a client is told if its metadata cannot be read.
+    async fn show_view(
         &self,
         view: &TableName,
         caller: &Caller<'_>,
         store: &impl ObjectStore,
+        unreadable: fn(CatalogError) -> RestError,
     ) -> Result<RestResponse, RestError> {
         let pointer = self.must_read_view(view, caller.claims)?;
-        let file = self.read_metadata(store, &pointer.metadata_location).await?;
-        Ok(answer(&pointer, &file))
-    }
-
-    /// As [`Catalog::load_view`], for who asks again for a change that was made.
-    async fn show_done_view(
-        &self,
-        view: &TableName,
-        caller: &Caller<'_>,
-        store: &impl ObjectStore,
-    ) -> Result<RestResponse, RestError> {
-        let pointer = self.must_read_view(view, caller.claims)?;
-        let file = self.read_metadata(store, &pointer.metadata_location).await.map_err(cannot_show)?;
+        let file = self.read_metadata(store, &pointer.metadata_location).await.map_err(unreadable)?;
         Ok(answer(&pointer, &file))
     }
 
@@ -121,7 +112,7 @@ impl<S: ShardStorage> Catalog<S> {
         self.must_be_allowed_view(&view, caller.claims, Access::Write)?;
         let once = self.once(caller)?;
         if self.was_done(once.as_ref(), caller)? {
-            return self.show_done_view(&view, caller, store).await;
+            return self.show_view(&view, caller, store, cannot_show).await;
         }
         self.must_be_free(&view, caller.claims)?;
         let uuid = random_uuid(caller);
@@ -146,12 +137,12 @@ impl<S: ShardStorage> Catalog<S> {
         self.must_be_allowed_view(&view, caller.claims, Access::Write)?;
         let once = self.once(caller)?;
         if self.was_done(once.as_ref(), caller)? {
-            return self.show_done_view(&view, caller, store).await;
+            return self.show_view(&view, caller, store, cannot_show).await;
         }
         self.must_be_free(&view, caller.claims)?;
         let key = self.must_reach(namespace, &asked.metadata_location, caller.claims)?.to_owned();
         let missing = || RestError::NotFound(format!("Location does not exist: {}", asked.metadata_location));
-        let object = get_at_most(store, &key, VIEW_BYTES_MAX as u64).await.map_err(crate::CatalogError::ObjectStore)?;
+        let object = get_at_most(store, &key, VIEW_BYTES_MAX as u64).await.map_err(CatalogError::ObjectStore)?;
         let Object { info, bytes } = object.ok_or_else(missing)?;
         if info.size > VIEW_BYTES_MAX as u64 {
             return Err(RestError::BadRequest("The metadata is too large for a view's".to_owned()));
@@ -177,7 +168,7 @@ impl<S: ShardStorage> Catalog<S> {
         let asked: CommitView = caller.body()?;
         let once = self.once(caller)?;
         if self.was_done(once.as_ref(), caller)? {
-            return self.show_done_view(view, caller, store).await;
+            return self.show_view(view, caller, store, cannot_show).await;
         }
         for _attempt in 0..VIEW_COMMIT_ATTEMPTS {
             let before = self.must_find_view(view)?;
