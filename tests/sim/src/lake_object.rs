@@ -28,17 +28,12 @@ pub(crate) struct LakeObject {
     left: Vec<Instance>,
     simulation: Simulation,
     catalog: CatalogObject,
-    /// Flushes one after the other that lost all their races.
-    lost_races: u32,
     /// How far its clock is from the others'.
     pub(crate) skew: Rc<Cell<i64>>,
 }
 
 /// Flushes that somebody waits for at once.
 const FLUSHES_MAX: usize = 3;
-
-/// Nobody changes tables so often that so many flushes would find them changed at each of their attempts.
-const LOST_RACES_MAX: u32 = 4;
 
 /// Why the lake cannot go on.
 #[derive(Debug)]
@@ -57,7 +52,6 @@ impl LakeObject {
             left: Vec::new(),
             simulation: simulation.clone(),
             catalog: catalog.clone(),
-            lost_races: 0,
             skew: Rc::default(),
         }
     }
@@ -169,14 +163,7 @@ impl LakeObject {
         let mut held = 0;
         for outcome in outcomes {
             match outcome {
-                Ok(()) => (held, self.lost_races) = (held + 1, 0),
-                Err(FlushError::LostRaces) => {
-                    self.lost_races += 1;
-                    if self.lost_races > LOST_RACES_MAX {
-                        return Err(Trouble::Broken("each flush loses its races".to_owned()));
-                    }
-                    self.simulation.trace_line("flush lost its races".to_owned());
-                }
+                Ok(()) => held += 1,
                 Err(FlushError::Lake(LakeError::Storage(error))) => return Err(Trouble::GaveUp(error.to_string())),
                 Err(FlushError::Lake(LakeError::Closed)) => return Err(Trouble::GaveUp("closed".to_owned())),
                 Err(FlushError::Lake(error)) => return Err(Trouble::Broken(format!("a flush: {error}"))),

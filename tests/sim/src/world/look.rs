@@ -1,5 +1,7 @@
 //! Looking at everything, in the middle and at the end.
 
+use serde_json::Value;
+
 use super::{APPENDS_MAX, Outcome, TURNS_MAX, World};
 use crate::check;
 use crate::chores::CHORES;
@@ -10,12 +12,11 @@ use crate::workload::TABLES;
 impl World {
     /// What must hold at any time.
     pub(super) fn look(&mut self) -> Outcome {
+        if let Some(status) = self.lake_status() {
+            self.look_at_positions(&status)?;
+        }
         let last = check::last_commit(&self.store)?;
         let record = (last > 0).then(|| check::record(&self.store, last)).transpose()?;
-        if let Some(status) = self.lake_status() {
-            check::positions_are_in_order(&status, record.as_ref(), &self.databases)?;
-            check::bounds_hold(&status, &mut self.databases)?;
-        }
         if let Some(record) = &record {
             for number in self.seen.last + 1..last {
                 let passed = check::record(&self.store, number)?;
@@ -40,11 +41,14 @@ impl World {
 
     /// What must hold at any time and costs little to see, of those who are in memory.
     pub(super) fn glance(&mut self) -> Outcome {
-        let Some(status) = self.lake.status() else { return Ok(()) };
+        self.lake.status().map_or(Ok(()), |status| self.look_at_positions(&status))
+    }
+
+    fn look_at_positions(&mut self, lake: &Value) -> Outcome {
         let last = check::last_commit(&self.store)?;
         let record = (last > 0).then(|| check::record(&self.store, last)).transpose()?;
-        check::positions_are_in_order(&status, record.as_ref(), &self.databases)?;
-        check::bounds_hold(&status, &mut self.databases)
+        check::positions_are_in_order(lake, record.as_ref(), &self.databases)?;
+        check::bounds_hold(lake, &mut self.databases)
     }
 
     /// What the catalog shows in these namespaces is there, also of dropped tables that can come back, and engines were
