@@ -167,7 +167,7 @@ pub const SHAPE_CACHE_BYTES_MAX: usize = 2 << 20;
 /// Shapes of one table whose places in both of its files a flush keeps in memory, for the same reason.
 pub const FLUSH_SHAPES_MAX: usize = 32;
 
-/// Bytes of all tables, which are in memory as a whole and read at each wake-up: some 3,500 of 20 columns. Beyond, a table
+/// Bytes of all tables, which are in memory as a whole and read at each wake-up: thousands of 20 columns. Beyond, a table
 /// that is new or gets another column contradicts the lake.
 pub const TABLES_BYTES_MAX: usize = 16 << 20;
 
